@@ -1,0 +1,14 @@
+// #[selfup::main()]
+// async fn prog(state: State) {}
+
+async fn prog(state: State) {}
+fn main() -> ::selfup::__private::ExitCode {
+    ::selfup::__private::run(
+        || ::selfup::Config::builder().build(),
+        ::selfup::__private::Program::on(
+            ::selfup::__private::Runtime::multi_thread(),
+            |state| prog(::selfup::__private::argument(state)),
+        ),
+    )
+}
+::selfup::__private::note!();

@@ -1,0 +1,100 @@
+//! The fetchers that the attribute knows by name, and their options.
+
+use syn::{Expr, Ident};
+
+use super::{duration, hook, literal, peel, string, url};
+
+/// One constructor in `selfup::fetcher`.
+pub(super) struct BuiltIn {
+    pub(super) name: &'static str,
+    /// What its one positional argument is, with its article.
+    pub(super) first: &'static str,
+    pub(super) example: &'static str,
+    pub(super) check_first: fn(&Expr) -> Option<String>,
+    /// Each is a setter of the same name.
+    pub(super) options: &'static [(&'static str, Kind)],
+}
+
+/// What an option takes.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    Interval,
+    Timeout,
+    /// A name and a value, as often as one likes.
+    Pairs,
+}
+
+impl BuiltIn {
+    pub(super) fn kind(&self, option: &str) -> Option<Kind> {
+        self.options.iter().find(|(name, _)| *name == option).map(|(_, kind)| *kind)
+    }
+}
+
+impl Kind {
+    pub(super) fn check(self, key: &Ident, value: &Expr) -> syn::Result<()> {
+        match self {
+            Self::Interval => duration::check(value, Some(duration::ZERO_INTERVAL)),
+            Self::Timeout => duration::check(
+                value,
+                Some("a timeout of zero would end every download at once; use at least \"1ms\""),
+            ),
+            Self::Pairs => match peel(value) {
+                Expr::Tuple(pair) if pair.elems.len() == 2 => Ok(()),
+                _ => Err(syn::Error::new_spanned(
+                    value,
+                    format!("`{key}` is a pair: `{key} = (\"name\", \"value\")`"),
+                )),
+            },
+        }
+    }
+}
+
+fn check_url(argument: &Expr) -> Option<String> {
+    match (string(argument), literal(argument)) {
+        (Some(text), _) => url::mistake(&text.value()),
+        (None, Some(_)) => Some("`http` needs a URL: \"https://example.com/app\"".to_owned()),
+        (None, None) => None,
+    }
+}
+
+fn check_path(argument: &Expr) -> Option<String> {
+    let is_mistake = match (string(argument), literal(argument)) {
+        (Some(text), _) => text.value().is_empty(),
+        (None, other) => other.is_some(),
+    };
+    is_mistake.then(|| "`file` needs a path: \"/srv/releases/app\"".to_owned())
+}
+
+fn check_function(argument: &Expr) -> Option<String> {
+    hook::is_never_callable(argument)
+        .then(|| "`from_fn` needs a function or a closure: `from_fn(my_fetch)`".to_owned())
+}
+
+/// In the order in which messages list them.
+pub(super) static BUILT_IN: [BuiltIn; 3] = [
+    BuiltIn {
+        name: "http",
+        first: "a URL",
+        example: "\"https://example.com/app\"",
+        check_first: check_url,
+        options: &[
+            ("interval", Kind::Interval),
+            ("timeout", Kind::Timeout),
+            ("header", Kind::Pairs),
+        ],
+    },
+    BuiltIn {
+        name: "file",
+        first: "a path",
+        example: "\"/srv/releases/app\"",
+        check_first: check_path,
+        options: &[("interval", Kind::Interval)],
+    },
+    BuiltIn {
+        name: "from_fn",
+        first: "a function",
+        example: "my_fetch",
+        check_first: check_function,
+        options: &[("interval", Kind::Interval)],
+    },
+];

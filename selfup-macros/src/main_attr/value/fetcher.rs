@@ -1,0 +1,330 @@
+//! Where new binaries come from: `http("https://..", interval = "1s")`, or any expression of the
+//! user's.
+//!
+//! At the root of the expression, alone or with methods called on it, the names of the built-in
+//! fetchers mean those in `selfup::fetcher`, and only there `key = value` options are understood. A
+//! glob import would make the names available more simply, but it would also hide the user's own
+//! function of such a name; that one is reached as `self::http(..)`.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote};
+use syn::punctuated::Punctuated;
+use syn::{Expr, ExprCall, Ident, Token};
+
+use super::built_in::{BUILT_IN, BuiltIn, Kind};
+use super::{CratePath, Value, literal, peel, string, url};
+use crate::errors::combine;
+use crate::neighbour::{listed, nearest};
+
+/// An expression whose root may be a built-in fetcher.
+#[derive(Debug)]
+pub(crate) struct Fetcher(Expr);
+
+impl Fetcher {
+    /// The expression without options, as plain Rust.
+    pub(crate) fn tokens(&self, krate: &CratePath) -> TokenStream {
+        let mut expr = self.0.clone();
+        let root = root_mut(&mut expr);
+        if let Some(call) = BuiltInCall::of(root) {
+            *root = Expr::Verbatim(call.tokens(krate));
+        }
+        expr.into_token_stream()
+    }
+}
+
+impl Value for Fetcher {
+    fn from_expr(_: &Ident, value: &Expr) -> syn::Result<Self> {
+        let root = root(value);
+        if let Some(call) = BuiltInCall::of(root) {
+            call.check()?;
+        } else if let Some(mistake) = mistake(root) {
+            return Err(syn::Error::new_spanned(root, mistake));
+        } else if let Expr::Call(call) = root {
+            check_own(call)?;
+        }
+        Ok(Self(value.clone()))
+    }
+}
+
+/// What cannot be a fetcher, whatever it means.
+fn mistake(value: &Expr) -> Option<String> {
+    if let Some(text) = string(value) {
+        let meant = match text.value() {
+            url if url::mistake(&url).is_none() => format!("http({})", text.token()),
+            path if path.starts_with(['/', '.']) => format!("file({})", text.token()),
+            _ => "http(\"https://example.com/app\")".to_owned(),
+        };
+        return Some(format!("a fetcher is an expression, not a string; did you mean `{meant}`?"));
+    }
+    if literal(value).is_some() {
+        return Some("expected a fetcher, such as `http(\"https://example.com/app\")`".to_owned());
+    }
+    match value {
+        Expr::Path(path) => {
+            let name = BUILT_IN.iter().find(|built_in| path.path.is_ident(built_in.name))?.name;
+            Some(format!("`{name}` is a constructor; call it: `{name}(...)`"))
+        }
+        Expr::Closure(_) => {
+            Some("a closure is not a fetcher by itself; wrap it: `from_fn(...)`".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// An assignment among the arguments of the user's own function was meant as an option.
+fn check_own(call: &ExprCall) -> syn::Result<()> {
+    let Some(option) = call.args.iter().find(|argument| matches!(peel(argument), Expr::Assign(_)))
+    else {
+        return Ok(());
+    };
+    let names = BUILT_IN.iter().map(|built_in| built_in.name);
+    let function = call.func.to_token_stream().to_string().replace(' ', "");
+    let message = match nearest(&function, names.clone()) {
+        Some(meant) => format!("`{function}` is not a built-in fetcher; did you mean `{meant}`?"),
+        None => {
+            return Err(syn::Error::new_spanned(
+                option,
+                format!("only the built-in fetchers take `key = value` options: {}", listed(names)),
+            ));
+        }
+    };
+    Err(syn::Error::new_spanned(&call.func, message))
+}
+
+/// A call of a built-in fetcher's constructor.
+struct BuiltInCall<'a> {
+    built_in: &'static BuiltIn,
+    name: &'a Ident,
+    arguments: &'a Punctuated<Expr, Token![,]>,
+}
+
+impl<'a> BuiltInCall<'a> {
+    fn of(root: &'a Expr) -> Option<Self> {
+        let Expr::Call(call) = root else { return None };
+        let Expr::Path(function) = peel(&call.func) else { return None };
+        let name = function.path.get_ident()?;
+        let built_in = BUILT_IN.iter().find(|built_in| name == built_in.name)?;
+        Some(Self { built_in, name, arguments: &call.args })
+    }
+
+    fn check(&self) -> syn::Result<()> {
+        let mut all = Ok(());
+        let mut positional = 0;
+        let mut seen: Vec<String> = Vec::new();
+        for argument in self.arguments {
+            let checked = match option(argument) {
+                Some((key, value)) => self.check_option(&key, value, &mut seen),
+                None if !seen.is_empty() => Err(self.refuse(argument, |name, built_in| {
+                    format!("`{name}` takes {} first, then its options", built_in.first)
+                })),
+                None => {
+                    positional += 1;
+                    self.check_positional(argument, positional)
+                }
+            };
+            if let Err(error) = checked {
+                combine(&mut all, error);
+            }
+        }
+        if positional == 0 && all.is_ok() {
+            all = Err(self.refuse(self.name, |name, built_in| {
+                format!("`{name}` needs {}: `{name}({})`", built_in.first, built_in.example)
+            }));
+        }
+        all
+    }
+
+    fn check_positional(&self, argument: &Expr, position: usize) -> syn::Result<()> {
+        if position > 1 {
+            return Err(self.refuse(argument, |name, built_in| match word(argument) {
+                Some(key) if built_in.kind(&key.to_string()).is_some() => {
+                    format!("`{key}` needs a value: `{key} = ...`")
+                }
+                _ => format!(
+                    "`{name}` takes one argument, {}, and `key = value` options",
+                    built_in.first
+                ),
+            }));
+        }
+        match (self.built_in.check_first)(argument) {
+            Some(mistake) => Err(syn::Error::new_spanned(argument, mistake)),
+            None => Ok(()),
+        }
+    }
+
+    fn check_option(&self, key: &Ident, value: &Expr, seen: &mut Vec<String>) -> syn::Result<()> {
+        let name = self.built_in.name;
+        let Some(kind) = self.built_in.kind(&key.to_string()) else {
+            let options = self.built_in.options.iter().map(|(option, _)| *option);
+            let hint = match nearest(&key.to_string(), options.clone()) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("expected one of {}", listed(options)),
+            };
+            // An unknown option counts as one: what follows it is no positional argument.
+            seen.push(key.to_string());
+            return Err(syn::Error::new_spanned(
+                key,
+                format!("`{name}` has no option `{key}`; {hint}"),
+            ));
+        };
+        let again = seen.iter().any(|earlier| key == earlier);
+        seen.push(key.to_string());
+        if again && !matches!(kind, Kind::Pairs) {
+            return Err(syn::Error::new_spanned(key, format!("`{key}` is given twice")));
+        }
+        kind.check(key, value)
+    }
+
+    fn refuse(
+        &self,
+        place: impl ToTokens,
+        message: impl FnOnce(&str, &BuiltIn) -> String,
+    ) -> syn::Error {
+        syn::Error::new_spanned(place, message(self.built_in.name, self.built_in))
+    }
+
+    fn tokens(&self, krate: &CratePath) -> TokenStream {
+        let name = self.name;
+        let positional = self.arguments.iter().filter(|argument| option(argument).is_none());
+        let setters =
+            self.arguments.iter().filter_map(option).map(|(key, value)| match peel(value) {
+                Expr::Tuple(pair)
+                    if self
+                        .built_in
+                        .kind(&key.to_string())
+                        .is_some_and(|kind| matches!(kind, Kind::Pairs)) =>
+                {
+                    let parts = &pair.elems;
+                    quote!(.#key(#parts))
+                }
+                _ => quote!(.#key(#value)),
+            });
+        quote!(#krate::fetcher::#name(#(#positional),*) #(#setters)*)
+    }
+}
+
+/// `key = value` among the arguments of a call.
+fn option(argument: &Expr) -> Option<(Ident, &Expr)> {
+    match peel(argument) {
+        Expr::Assign(assignment) => Some((word(&assignment.left)?, &assignment.right)),
+        _ => None,
+    }
+}
+
+fn word(expr: &Expr) -> Option<Ident> {
+    match peel(expr) {
+        Expr::Path(path) if path.qself.is_none() => path.path.get_ident().cloned(),
+        _ => None,
+    }
+}
+
+/// What methods are called on, and their methods' receivers in turn.
+fn root(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::MethodCall(call) => root(&call.receiver),
+        Expr::Paren(paren) => root(&paren.expr),
+        Expr::Group(group) => root(&group.expr),
+        other => other,
+    }
+}
+
+fn root_mut(expr: &mut Expr) -> &mut Expr {
+    match expr {
+        Expr::MethodCall(call) => root_mut(&mut call.receiver),
+        Expr::Paren(paren) => root_mut(&mut paren.expr),
+        Expr::Group(group) => root_mut(&mut group.expr),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::main_attr::value::verdict;
+
+    fn check(cases: &[(&str, &str)]) {
+        for (value, expected) in cases {
+            assert_eq!(verdict::<Fetcher>(value), *expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn expressions() {
+        check(&[
+            (r#"http("https://example.com/app")"#, "ok"),
+            (
+                r#"http(URL, interval = "1s", timeout = LONG, header = ("a", "b"), header = ("c", d()))"#,
+                "ok",
+            ),
+            (r#"http("http://x/y").timeout("5s")"#, "ok"),
+            (r#"file("/srv/app", interval = "1s")"#, "ok"),
+            (r#"from_fn(|_| async { todo!() }, interval = "1s")"#, "ok"),
+            ("mine", "ok"),
+            ("Mine::new(x).often()", "ok"),
+            ("self::http(3)", "ok"),
+            (
+                r#""http://x/y""#,
+                r#"a fetcher is an expression, not a string; did you mean `http("http://x/y")`?"#,
+            ),
+            (
+                r#""/srv/app""#,
+                r#"a fetcher is an expression, not a string; did you mean `file("/srv/app")`?"#,
+            ),
+            (
+                r#""x""#,
+                r#"a fetcher is an expression, not a string; did you mean `http("https://example.com/app")`?"#,
+            ),
+            ("3", r#"expected a fetcher, such as `http("https://example.com/app")`"#),
+            ("http", "`http` is a constructor; call it: `http(...)`"),
+            ("|_| ()", "a closure is not a fetcher by itself; wrap it: `from_fn(...)`"),
+            (
+                r#"htp("http://x/y", interval = "1s")"#,
+                "`htp` is not a built-in fetcher; did you mean `http`?",
+            ),
+            (
+                r#"my::own(interval = "1s")"#,
+                "only the built-in fetchers take `key = value` options: `http`, `file`, `from_fn`",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn arguments_and_options() {
+        check(&[
+            ("http()", r#"`http` needs a URL: `http("https://example.com/app")`"#),
+            ("http(3)", "`http` needs a URL: \"https://example.com/app\""),
+            ("file()", r#"`file` needs a path: `file("/srv/releases/app")`"#),
+            (r#"file("")"#, "`file` needs a path: \"/srv/releases/app\""),
+            ("from_fn(3)", "`from_fn` needs a function or a closure: `from_fn(my_fetch)`"),
+            (
+                r#"http("http://x/y", "z")"#,
+                "`http` takes one argument, a URL, and `key = value` options",
+            ),
+            (r#"http("http://x/y", interval)"#, "`interval` needs a value: `interval = ...`"),
+            (
+                r#"http(interval = "1s", "http://x/y")"#,
+                "`http` takes a URL first, then its options",
+            ),
+            (
+                r#"http("http://x/y", intervall = "1s")"#,
+                "`http` has no option `intervall`; did you mean `interval`?",
+            ),
+            (
+                r#"http("http://x/y", colour = 1)"#,
+                "`http` has no option `colour`; expected one of `interval`, `timeout`, `header`",
+            ),
+            (
+                r#"http("http://x/y", interval = "1s", interval = "2s")"#,
+                "`interval` is given twice",
+            ),
+            (
+                r#"http("http://x/y", header = "a: b")"#,
+                r#"`header` is a pair: `header = ("name", "value")`"#,
+            ),
+            (
+                r#"http("x", interval = "1", timeout = 0)"#,
+                "\"x\" is not an absolute URL; it must start with `https://` or `http://` | a duration needs a unit: write \"1s\" or \"1ms\" | a timeout of zero would end every download at once; use at least \"1ms\"",
+            ),
+        ]);
+    }
+}

@@ -1,0 +1,88 @@
+//! A function of the user's: a path to it, a closure, or an expression that gives one.
+//!
+//! Arguments and results are left to the compiler, which knows the types. What cannot be called
+//! whatever its type is refused here, because the compiler would name the trait and not the key.
+
+use proc_macro2::TokenStream;
+use quote::ToTokens;
+use syn::{Expr, ExprClosure, Ident};
+
+use super::{Value, literal, peel};
+
+/// Something to call.
+#[derive(Debug)]
+pub(crate) struct Hook(Expr);
+
+impl Value for Hook {
+    fn from_expr(key: &Ident, value: &Expr) -> syn::Result<Self> {
+        if let Expr::Closure(ExprClosure { asyncness: Some(asyncness), .. }) = peel(value) {
+            return Err(syn::Error::new_spanned(
+                asyncness,
+                format!("`{key}` is called and not awaited; write the closure without `async`"),
+            ));
+        }
+        if is_never_callable(value) {
+            return Err(syn::Error::new_spanned(
+                value,
+                format!("`{key}` must be a function or a closure: `{key} = my_{key}`"),
+            ));
+        }
+        Ok(Self(value.clone()))
+    }
+}
+
+impl ToTokens for Hook {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        self.0.to_tokens(tokens);
+    }
+}
+
+/// Whether the expression cannot be called, whatever its type.
+pub(super) fn is_never_callable(value: &Expr) -> bool {
+    literal(value).is_some()
+        || matches!(
+            peel(value),
+            Expr::Array(_)
+                | Expr::Assign(_)
+                | Expr::Async(_)
+                | Expr::Binary(_)
+                | Expr::Range(_)
+                | Expr::Repeat(_)
+                | Expr::Struct(_)
+                | Expr::Tuple(_)
+                | Expr::Unary(_)
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::main_attr::value::verdict;
+
+    #[test]
+    fn callables() {
+        let refused = "`key` must be a function or a closure: `key = my_key`";
+        for (value, expected) in [
+            ("check", "ok"),
+            ("checks::all", "ok"),
+            ("|candidate| check(candidate)", "ok"),
+            ("move || ()", "ok"),
+            ("make_hook(3)", "ok"),
+            ("{ let n = 1; move |_| n }", "ok"),
+            ("hook!()", "ok"),
+            ("\"check\"", refused),
+            ("3", refused),
+            ("-3", refused),
+            ("[check]", refused),
+            ("(check, check)", refused),
+            ("a + b", refused),
+            ("async { check() }", refused),
+            (
+                "async |c| check(c)",
+                "`key` is called and not awaited; write the closure without `async`",
+            ),
+        ] {
+            assert_eq!(verdict::<Hook>(value), expected, "{value}");
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What the two sides say.
+//!
+//! An old master talks to a new child and a new master to an old one, so every message is
+//! self-describing: unknown messages and unknown fields are ignored, and a field that a later
+//! version adds needs a default.
+
+use serde::{Deserialize, Serialize};
+
+/// The version of this vocabulary, for a later one that cannot be understood by defaults alone.
+pub(crate) const PROTOCOL: u32 = 1;
+
+/// From the child to its master.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum FromChild {
+    /// The child understood its welcome.
+    Hello { protocol: u32 },
+    /// The program can serve.
+    Ready,
+    /// Nothing new is accepted any more.
+    Paused,
+    /// The program asks for a restart.
+    Restart,
+    /// The program asks for a poll of the fetcher.
+    CheckNow,
+    /// From a later version.
+    #[serde(other)]
+    Unknown,
+}
+
+/// From the master to its child.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum FromMaster {
+    /// The first message, with the listeners attached.
+    Welcome(Welcome),
+    /// Accept.
+    Admit,
+    /// Accept nothing new, keep everything.
+    Pause,
+    /// Accept again.
+    Resume,
+    /// Finish what is open and end.
+    Drain,
+    /// From a later version.
+    #[serde(other)]
+    Unknown,
+}
+
+/// Everything that a child is given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Welcome {
+    pub(crate) protocol: u32,
+    pub(crate) generation: u64,
+    pub(crate) master_pid: u32,
+    /// The addresses as configured, in the order of the attached listeners.
+    pub(crate) addresses: Vec<String>,
+    /// How long an orphan may drain, in milliseconds.
+    pub(crate) terminate_timeout_ms: u64,
+    /// Whether the program says itself when it is ready.
+    #[serde(default)]
+    pub(crate) ready_manually: bool,
+}
+
+/// What a candidate answers when it is probed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ProbeAnswer {
+    pub(crate) protocol: u32,
+    /// The token that it was given.
+    pub(crate) token: String,
+    /// The addresses that it is configured to listen on.
+    #[serde(default)]
+    pub(crate) addresses: Vec<String>,
+    /// Why its configuration cannot work.
+    #[serde(default)]
+    pub(crate) error: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_later_version_says_is_ignored_and_not_an_error() {
+        let message: FromChild = serde_json::from_str(r#"{"type":"sing","song":1}"#).unwrap();
+        assert_eq!(message, FromChild::Unknown);
+        let message: FromMaster = serde_json::from_str(r#"{"type":"pause","why":"x"}"#).unwrap();
+        assert_eq!(message, FromMaster::Pause);
+    }
+
+    #[test]
+    fn the_first_versions_messages_are_read_for_ever() {
+        let text = r#"{"type":"welcome","protocol":1,"generation":7,"master_pid":42,
+            "addresses":[":3000"],"terminate_timeout_ms":30000}"#;
+        let FromMaster::Welcome(welcome) = serde_json::from_str(text).unwrap() else { panic!() };
+        assert_eq!((welcome.generation, welcome.master_pid), (7, 42));
+        assert!(!welcome.ready_manually);
+    }
+}

@@ -1,0 +1,121 @@
+//! The line between the master and each child: a SOCK_SEQPACKET socketpair, one message a packet.
+//!
+//! Packets need no framing, cannot be torn, and carry descriptors: the listeners come with the
+//! welcome, so the channel itself is the only descriptor that a child inherits. The end of the
+//! channel is how each side learns that the other is gone; nobody polls, and no signal is used as
+//! an acknowledgement.
+//!
+//! Rejected: a pipe pair (framing, no descriptors), signals (they merge, and carry nothing),
+//! listeners inherited by number (each would have to be guarded against leaking to grandchildren).
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::sys::seqpacket;
+
+pub(crate) mod message;
+
+/// One end of a channel.
+#[derive(Debug)]
+pub(crate) struct Channel(OwnedFd);
+
+/// A message that came, or the end.
+#[derive(Debug)]
+pub(crate) enum Received<T> {
+    Message(T, Vec<OwnedFd>),
+    /// The other side is gone.
+    End,
+}
+
+/// Longer messages are refused. A welcome with 253 long addresses stays well below.
+const LONGEST: usize = 64 * 1024;
+
+impl Channel {
+    /// Both ends of a new channel.
+    pub(crate) fn pair() -> io::Result<(Self, Self)> {
+        let (one, other) = seqpacket::pair()?;
+        Ok((Self(one), Self(other)))
+    }
+
+    pub(crate) fn send(&self, message: &impl Serialize) -> io::Result<()> {
+        self.send_with(message, &[])
+    }
+
+    /// Sends without waiting: `WouldBlock` if the other side reads nothing.
+    pub(crate) fn send_with(
+        &self,
+        message: &impl Serialize,
+        descriptors: &[BorrowedFd<'_>],
+    ) -> io::Result<()> {
+        let packet = serde_json::to_vec(message)?;
+        seqpacket::send(self.0.as_fd(), &packet, descriptors)
+    }
+
+    /// Waits for a message.
+    pub(crate) fn receive<T: DeserializeOwned>(&self) -> io::Result<Received<T>> {
+        self.take(true)
+    }
+
+    /// Takes a message that is there, or gives `WouldBlock`.
+    pub(crate) fn try_receive<T: DeserializeOwned>(&self) -> io::Result<Received<T>> {
+        self.take(false)
+    }
+
+    fn take<T: DeserializeOwned>(&self, wait: bool) -> io::Result<Received<T>> {
+        let mut buffer = vec![0; LONGEST];
+        let packet = loop {
+            match seqpacket::receive(self.0.as_fd(), &mut buffer, wait) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // The other side died with messages of ours unread: that is an end, too.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                    return Ok(Received::End);
+                }
+                packet => break packet?,
+            }
+        };
+        if packet.length == 0 {
+            return Ok(Received::End);
+        }
+        let message = serde_json::from_slice(&buffer[..packet.length])?;
+        Ok(Received::Message(message, packet.descriptors))
+    }
+}
+
+impl From<OwnedFd> for Channel {
+    fn from(fd: OwnedFd) -> Self {
+        Self(fd)
+    }
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl AsRawFd for Channel {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::message::FromChild;
+    use super::*;
+
+    #[test]
+    fn the_end_is_told_apart_from_silence() {
+        let (ours, theirs) = Channel::pair().unwrap();
+        let silence = theirs.try_receive::<FromChild>().unwrap_err();
+        assert_eq!(silence.kind(), io::ErrorKind::WouldBlock);
+        ours.send(&FromChild::Ready).unwrap();
+        drop(ours);
+        let message = theirs.try_receive::<FromChild>().unwrap();
+        assert!(matches!(message, Received::Message(FromChild::Ready, _)));
+        assert!(matches!(theirs.try_receive::<FromChild>().unwrap(), Received::End));
+    }
+}

@@ -1,0 +1,48 @@
+//! What the master holds of a running program: its process and its channel.
+//!
+//! A [`Child`] only tells; what comes back, be it a message, a failed start or the end, is read by
+//! [`watch::follow`] and arrives in the master's loop as [`News`].
+
+mod spawn;
+mod watch;
+
+use std::sync::Arc;
+
+use nix::unistd::Pid;
+
+pub(crate) use self::spawn::Launch;
+pub(crate) use self::watch::{News, follow};
+use crate::channel::Channel;
+use crate::channel::message::FromMaster;
+use crate::error::{Context as _, ErrorKind, Result};
+use crate::identity::Generation;
+use crate::sys::pidfd::Process;
+
+/// A running program, or one that was running a moment ago.
+#[derive(Debug)]
+pub(crate) struct Child {
+    generation: Generation,
+    process: Arc<Process>,
+    channel: Arc<Channel>,
+}
+
+impl Child {
+    pub(crate) fn pid(&self) -> Pid {
+        self.process.pid()
+    }
+
+    /// Says `message`, without waiting for it to be heard.
+    pub(crate) fn tell(&self, message: &FromMaster) -> Result<()> {
+        self.channel.send(message).context(ErrorKind::Handoff, || {
+            let generation = self.generation;
+            format!("generation {generation} was not told {message:?}; its deadline decides")
+        })
+    }
+
+    /// Sends a signal, by number.
+    pub(crate) fn signal(&self, signal: i32) -> Result<()> {
+        self.process.signal(signal).context(ErrorKind::Signal, || {
+            format!("signal {signal} was not delivered to generation {}", self.generation)
+        })
+    }
+}

@@ -1,0 +1,118 @@
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use tokio::io::unix::AsyncFd;
+use tokio::sync::mpsc::Sender;
+
+use super::Child;
+use crate::channel::message::FromChild;
+use crate::channel::{Channel, Received};
+use crate::identity::Generation;
+use crate::sys;
+use crate::sys::pidfd::{Process, Status};
+use crate::sys::process::failure_from;
+
+/// What is heard from a child.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// The file could not be executed.
+    NotStarted(io::Error),
+    Said(FromChild),
+    /// The last that is heard.
+    Exited(Status),
+}
+
+/// Everything that is heard from `child`, in order, its end last.
+///
+/// The channel of `sender` is bounded: a child that floods its master waits for it.
+pub(crate) fn follow(
+    child: &Child,
+    failure: OwnedFd,
+    sender: Sender<(Generation, News)>,
+) -> io::Result<()> {
+    let watch = Watch {
+        generation: child.generation,
+        process: sys::fd::watch(Arc::clone(&child.process))?,
+        channel: sys::fd::watch(Arc::clone(&child.channel))?,
+        failure: tokio::net::unix::pipe::Receiver::from_owned_fd(failure)?,
+        sender,
+    };
+    tokio::spawn(watch.run());
+    Ok(())
+}
+
+struct Watch {
+    generation: Generation,
+    process: AsyncFd<Arc<Process>>,
+    channel: AsyncFd<Arc<Channel>>,
+    failure: tokio::net::unix::pipe::Receiver,
+    sender: Sender<(Generation, News)>,
+}
+
+impl Watch {
+    async fn run(mut self) {
+        if let Some(error) = self.failure().await {
+            let _ = self.process.readable().await;
+            let _ = self.process.get_ref().try_wait();
+            self.tell(News::NotStarted(error)).await;
+            return;
+        }
+        let status = loop {
+            tokio::select! {
+                biased;
+                status = ended(&self.process) => break status,
+                message = next(&self.channel) => match message {
+                    Some(message) => self.tell(News::Said(message)).await,
+                    // It closed its end; all that is left to hear is its exit.
+                    None => break ended(&self.process).await,
+                },
+            }
+        };
+        while let Ok(Received::Message(message, _)) = self.channel.get_ref().try_receive() {
+            self.tell(News::Said(message)).await;
+        }
+        self.tell(News::Exited(status)).await;
+    }
+
+    /// Why the file was not executed, once it is known that it was or was not.
+    async fn failure(&mut self) -> Option<io::Error> {
+        let mut number = Vec::new();
+        let pipe = &mut self.failure;
+        let mut limited = tokio::io::AsyncReadExt::take(pipe, 4);
+        let read = tokio::io::AsyncReadExt::read_to_end(&mut limited, &mut number).await;
+        read.err().or_else(|| failure_from(&number))
+    }
+
+    async fn tell(&self, news: News) {
+        // The loop is gone only when the master ends.
+        let _ = self.sender.send((self.generation, news)).await;
+    }
+}
+
+async fn ended(process: &AsyncFd<Arc<Process>>) -> Status {
+    loop {
+        let Ok(mut ready) = process.readable().await else { return Status::Exited(1) };
+        match process.get_ref().try_wait() {
+            Ok(Some(status)) => return status,
+            Ok(None) => ready.clear_ready(),
+            // Somebody else waited for it; how it ended is lost.
+            Err(_) => return Status::Exited(1),
+        }
+    }
+}
+
+/// The next message, or `None` at the end of the channel. What cannot be read is skipped.
+async fn next(channel: &AsyncFd<Arc<Channel>>) -> Option<FromChild> {
+    loop {
+        let mut ready = channel.readable().await.ok()?;
+        match channel.get_ref().try_receive() {
+            Ok(Received::Message(message, _)) => return Some(message),
+            Ok(Received::End) => return None,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {}
+            Err(error) if error.get_ref().is_some_and(|e| e.is::<serde_json::Error>()) => {}
+            Err(_) => return None,
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! What a service is configured to do: a [`Config`], made by a [`Builder`], from which the data
+//! flows one way into the master.
+//!
+//! A setter never fails: what it was given is checked in [`Builder::build`], which names every
+//! setting that cannot work, and its fix, at once.
+
+mod address;
+mod builder;
+mod duration;
+mod signal;
+
+use std::fmt;
+use std::time::Duration;
+
+pub(crate) use self::address::Host;
+pub use self::address::{Address, IntoAddresses};
+pub use self::builder::Builder;
+pub use self::duration::IntoDuration;
+pub(crate) use self::signal::RestartSignal;
+use crate::event::{EventHook, Verbosity};
+use crate::fetcher::BoxFetcher;
+use crate::upgrade::PreUpgradeHook;
+
+/// What a service is configured to do. Made by [`Config::builder`].
+pub struct Config {
+    pub(crate) addresses: Vec<Address>,
+    pub(crate) backlog: i32,
+    pub(crate) upgrades: Upgrades,
+    pub(crate) restarts: Restarts,
+    pub(crate) verbosity: Verbosity,
+    pub(crate) on_event: Option<EventHook>,
+    pub(crate) required: bool,
+}
+
+/// Where new binaries come from, and what happens to them.
+pub(crate) struct Upgrades {
+    pub(crate) fetcher: Option<BoxFetcher>,
+    pub(crate) min_fetch_interval: Duration,
+    pub(crate) pre_upgrade: Option<PreUpgradeHook>,
+    pub(crate) restart_after_fetch: bool,
+}
+
+/// How one generation follows another.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Restarts {
+    /// `None`: there are none, the signal is an ordinary one.
+    pub(crate) signal: Option<RestartSignal>,
+    pub(crate) ready_manually: bool,
+    pub(crate) ready_timeout: Duration,
+    pub(crate) probation: Duration,
+    pub(crate) terminate_timeout: Duration,
+    pub(crate) max_draining: usize,
+}
+
+impl Config {
+    /// A builder with every setting at its default.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("addresses", &self.addresses)
+            .field("has_fetcher", &self.upgrades.fetcher.is_some())
+            .field("restarts", &self.restarts)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,167 @@
+//! Where a process begins: it takes its role, plays it, and ends with the right status.
+
+mod program;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+pub use self::program::{Program, ProgramArgument, ProgramOutput, Runtime};
+use crate::channel::Channel;
+use crate::config::{Address, Config};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Observer;
+use crate::listeners;
+use crate::master::{self, Outcome};
+use crate::role::Part;
+use crate::state::State;
+use crate::sys;
+use crate::upgrade;
+
+/// Runs `program` as a service that upgrades itself, and gives what `main` is to return.
+///
+/// Called first in `main`: it reads what a master passed to this process, and in the master it
+/// forks. `config` is evaluated where it is needed, never in a child: it must have no effects, for
+/// a probe of this binary evaluates it too.
+///
+/// Where there can be no master, a warning says why and the program runs in this process, unless
+/// the config says `required`. Any other error is printed, and the code is 1.
+pub fn run(config: impl FnOnce() -> Result<Config>, program: impl Into<Program>) -> ExitCode {
+    play(config, program.into(), Fallback::Allowed).unwrap_or_else(|error| {
+        let _ = writeln!(std::io::stderr(), "[selfup] error: {}", error.chain());
+        ExitCode::FAILURE
+    })
+}
+
+/// [`run`], with its errors for the caller, and without a fallback.
+///
+/// # Errors
+///
+/// [`ErrorKind::Config`] and [`ErrorKind::Bind`] for what `config` asks and cannot be had,
+/// [`ErrorKind::Unsupported`] and [`ErrorKind::Spawn`] where there can be no master.
+pub fn try_run(
+    config: impl FnOnce() -> Result<Config>,
+    program: impl Into<Program>,
+) -> Result<ExitCode> {
+    play(config, program.into(), Fallback::Refused)
+}
+
+/// Answers the probe and ends the process, if this process is one; returns at once otherwise.
+///
+/// For a `main` that does much before it calls [`run`]: a probe needs none of it. Without this
+/// call the probe is answered by `run`, which also checks the config.
+pub fn sanity_check() {
+    if let Some((channel, token)) = Part::take_probe() {
+        upgrade::answer_probe(&channel, token, &Ok(Vec::new()));
+        #[expect(clippy::exit, reason = "a probe ends here by contract")]
+        std::process::exit(0);
+    }
+}
+
+/// Asks the master for a restart, from anywhere in the program.
+///
+/// # Errors
+///
+/// As [`State::restart`]; [`ErrorKind::Unsupported`] also before the program was started.
+pub fn restart() -> Result<()> {
+    running()?.restart()
+}
+
+/// Asks the master to poll the fetcher at once, from anywhere in the program.
+///
+/// # Errors
+///
+/// As [`restart`].
+pub fn check_now() -> Result<()> {
+    running()?.check_now()
+}
+
+/// Whether a master can be had on this system at all. Where not, programs run unsupervised.
+#[must_use]
+pub const fn is_supported() -> bool {
+    cfg!(target_os = "linux")
+}
+
+/// So long a port that is in use is tried again.
+const BIND_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The state of the program that runs in this process.
+static RUNNING: OnceLock<State> = OnceLock::new();
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fallback {
+    Allowed,
+    Refused,
+}
+
+fn running() -> Result<&'static State> {
+    let none = || Error::new(ErrorKind::Unsupported, "no selfup program runs in this process");
+    RUNNING.get().ok_or_else(none)
+}
+
+fn play(
+    config: impl FnOnce() -> Result<Config>,
+    mut program: Program,
+    fallback: Fallback,
+) -> Result<ExitCode> {
+    let part = Part::take();
+    program.initialise(part.role());
+    match part {
+        Part::Child(channel) => be_child(channel, program),
+        Part::Probe { channel, token } => Ok(be_probe(&channel, token, config)),
+        Part::Fallback => {
+            let config = config()?;
+            let bound = listeners::bind_all(&config.addresses, config.backlog, BIND_PATIENCE)?;
+            run_here(program, State::alone(bound)?)
+        }
+        Part::Master => be_master(config()?, program, fallback),
+    }
+}
+
+fn be_child(channel: Channel, program: Program) -> Result<ExitCode> {
+    // Without a welcome the master died at this child's birth; there is nobody to serve.
+    State::of_child(channel)?.map_or(Ok(ExitCode::SUCCESS), |state| run_here(program, state))
+}
+
+fn be_probe(channel: &Channel, token: String, config: impl FnOnce() -> Result<Config>) -> ExitCode {
+    let addresses =
+        config().map(|config| config.addresses.iter().map(Address::to_string).collect::<Vec<_>>());
+    upgrade::answer_probe(channel, token, &addresses);
+    ExitCode::SUCCESS
+}
+
+fn be_master(mut config: Config, program: Program, fallback: Fallback) -> Result<ExitCode> {
+    let required = config.required || fallback == Fallback::Refused;
+    let observer = Observer::start(config.verbosity, config.on_event.take());
+    let observer = observer.map_err(|source| {
+        Error::new(ErrorKind::Unsupported, "no thread for `on_event`").caused_by(source)
+    })?;
+    let bound = listeners::bind_all(&config.addresses, config.backlog, BIND_PATIENCE)?;
+    match master::run(config, bound, observer.clone()) {
+        Outcome::Ended(status) => Ok(end_as(status)),
+        Outcome::Failed(error) => Err(error),
+        Outcome::Unsupervised { error, .. } if required => Err(error),
+        Outcome::Unsupervised { error, bound } => {
+            let text = "the program runs without a master: no restarts, no upgrades";
+            observer.warn(Error::new(ErrorKind::Unsupported, text).caused_by(error));
+            run_here(program, State::alone(bound)?)
+        }
+    }
+}
+
+fn run_here(program: Program, state: State) -> Result<ExitCode> {
+    let state = RUNNING.get_or_init(|| state);
+    state.starting();
+    program.run(state.clone())
+}
+
+/// Ends the master as its program ended.
+fn end_as(status: sys::pidfd::Status) -> ExitCode {
+    if let sys::pidfd::Status::Signaled(signal) = status
+        && std::process::id() != 1
+    {
+        sys::signal::end_by(signal);
+    }
+    ExitCode::from(status.code())
+}

@@ -1,0 +1,221 @@
+//! A binary behind a URL.
+//!
+//! A poll is one question, and when nothing changed its answer has no body:
+//!
+//! - the server gave an `ETag` or a `Last-Modified` last time: a GET that is conditional on it. A
+//!   server that ignores the condition is caught by comparing what it answers; its body is left
+//!   unread.
+//! - it gave neither, but a length: a HEAD, and a GET only if the length differs.
+//! - nothing is known yet: a plain GET.
+//!
+//! Redirects are followed here and not by the client below, because what the user sets as a header
+//! is a secret more often than not, and belongs to the host that it was set for. The body is
+//! streamed, so memory stays flat whatever the size; it is delivered as it was published, and
+//! unpacking it is not this room's business.
+//!
+//! - `url`: what the user wrote, and what may be shown of it
+//! - `client`: TLS, proxies, redirects
+//! - `known`: the validator
+//! - `body`: the bytes
+//!
+//! Limits: a server with nothing but a `Last-Modified` cannot show two releases within one second,
+//! one with nothing but a length no two releases of the same length (RFC 9110, section 8.8). Give
+//! it `ETag`s.
+
+use std::fmt;
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, StatusCode, Url};
+
+use self::body::Body;
+use self::client::{Answer, Client, Question};
+use self::known::Known;
+use super::mistake::Mistake;
+use super::{Current, Download, Fetched, Fetcher, INTERVAL};
+use crate::config::IntoDuration;
+use crate::error::{BoxError, Error, ErrorKind, Result};
+
+mod body;
+mod client;
+mod known;
+mod url;
+
+/// A fetcher that asks for `url`, every 5 minutes unless [`interval`](Http::interval) says
+/// otherwise.
+///
+/// The URL is absolute, `https://` or `http://`. In it `{os}` and `{arch}` stand for
+/// [`std::env::consts::OS`] and [`ARCH`](std::env::consts::ARCH), and `{target}` for the target
+/// triple of this build, such as `x86_64-unknown-linux-gnu`. A user and a password in it become an
+/// `Authorization` header.
+///
+/// When nothing changed, a poll is one request without a body in its answer: conditional on the
+/// `ETag` or the `Last-Modified` of the last answer, or a HEAD whose length is compared where a
+/// server has neither. The first poll downloads, for there is nothing to compare with.
+///
+/// Up to 10 redirects are followed, none from https to http. Headers and password go to the scheme,
+/// host and port of `url` alone. The certificates that the system trusts are trusted, and the
+/// proxies of the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`) are used, except for a URL
+/// on the loopback interface.
+///
+/// ```
+/// let releases = selfup::fetcher::http("https://example.com/{target}/myapp")
+///     .header("authorization", "Bearer swordfish")
+///     .interval("1m");
+/// assert!(!format!("{releases:?}").contains("swordfish"));
+/// ```
+pub fn http(url: impl Into<String>) -> Http {
+    let mut mistake = Mistake::default();
+    let url = url::parse(&url.into()).map_err(|message| mistake.keep(message)).ok();
+    Http {
+        url,
+        headers: HeaderMap::new(),
+        interval: INTERVAL,
+        idle: IDLE,
+        head: HEAD,
+        mistake,
+        client: None,
+    }
+}
+
+/// A fetcher that asks for a URL; made by [`http`].
+#[must_use = "a fetcher does nothing until it is given to a service"]
+pub struct Http {
+    /// `None` is a mistake.
+    url: Option<Url>,
+    headers: HeaderMap,
+    interval: Duration,
+    idle: Duration,
+    head: Duration,
+    mistake: Mistake,
+    /// Made at the first poll: it reads the system's certificates, and belongs to the runtime that
+    /// polls.
+    client: Option<Client>,
+}
+
+impl Http {
+    /// The time between two polls; 5 minutes by default.
+    pub fn interval(mut self, interval: impl IntoDuration) -> Self {
+        self.interval = self.mistake.duration("interval", interval).unwrap_or(self.interval);
+        self
+    }
+
+    /// A header of each request; may be given more than once, also for one name.
+    ///
+    /// It is sent to the scheme, host and port of the URL only, never to where a redirect leads
+    /// from there, and its value is never shown.
+    pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        let name = name.as_ref();
+        let Ok(header) = HeaderName::try_from(name) else {
+            self.mistake.keep(format!("{name:?} is not the name of an HTTP header"));
+            return self;
+        };
+        let Ok(mut value) = HeaderValue::try_from(value.as_ref()) else {
+            self.mistake.keep(format!(
+                "the value of header {name:?} has a control character in it; is it a line break at \
+                 its end?"
+            ));
+            return self;
+        };
+        value.set_sensitive(true);
+        self.headers.append(header, value);
+        self
+    }
+
+    /// How long the server may be silent in the middle of a download; 30 seconds by default.
+    ///
+    /// It bounds each wait for bytes, not the download, which takes as long as it takes. To connect
+    /// is bounded by 10 seconds, to answer a request by 30 seconds.
+    pub fn timeout(mut self, timeout: impl IntoDuration) -> Self {
+        self.idle = self.mistake.duration("timeout", timeout).unwrap_or(self.idle);
+        self
+    }
+
+    async fn look(&mut self, current: &Current) -> Result<Fetched> {
+        self.mistake.check()?;
+        let Some(url) = &self.url else { return Ok(Fetched::Unchanged) };
+        let client = match &mut self.client {
+            Some(client) => client,
+            none => none.insert(Client::new(url)?),
+        };
+        let known = current.validator().and_then(|text| Known::parse(text, url));
+        let question =
+            Question { url, headers: &self.headers, known: known.as_ref(), patience: self.head };
+        if let Some(known) = question.known.filter(|known| known.has_only_length()) {
+            match client.ask(Method::HEAD, &question).await {
+                Ok(answer) if answer.status() == StatusCode::OK => {
+                    if known.names(&answer.facts(url)) {
+                        return Ok(Fetched::Unchanged);
+                    }
+                }
+                Ok(answer) if answer.is_overload() => return Err(unexpected(url, &answer)),
+                // A server that cannot do HEAD may say so in any way, or not at all. GET tells.
+                Ok(_) | Err(_) => {}
+            }
+        }
+        let answer = client.ask(Method::GET, &question).await?;
+        match answer.status() {
+            StatusCode::NOT_MODIFIED if answer.conditional => Ok(Fetched::Unchanged),
+            StatusCode::OK => Ok(self.taken(url, question.known, answer)),
+            _ => Err(unexpected(url, &answer)),
+        }
+    }
+
+    /// What the answer to a GET delivers, unless it is what is known.
+    fn taken(&self, url: &Url, known: Option<&Known>, answer: Answer) -> Fetched {
+        let facts = answer.facts(url);
+        if known.is_some_and(|known| known.names(&facts)) {
+            return Fetched::Unchanged;
+        }
+        let length = answer.length();
+        let body = Body::new(answer.response, self.idle, url::redacted(url));
+        let download = Download::new(body).validator(facts.to_string());
+        Fetched::Binary(match length {
+            Some(length) => download.length(length),
+            None => download,
+        })
+    }
+}
+
+/// The error of an answer that is none to the question.
+fn unexpected(url: &Url, answer: &Answer) -> Error {
+    let (asked, status) = (url::redacted(url), answer.status());
+    let answered = url::redacted(answer.response.url());
+    let from = if asked == answered { String::new() } else { format!(" from {answered}") };
+    let message = format!("{asked}: status {status}{from}; expected 200 and the binary");
+    Error::new(ErrorKind::Fetch, message)
+}
+
+impl Fetcher for Http {
+    async fn fetch(&mut self, current: &Current) -> Result<Fetched, BoxError> {
+        Ok(self.look(current).await?)
+    }
+
+    fn interval(&self) -> Duration {
+        self.interval
+    }
+
+    fn check(&self) -> Result<(), BoxError> {
+        Ok(self.mistake.check()?)
+    }
+}
+
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http")
+            .field("url", &self.url.as_ref().map(url::redacted))
+            .field("headers", &self.headers.keys().collect::<Vec<_>>())
+            .field("interval", &self.interval)
+            .field("timeout", &self.idle)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How long a server may be silent in the middle of a body.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// How long a server may take for the head of its answer, connecting included.
+const HEAD: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests;

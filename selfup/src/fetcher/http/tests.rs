@@ -1,0 +1,52 @@
+use std::net::TcpListener;
+
+use super::*;
+use crate::error::chain;
+use crate::identity::BinaryId;
+
+fn fails(fetcher: &mut Http) -> String {
+    let current = Current::new(BinaryId::from_bytes([0; 32]));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    chain(&*runtime.block_on(fetcher.fetch(&current)).unwrap_err())
+}
+
+#[test]
+fn a_server_that_never_answers_is_an_error() {
+    // The kernel accepts the connection, and nobody takes it from there.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/app", listener.local_addr().unwrap());
+    let mut fetcher = Http { head: Duration::from_millis(50), ..http(&url) };
+    assert_eq!(fails(&mut fetcher), format!("{url}: 127.0.0.1 did not answer in 50ms"));
+}
+
+#[test]
+fn tls_works_without_a_default_of_the_whole_process_and_leaves_none_behind() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}/app", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        use std::io::{Read as _, Write as _};
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut hello = [0; 6];
+        stream.read_exact(&mut hello).unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+        hello
+    });
+    let error = fails(&mut http(&url));
+    assert!(error.starts_with(&format!("{url}: ")), "{error}");
+    if error.contains("certificates that the system trusts") {
+        return; // A system without certificates, where this is the right answer.
+    }
+    // A handshake record with a client's hello in it (RFC 8446, sections 4 and 5.1).
+    let hello = server.join().unwrap();
+    assert_eq!((hello[0], hello[5]), (22, 1));
+    assert!(rustls::crypto::CryptoProvider::get_default().is_none());
+}
+
+#[test]
+fn the_interval_is_five_minutes_unless_set() {
+    assert_eq!(Fetcher::interval(&http("http://localhost")), Duration::from_secs(300));
+    assert_eq!(
+        Fetcher::interval(&http("http://localhost").interval("1m")),
+        Duration::from_secs(60)
+    );
+}

@@ -1,0 +1,219 @@
+//! Where new binaries come from.
+//!
+//! A [`Fetcher`] is asked once a poll whether there is a binary other than the one that runs, and
+//! answers "unchanged" or with a stream of bytes. It keeps no memory of its own: what it needs to
+//! ask politely next time (an `ETag`, a time stamp) it hands over as the [`validator`] of its
+//! download, and gets it back in [`Current`] once the cycle that it began has *ended*: the bytes
+//! were taken, or refused for good. A cycle that failed half-way leaves no trace, so a truncated
+//! download cannot be mistaken for the newest version.
+//!
+//! Rejected: validators inside the fetcher. Each fetcher would have to learn whether its cycle
+//! ended, and none of them would survive a restart of the master.
+//!
+//! [`validator`]: Download::validator
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, ReadBuf};
+
+use crate::error::BoxError;
+use crate::identity::BinaryId;
+
+mod file;
+mod from_fn;
+#[cfg(feature = "http")]
+mod http;
+mod mistake;
+
+pub use self::file::{File, file};
+pub use self::from_fn::{FromFn, from_fn};
+#[cfg(feature = "http")]
+pub use self::http::{Http, http};
+
+/// Finds and delivers new binaries.
+///
+/// `fetch` runs in the master, on a thread beside its event loop: it may take its time, but it
+/// should bound each wait. It is never called twice at once.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a fetcher",
+    label = "expected a fetcher",
+    note = "use `selfup::fetcher::http(..)`, `file(..)` or `from_fn(..)`, or implement \
+            `selfup::Fetcher`"
+)]
+pub trait Fetcher: Send + 'static {
+    /// Looks once.
+    ///
+    /// # Errors
+    ///
+    /// Any error. It is reported, and the fetcher is asked again at the next poll.
+    fn fetch(
+        &mut self,
+        current: &Current,
+    ) -> impl Future<Output = Result<Fetched, BoxError>> + Send;
+
+    /// The time between two polls; 5 minutes by default. `min_fetch_interval` bounds it below.
+    fn interval(&self) -> Duration {
+        INTERVAL
+    }
+
+    /// Whether this fetcher was set up in a way that can work.
+    ///
+    /// Asked once, at start and before the first `fetch`, so that a mistake (a URL that is none) is
+    /// an error of the configuration and not one of every poll. It does no I/O: a server that is
+    /// down is no mistake. Anything goes by default.
+    ///
+    /// # Errors
+    ///
+    /// The mistake, and what to do about it.
+    fn check(&self) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
+/// The time between two polls, where a fetcher has none of its own.
+const INTERVAL: Duration = Duration::from_secs(5 * 60);
+
+/// What runs now, for a fetcher to compare with.
+#[derive(Debug, Clone)]
+pub struct Current {
+    id: BinaryId,
+    validator: Option<String>,
+}
+
+impl Current {
+    /// What a fetcher is told when the binary `id` runs and no cycle has ended yet.
+    #[must_use]
+    pub fn new(id: BinaryId) -> Self {
+        Self { id, validator: None }
+    }
+
+    /// Sets the validator of the last cycle that ended.
+    #[must_use]
+    pub fn with_validator(mut self, validator: Option<String>) -> Self {
+        self.validator = validator;
+        self
+    }
+
+    /// The binary that runs.
+    #[must_use]
+    pub fn id(&self) -> BinaryId {
+        self.id
+    }
+
+    /// The validator of the last download whose cycle ended, as the fetcher gave it.
+    #[must_use]
+    pub fn validator(&self) -> Option<&str> {
+        self.validator.as_deref()
+    }
+}
+
+/// What a fetcher found.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Fetched {
+    /// Nothing new.
+    Unchanged,
+    /// Bytes that may be a new binary.
+    Binary(Download),
+}
+
+/// A binary on its way, with what its source says about it.
+pub struct Download {
+    pub(crate) reader: Pin<Box<dyn AsyncRead + Send>>,
+    pub(crate) length: Option<u64>,
+    pub(crate) sha256: Option<BinaryId>,
+    pub(crate) validator: Option<String>,
+}
+
+impl Download {
+    /// A download that reads `reader` to its end.
+    #[must_use]
+    pub fn new(reader: impl AsyncRead + Send + 'static) -> Self {
+        Self { reader: Box::pin(reader), length: None, sha256: None, validator: None }
+    }
+
+    /// The exact length in bytes; a download that is shorter or longer is refused.
+    #[must_use]
+    pub fn length(mut self, length: u64) -> Self {
+        self.length = Some(length);
+        self
+    }
+
+    /// The SHA-256 that the bytes must have.
+    #[must_use]
+    pub fn sha256(mut self, digest: [u8; 32]) -> Self {
+        self.sha256 = Some(BinaryId::from_bytes(digest));
+        self
+    }
+
+    /// What to give back as [`Current::validator`] once this cycle has ended.
+    #[must_use]
+    pub fn validator(mut self, validator: impl Into<String>) -> Self {
+        self.validator = Some(validator.into());
+        self
+    }
+
+    /// The length in bytes, where the source told it.
+    #[must_use]
+    pub fn get_length(&self) -> Option<u64> {
+        self.length
+    }
+
+    /// The SHA-256 that the bytes must have, where the source told it.
+    #[must_use]
+    pub fn get_sha256(&self) -> Option<BinaryId> {
+        self.sha256
+    }
+
+    /// What to give back as [`Current::validator`] once this cycle has ended.
+    #[must_use]
+    pub fn get_validator(&self) -> Option<&str> {
+        self.validator.as_deref()
+    }
+}
+
+/// Reads the bytes. Its end is the binary's end only if no read failed.
+impl AsyncRead for Download {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.reader.as_mut().poll_read(context, buffer)
+    }
+}
+
+impl fmt::Debug for Download {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Download")
+            .field("length", &self.length)
+            .field("sha256", &self.sha256)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A fetcher of any type.
+pub(crate) type BoxFetcher = Box<dyn DynFetcher>;
+
+type Fetching<'a> = Pin<Box<dyn Future<Output = Result<Fetched, BoxError>> + Send + 'a>>;
+
+/// [`Fetcher`] as a trait object.
+pub(crate) trait DynFetcher: Send {
+    fn fetch_boxed<'a>(&'a mut self, current: &'a Current) -> Fetching<'a>;
+    fn poll_interval(&self) -> Duration;
+}
+
+impl<F: Fetcher> DynFetcher for F {
+    fn fetch_boxed<'a>(&'a mut self, current: &'a Current) -> Fetching<'a> {
+        Box::pin(self.fetch(current))
+    }
+
+    fn poll_interval(&self) -> Duration {
+        self.interval()
+    }
+}

@@ -1,0 +1,79 @@
+//! A program that upgrades itself, without dropping a request.
+//!
+//! One attribute turns a program into a service with a small *master* process that keeps one PID
+//! for life, owns the listening sockets, and runs the program in a *child* of the same binary. The
+//! master watches a *fetcher* for a new binary, refuses a bad one before running it, installs a
+//! good one atomically, and hands the sockets to a new child while the old one finishes its work.
+//!
+//! ```no_run
+//! use tokio::io::AsyncWriteExt as _;
+//!
+//! #[selfup::main(
+//!     address = ":3000",
+//!     fetcher = http("http://localhost:4000/binaries/myapp", interval = "1s")
+//! )]
+//! async fn prog(state: selfup::State) -> std::io::Result<()> {
+//!     let listener = state.listener().map_err(std::io::Error::other)?;
+//!     loop {
+//!         tokio::select! {
+//!             accepted = listener.accept() => accepted?.0.write_all(b"hello\n").await?,
+//!             () = state.graceful_shutdown() => return Ok(()),
+//!         }
+//!     }
+//! }
+//! ```
+//!
+//! # What happens at a restart
+//!
+//! SIGUSR2, [`restart()`], or an upgrade starts the next generation. It gets the same listeners and
+//! is *ready* when it first waits for a connection; only then does it accept, and only then is the
+//! old generation told to *pause*: it accepts nothing new, finishes what is open, and keeps its
+//! listeners for the length of the *probation*, to take over again at once if the new one dies.
+//! After that the old one *drains*: [`State::graceful_shutdown`] resolves, and when the program
+//! returns, or `terminate_timeout` is over, it is gone.
+//!
+//! # Where there can be no master
+//!
+//! On systems other than Linux, where a process may not fork, or with `SELFUP=off` in the
+//! environment, the program runs in the first process, after a warning, with a [`State`] that works
+//! the same.
+
+#[cfg(not(unix))]
+compile_error!("selfup needs a Unix system: listeners are handed over as descriptors");
+
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
+mod channel;
+mod child;
+mod config;
+mod entry;
+mod error;
+mod event;
+pub mod fetcher;
+mod identity;
+mod listeners;
+mod master;
+#[doc(hidden)]
+pub mod note;
+mod origin;
+mod role;
+mod state;
+mod sys;
+mod upgrade;
+
+pub use self::config::{Address, Builder, Config, IntoAddresses, IntoDuration};
+pub use self::entry::{
+    Program, ProgramArgument, ProgramOutput, Runtime, check_now, is_supported, restart, run,
+    sanity_check, try_run,
+};
+pub use self::error::{BoxError, Error, ErrorKind, Result};
+pub use self::event::Event;
+pub use self::fetcher::{Current, Download, Fetched, Fetcher};
+pub use self::identity::{BinaryId, Generation, ParseBinaryIdError};
+pub use self::role::Role;
+pub use self::state::{GracefulShutdown, Listener, PeerAddr, State, Stream};
+pub use self::upgrade::Candidate;
+/// Turns a function into a service that upgrades itself.
+#[cfg(feature = "macros")]
+pub use selfup_macros::main;

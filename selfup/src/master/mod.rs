@@ -1,0 +1,282 @@
+//! The process that owns the sockets and supervises. Serves no traffic.
+//!
+//! One loop, and the only one: it turns signals, what is heard from children, deadlines and the
+//! upgrade thread's reports into [`Input`]s, and the plan's [`Action`]s into calls. It never waits
+//! for one thing alone, and none of the user's code runs on it.
+
+mod plan;
+mod signals;
+mod upgrades;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::future::pending;
+use std::io;
+use std::time::Instant;
+
+use tokio::sync::mpsc;
+
+use self::plan::{Action, Input, Limits, Plan};
+use self::signals::Signals;
+use self::upgrades::{Order, Upgrader};
+use crate::channel::message::{FromChild, FromMaster};
+use crate::child::{Child, Launch, News, follow};
+use crate::config::Config;
+use crate::error::{Context as _, Error, ErrorKind, Result};
+use crate::event::{Event, Observer};
+use crate::identity::Generation;
+use crate::listeners::Bound;
+use crate::origin::Origin;
+use crate::sys::pidfd::Status;
+use crate::sys::signal;
+
+/// How a master's life went.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// The program ended, or was told to.
+    Ended(Status),
+    /// No first child could be started: the caller may run the program itself, on these listeners.
+    Unsupervised { error: Error, bound: Vec<Bound> },
+    /// What was required cannot be had.
+    Failed(Error),
+}
+
+/// Supervises until the program ends.
+pub(crate) fn run(config: Config, bound: Vec<Bound>, observer: Observer) -> Outcome {
+    for bound in &bound {
+        let address = bound.address.to_string();
+        observer.tell(&Event::Bound { address, local: bound.local });
+    }
+    let prepared = prepare();
+    let (origin, runtime, signals) = match prepared {
+        Ok(prepared) => prepared,
+        Err(source) => {
+            let error = Error::new(ErrorKind::Unsupported, "what a master needs cannot be made");
+            return Outcome::Unsupervised { error: error.caused_by(source), bound };
+        }
+    };
+    let limits = Limits::new(&config);
+    let upgrader = match Upgrader::start(config.upgrades, &origin, &observer, config.required) {
+        Ok(upgrader) => upgrader,
+        Err(error) => return Outcome::Failed(error),
+    };
+    let launch = Launch { origin, listeners: bound, restarts: config.restarts };
+    runtime.block_on(Master::new(limits, launch, signals, upgrader, observer).run())
+}
+
+fn prepare() -> io::Result<(Origin, tokio::runtime::Runtime, Signals)> {
+    // Inherited as ignored, SIGCHLD would lose every exit status.
+    signal::reset(libc::SIGCHLD);
+    let origin = Origin::capture()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let signals = runtime.block_on(async { Signals::take_over() })?;
+    Ok((origin, runtime, signals))
+}
+
+impl Limits {
+    fn new(config: &Config) -> Self {
+        let restarts = config.restarts;
+        Self {
+            restart_signal: restarts.signal.map(crate::config::RestartSignal::number),
+            restart_after_swap: config.upgrades.restart_after_fetch,
+            ready: restarts.ready_timeout,
+            probation: restarts.probation,
+            terminate: restarts.terminate_timeout,
+            max_draining: restarts.max_draining,
+        }
+    }
+}
+
+/// The plan, and everything that it decides about.
+struct Master {
+    plan: Plan,
+    launch: Launch,
+    children: BTreeMap<Generation, Child>,
+    signals: Signals,
+    news: mpsc::Receiver<(Generation, News)>,
+    /// What each child's follower gets a clone of.
+    tell_news: mpsc::Sender<(Generation, News)>,
+    upgrader: Upgrader,
+    observer: Observer,
+    outcome: Option<Ending>,
+}
+
+/// Why the loop ends.
+enum Ending {
+    With(Status),
+    FirstNotStarted(Error),
+}
+
+/// So many messages of children may wait for the loop; a child that has more waits to tell them.
+const QUEUE: usize = 64;
+
+impl Master {
+    fn new(
+        limits: Limits,
+        launch: Launch,
+        signals: Signals,
+        upgrader: Upgrader,
+        observer: Observer,
+    ) -> Self {
+        let plan = Plan::new(limits);
+        let (tell_news, news) = mpsc::channel(QUEUE);
+        let (children, outcome) = (BTreeMap::new(), None);
+        Self { plan, launch, children, signals, news, tell_news, upgrader, observer, outcome }
+    }
+
+    async fn run(mut self) -> Outcome {
+        self.obey(Plan::beginning());
+        while self.outcome.is_none() {
+            match self.next().await {
+                Ok(input) => self.step(input),
+                Err(error) => return Outcome::Failed(error),
+            }
+        }
+        self.upgrader.stop();
+        match self.outcome {
+            Some(Ending::FirstNotStarted(error)) => {
+                self.signals.give_back();
+                Outcome::Unsupervised { error, bound: self.launch.listeners }
+            }
+            Some(Ending::With(status)) => Outcome::Ended(status),
+            None => unreachable!("the loop ends only with an outcome"),
+        }
+    }
+
+    /// Waits for whatever happens first.
+    async fn next(&mut self) -> Result<Input> {
+        loop {
+            let heard = tokio::select! {
+                input = self.signals.next() => {
+                    return input.context(ErrorKind::Signal, || "signals cannot be read any more");
+                }
+                Some(heard) = self.news.recv() => heard,
+                input = self.upgrader.report() => return Ok(input),
+                () = reach(self.plan.deadline()) => return Ok(Input::Tick),
+            };
+            if let Some(input) = self.heard(heard.0, heard.1) {
+                return Ok(input);
+            }
+        }
+    }
+
+    fn heard(&mut self, generation: Generation, news: News) -> Option<Input> {
+        match news {
+            News::Said(FromChild::Ready) => Some(Input::Ready(generation)),
+            News::Said(FromChild::Paused) => Some(Input::Paused(generation)),
+            News::Said(FromChild::Restart) => Some(Input::Restart),
+            News::Said(FromChild::CheckNow) => {
+                self.upgrader.order(Order::CheckNow);
+                None
+            }
+            News::Said(FromChild::Hello { .. } | FromChild::Unknown) => None,
+            News::NotStarted(error) => {
+                self.children.remove(&generation);
+                let path = self.launch.origin.path().display().to_string();
+                self.not_started(generation, not_executed(&path, error))
+            }
+            News::Exited(status) => {
+                self.children.remove(&generation);
+                Some(Input::Exited(generation, status))
+            }
+        }
+    }
+
+    fn not_started(&mut self, generation: Generation, error: Error) -> Option<Input> {
+        if generation == Generation::FIRST {
+            self.outcome = Some(Ending::FirstNotStarted(error));
+            // Whatever the plan makes of it, the loop ends.
+            return Some(Input::Tick);
+        }
+        Some(Input::NotStarted(generation, error.chain()))
+    }
+
+    /// One step of the plan, and what follows from it at once.
+    fn step(&mut self, input: Input) {
+        let actions = self.plan.on(Instant::now(), input);
+        self.obey(actions);
+    }
+
+    fn obey(&mut self, actions: Vec<Action>) {
+        let mut actions = VecDeque::from(actions);
+        while let Some(action) = actions.pop_front() {
+            if self.outcome.is_some() {
+                return;
+            }
+            if let Some(input) = self.act(action) {
+                actions.extend(self.plan.on(Instant::now(), input));
+            }
+        }
+    }
+
+    fn act(&mut self, action: Action) -> Option<Input> {
+        match action {
+            Action::Start(generation) => return self.start(generation),
+            Action::Admit(generation) => self.tell(generation, &FromMaster::Admit),
+            Action::Pause(generation) => self.tell(generation, &FromMaster::Pause),
+            Action::Resume(generation) => self.tell(generation, &FromMaster::Resume),
+            Action::Drain(generation) => self.tell(generation, &FromMaster::Drain),
+            Action::Kill(generation) => self.signal(generation, libc::SIGKILL),
+            Action::Forward { to, signal } => self.signal(to, signal),
+            Action::Swap => self.upgrader.order(Order::Swap),
+            Action::Discard => self.upgrader.order(Order::Discard),
+            Action::Keep => self.upgrader.order(Order::Keep),
+            Action::Restore(reason) => self.upgrader.order(Order::Restore(reason)),
+            Action::Suspend => signal::stop_this_process(),
+            Action::Tell(event) => self.observer.tell(&event),
+            Action::End(status) => self.outcome = Some(Ending::With(status)),
+        }
+        None
+    }
+
+    fn start(&mut self, generation: Generation) -> Option<Input> {
+        let started = self.launch.start(generation).and_then(|(child, failure)| {
+            let followed = follow(&child, failure, self.tell_news.clone());
+            let followed = followed.context(ErrorKind::Spawn, || "the child cannot be followed");
+            followed.inspect_err(|_| drop(child.signal(libc::SIGKILL))).map(|()| child)
+        });
+        match started {
+            Ok(child) => {
+                let pid = child.pid().as_raw().cast_unsigned();
+                self.observer.tell(&Event::ChildStarted { generation, pid });
+                self.children.insert(generation, child);
+                None
+            }
+            Err(error) => self.not_started(generation, error),
+        }
+    }
+
+    /// A child that does not hear is dealt with by its deadline, and its end is news anyway.
+    fn tell(&self, generation: Generation, message: &FromMaster) {
+        if let Some(child) = self.children.get(&generation)
+            && let Err(error) = child.tell(message)
+        {
+            self.observer.warn(error);
+        }
+    }
+
+    fn signal(&self, generation: Generation, signal: i32) {
+        if let Some(child) = self.children.get(&generation)
+            && let Err(error) = child.signal(signal)
+        {
+            self.observer.warn(error);
+        }
+    }
+}
+
+fn not_executed(path: &str, source: io::Error) -> Error {
+    let advice = match source.raw_os_error() {
+        Some(libc::ENOEXEC) => "it is no executable file; put a binary there",
+        Some(libc::EACCES) => "it may not be executed; set its mode, or remount without noexec",
+        Some(libc::ENOENT) => "it is gone; put a binary there",
+        Some(libc::ETXTBSY) => "it is being written; restart once that is done",
+        _ => "see the cause",
+    };
+    Error::new(ErrorKind::Spawn, format!("{path} was not executed: {advice}")).caused_by(source)
+}
+
+async fn reach(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => pending().await,
+    }
+}

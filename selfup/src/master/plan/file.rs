@@ -1,0 +1,71 @@
+//! The files' part of the plan: nothing is started while the binary on disk is being changed.
+
+use std::time::{Duration, Instant};
+
+use super::{Action, Motion, Plan, tell_warning};
+use crate::error::{Error, ErrorKind};
+
+/// What happens to the binary on disk at this moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Files {
+    Idle,
+    Swapping(Instant),
+    Restoring(Instant),
+}
+
+/// So long a swap or a restore is waited for: both are a rename and a few syncs.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+impl Files {
+    pub(super) fn restoring(now: Instant) -> Self {
+        Self::Restoring(now + PATIENCE)
+    }
+
+    pub(super) fn until(self) -> Option<Instant> {
+        match self {
+            Self::Idle => None,
+            Self::Swapping(until) | Self::Restoring(until) => Some(until),
+        }
+    }
+
+    pub(super) fn is_idle(self) -> bool {
+        self == Self::Idle
+    }
+}
+
+impl Plan {
+    pub(super) fn swap(&mut self, now: Instant, out: &mut Vec<Action>) {
+        self.files = Files::Swapping(now + PATIENCE);
+        out.push(Action::Swap);
+    }
+
+    pub(super) fn swapped(&mut self, now: Instant, done: bool, out: &mut Vec<Action>) {
+        let was_awaited = matches!(self.files, Files::Swapping(_));
+        if was_awaited {
+            self.files = Files::Idle;
+        }
+        match (done, self.motion) {
+            (false, _) => {}
+            // A clean stop is not a failed trial: the new binary is tried at the next start.
+            (true, Motion::Stopping) => out.push(Action::Keep),
+            (true, Motion::Still) if was_awaited && self.limits.restart_after_swap => {
+                self.start(now, true, out);
+            }
+            (true, Motion::Still) if was_awaited => out.push(Action::Keep),
+            // Nobody waits for it any more, and the next start must not find what nobody tried.
+            (true, _) => {
+                let reason = "the swap took so long that it was given up";
+                out.push(Action::Restore(Error::new(ErrorKind::Swap, reason)));
+                self.files = Files::restoring(now);
+            }
+        }
+    }
+
+    pub(super) fn expire_files(&mut self, now: Instant, out: &mut Vec<Action>) {
+        if self.files.until().is_some_and(|until| until <= now) {
+            let text = "the file system does not answer; the service goes on without an upgrade";
+            out.push(tell_warning(Error::new(ErrorKind::Swap, text)));
+            self.files = Files::Idle;
+        }
+    }
+}

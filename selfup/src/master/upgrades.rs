@@ -1,0 +1,253 @@
+//! The upgrade thread: fetcher and pipeline, driven one poll after another beside the loop.
+//!
+//! The thread has a runtime of its own, so a fetcher or hook that blocks, panics or never returns
+//! holds up nothing but upgrades. It reports to the loop, and changes the binary on disk only when
+//! the plan says so: between two restarts, never during one.
+
+use std::future::{pending, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver as BlockingReceiver, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, watch};
+
+use super::plan::Input;
+use crate::config::Upgrades;
+use crate::error::{BoxError, Context as _, Error, ErrorKind, Result};
+use crate::event::{Event, Observer};
+use crate::fetcher::{BoxFetcher, Fetched};
+use crate::origin::Origin;
+use crate::upgrade::{Candidate, Pipeline};
+
+/// What the loop tells the thread.
+#[derive(Debug)]
+pub(super) enum Order {
+    CheckNow,
+    Swap,
+    Discard,
+    Keep,
+    Restore(Error),
+}
+
+/// The loop's end of the thread. Without a fetcher there is no thread, and nothing to report.
+#[derive(Debug)]
+pub(super) struct Upgrader(Option<Thread>);
+
+#[derive(Debug)]
+struct Thread {
+    orders: mpsc::UnboundedSender<Order>,
+    reports: mpsc::UnboundedReceiver<Input>,
+    /// Dropped to end the thread, wherever it waits.
+    alive: watch::Sender<()>,
+    /// Ends when the thread has.
+    ended: BlockingReceiver<()>,
+}
+
+/// So long the end of the thread is waited for, so that it leaves no staged file behind.
+const END: Duration = Duration::from_secs(2);
+
+impl Upgrader {
+    /// Starts the thread, if there is a fetcher.
+    ///
+    /// If upgrades are `required`, this waits until it is known that they are possible here;
+    /// otherwise nothing holds the program up.
+    pub(super) fn start(
+        upgrades: Upgrades,
+        origin: &Origin,
+        observer: &Observer,
+        required: bool,
+    ) -> Result<Self> {
+        let Upgrades { fetcher, min_fetch_interval, pre_upgrade, .. } = upgrades;
+        let Some(fetcher) = fetcher else { return Ok(Self(None)) };
+        let (orders, receive_orders) = mpsc::unbounded_channel();
+        let (report, reports) = mpsc::unbounded_channel();
+        let (alive, gone) = watch::channel(());
+        let (ending, ended) = sync_channel(0);
+        let (opened, opening) = sync_channel(1);
+        let (origin, observer) = (origin.clone(), observer.clone());
+        let work = move || {
+            let _ending = ending;
+            let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime,
+                Err(source) => {
+                    let text = "no runtime for the upgrade thread; raise the limit of open files";
+                    let error = Error::new(ErrorKind::Unsupported, text).caused_by(source);
+                    return disable(error, &opened, &observer);
+                }
+            };
+            let pipeline = match Pipeline::open(origin, pre_upgrade, observer.clone()) {
+                Ok(pipeline) => pipeline,
+                Err(error) => return disable(error, &opened, &observer),
+            };
+            let _ = opened.try_send(None);
+            let cycle = Cycle {
+                fetcher,
+                pipeline,
+                min_fetch_interval,
+                orders: receive_orders,
+                report,
+                observer,
+            };
+            runtime.block_on(cycle.run(gone));
+            // A fetcher's blocking task may never end.
+            runtime.shutdown_background();
+        };
+        let thread = std::thread::Builder::new().name("selfup-upgrade".into()).spawn(work);
+        thread.context(ErrorKind::Unsupported, || "no thread for upgrades; raise `ulimit -u`")?;
+        if required && let Ok(Some(error)) = opening.recv() {
+            return Err(error);
+        }
+        Ok(Self(Some(Thread { orders, reports, alive, ended })))
+    }
+
+    pub(super) fn order(&self, order: Order) {
+        if let Some(thread) = &self.0 {
+            // A thread that has ended reported that upgrades are off.
+            let _ = thread.orders.send(order);
+        }
+    }
+
+    /// The next thing that the plan should know. Cancel-safe.
+    pub(super) async fn report(&mut self) -> Input {
+        let Some(thread) = &mut self.0 else { return pending().await };
+        match thread.reports.recv().await {
+            Some(input) => input,
+            None => pending().await,
+        }
+    }
+
+    /// Ends the thread, and waits a moment for it.
+    pub(super) fn stop(&mut self) {
+        if let Some(Thread { alive, ended, .. }) = self.0.take() {
+            drop(alive);
+            let _ = ended.recv_timeout(END);
+        }
+    }
+}
+
+fn disable(error: Error, opened: &SyncSender<Option<Error>>, observer: &Observer) {
+    let text = error.chain();
+    let _ = opened.try_send(Some(error));
+    let reason = Arc::new(Error::new(ErrorKind::Unsupported, text));
+    observer.tell(&Event::UpgradesDisabled { reason });
+}
+
+/// What the thread owns.
+struct Cycle {
+    fetcher: BoxFetcher,
+    pipeline: Pipeline,
+    min_fetch_interval: Duration,
+    orders: mpsc::UnboundedReceiver<Order>,
+    report: mpsc::UnboundedSender<Input>,
+    observer: Observer,
+}
+
+impl Cycle {
+    /// Polls until the master is `gone`.
+    async fn run(mut self, mut gone: watch::Receiver<()>) {
+        tokio::select! {
+            () = self.poll_for_ever() => {}
+            _ = gone.changed() => {}
+        }
+    }
+
+    async fn poll_for_ever(&mut self) {
+        loop {
+            let began = Instant::now();
+            match self.poll().await {
+                Ok(None) => {}
+                Ok(Some(candidate)) => self.offer(candidate).await,
+                Err(error) if error.kind() == ErrorKind::Fetch => {
+                    self.observer.tell(&Event::FetchFailed { error: error.into() });
+                }
+                Err(error) => self.observer.warn(error),
+            }
+            let interval = self.fetcher.poll_interval().max(self.min_fetch_interval);
+            self.pause(interval.saturating_sub(began.elapsed())).await;
+        }
+    }
+
+    /// Asks the fetcher once, and takes what it gives through the pipeline.
+    async fn poll(&mut self) -> Result<Option<Candidate>> {
+        let current = self.pipeline.current();
+        let fetched = guarded(self.fetcher.fetch_boxed(&current)).await;
+        let fetched = fetched.and_then(|fetched| fetched);
+        match fetched.context(ErrorKind::Fetch, || "the fetcher gave an error")? {
+            Fetched::Unchanged => Ok(None),
+            Fetched::Binary(download) => {
+                let examined = guarded(self.pipeline.examine(download)).await;
+                examined.context(ErrorKind::Rejected, || "the pipeline was cut off")?
+            }
+        }
+    }
+
+    /// Has the plan decide what becomes of a candidate, and does it.
+    async fn offer(&mut self, candidate: Candidate) {
+        self.tell(Input::Offered);
+        if !matches!(self.decision().await, Order::Swap) {
+            return;
+        }
+        let swapped = match self.pipeline.swap(candidate) {
+            Ok(swapped) => swapped,
+            Err(error) => {
+                self.observer.warn(error);
+                return self.tell(Input::Swapped(false));
+            }
+        };
+        self.tell(Input::Swapped(true));
+        match self.decision().await {
+            Order::Restore(reason) => {
+                if let Err(error) = self.pipeline.restore(swapped, &reason) {
+                    self.observer.warn(error);
+                }
+                self.tell(Input::Restored);
+            }
+            _ => self.pipeline.keep(swapped),
+        }
+    }
+
+    /// The next order that decides something.
+    async fn decision(&mut self) -> Order {
+        loop {
+            match self.orders.recv().await {
+                Some(Order::CheckNow) => {}
+                Some(order) => return order,
+                None => pending().await,
+            }
+        }
+    }
+
+    /// Waits for the next poll.
+    async fn pause(&mut self, interval: Duration) {
+        let due = tokio::time::sleep(interval);
+        tokio::select! {
+            () = due => {}
+            Some(_) = self.orders.recv() => {}
+        }
+    }
+
+    fn tell(&self, input: Input) {
+        // The loop is gone only when the master ends.
+        let _ = self.report.send(input);
+    }
+}
+
+/// `future`, with a panic of the user's code as an error, where panics unwind.
+async fn guarded<T>(future: impl Future<Output = T>) -> std::result::Result<T, BoxError> {
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        let poll = AssertUnwindSafe(|| future.as_mut().poll(context));
+        match catch_unwind(poll) {
+            Ok(poll) => poll.map(Ok),
+            Err(panic) => {
+                let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+                let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+                let text = text.unwrap_or_else(|| "without words".into());
+                std::task::Poll::Ready(Err(format!("it panicked: {text}").into()))
+            }
+        }
+    })
+    .await
+}

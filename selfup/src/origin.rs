@@ -1,0 +1,77 @@
+//! How this process was started, kept so that others can be started the same way.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use nix::sys::signal::SigSet;
+
+use crate::sys;
+
+/// Path, arguments, environment and signal mask, as they were at start.
+#[derive(Debug, Clone)]
+pub(crate) struct Origin {
+    /// The binary's path as it was started, absolute: a symlink stays one, so that a deploy that
+    /// switches it is followed.
+    path: PathBuf,
+    args: Vec<OsString>,
+    env: Vec<(OsString, OsString)>,
+    mask: SigSet,
+}
+
+impl Origin {
+    /// Reads it off this process. Called at start, before the working directory can change.
+    pub(crate) fn capture() -> io::Result<Self> {
+        let real = std::env::current_exe()?;
+        let args: Vec<_> = std::env::args_os().collect();
+        let path = started_as(&real).unwrap_or(real);
+        let env = std::env::vars_os()
+            .filter(|(name, _)| !name.as_encoded_bytes().starts_with(b"SELFUP_"))
+            .collect();
+        Ok(Self { path, args, env, mask: SigSet::thread_get_mask()? })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file behind the path now: what a swap replaces.
+    pub(crate) fn real_path(&self) -> io::Result<PathBuf> {
+        std::fs::canonicalize(&self.path)
+    }
+
+    pub(crate) fn args(&self) -> &[OsString] {
+        &self.args
+    }
+
+    /// The environment without what selfup itself passes on.
+    pub(crate) fn env(&self) -> &[(OsString, OsString)] {
+        &self.env
+    }
+
+    pub(crate) fn mask(&self) -> SigSet {
+        self.mask
+    }
+}
+
+#[cfg(test)]
+impl Origin {
+    /// As if a process had been started as `path` with these arguments and this environment.
+    pub(crate) fn of_test(path: PathBuf, args: &[&str], env: &[(&str, &str)]) -> Self {
+        let variable = |(name, value): &(&str, &str)| (OsString::from(name), OsString::from(value));
+        Self {
+            path,
+            args: args.iter().map(OsString::from).collect(),
+            env: env.iter().map(variable).collect(),
+            mask: SigSet::empty(),
+        }
+    }
+}
+
+/// The path that was executed, made absolute, if it leads to the file that runs: an interpreter or
+/// a descriptor under /proc does not.
+fn started_as(real: &Path) -> Option<PathBuf> {
+    let path = std::path::absolute(sys::env::executed_path()?).ok()?;
+    let leads_here = std::fs::canonicalize(&path).is_ok_and(|found| found == real);
+    (leads_here && !path.starts_with("/proc")).then_some(path)
+}

@@ -1,0 +1,14 @@
+//! All that expansions of `#[selfup::main]` may name. Not part of the public API.
+
+pub use std::process::ExitCode;
+
+pub use crate::__note as note;
+pub use crate::entry::{Program, ProgramArgument, ProgramOutput, Runtime, run};
+pub use crate::note;
+use crate::state::State;
+
+/// The state as the type that the user's function names.
+#[must_use]
+pub fn argument<T: ProgramArgument>(state: State) -> T {
+    T::from_state(state)
+}

@@ -1,0 +1,106 @@
+//! How a program learns that it is to end.
+
+use std::fmt;
+use std::io::{self, Read as _};
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use super::gate::{Gate, Phase};
+use crate::sys;
+
+/// Resolves when the program is to finish its work and end: after a restart, at a stop, or because
+/// the master is gone.
+///
+/// Any number of tasks may wait for it, anywhere, and each clone resolves. It is cancel-safe, and
+/// stays resolved. The first one that is made in a process takes SIGTERM and SIGINT over: they
+/// start a drain from then on, instead of ending the process at once.
+pub struct GracefulShutdown {
+    gate: Arc<Gate>,
+    waiting: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+impl GracefulShutdown {
+    pub(super) fn new(gate: &Arc<Gate>) -> Self {
+        listen_for_signals(gate);
+        Self { gate: gate.clone(), waiting: None }
+    }
+
+    /// Blocks until the program is to end, for a program without a runtime.
+    pub fn wait(&self) {
+        self.gate.wait_for(Phase::Draining);
+    }
+
+    /// Whether the program is to end.
+    #[must_use]
+    pub fn is_requested(&self) -> bool {
+        self.gate.phase() == Phase::Draining
+    }
+}
+
+impl Clone for GracefulShutdown {
+    fn clone(&self) -> Self {
+        Self { gate: self.gate.clone(), waiting: None }
+    }
+}
+
+impl Future for GracefulShutdown {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if self.is_requested() {
+            return Poll::Ready(());
+        }
+        let gate = self.gate.clone();
+        let waiting = self.waiting.get_or_insert_with(|| {
+            let mut phase = gate.subscribe();
+            Box::pin(async move {
+                let _ = phase.wait_for(|phase| *phase == Phase::Draining).await;
+            })
+        });
+        waiting.as_mut().poll(context)
+    }
+}
+
+impl fmt::Debug for GracefulShutdown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let requested = self.is_requested();
+        f.debug_struct("GracefulShutdown").field("requested", &requested).finish()
+    }
+}
+
+/// A second SIGTERM that follows the first this closely is the same one: `timeout`, `kill -PGID`
+/// and a control group deliver it to master and child both.
+const SAME: Duration = Duration::from_secs(1);
+
+/// Makes SIGTERM and SIGINT start a drain, once in a process.
+fn listen_for_signals(gate: &Arc<Gate>) {
+    static LISTENING: OnceLock<()> = OnceLock::new();
+    LISTENING.get_or_init(|| {
+        // A program whose signals cannot be taken over keeps their default action.
+        let _ = start_listening(gate.clone());
+    });
+}
+
+fn start_listening(gate: Arc<Gate>) -> io::Result<()> {
+    let (mut numbers, writer) = io::pipe()?;
+    // A handler must not block; a full pipe holds a wakeup already.
+    nix::fcntl::fcntl(&writer, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))?;
+    let thread = std::thread::Builder::new().name("selfup-signals".into());
+    thread.spawn(move || {
+        let mut first = None;
+        let mut number = [0];
+        while numbers.read_exact(&mut number).is_ok() {
+            let first = *first.get_or_insert_with(Instant::now);
+            gate.set(Phase::Draining);
+            if first.elapsed() > SAME {
+                sys::signal::end_by(number[0].into());
+            }
+        }
+    })?;
+    for signal in [libc::SIGTERM, libc::SIGINT] {
+        sys::signal::write_on(signal, writer.try_clone()?.into())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,134 @@
+//! Whether this process accepts: told by the master, waited for by everybody else.
+
+use std::io::{self, PipeReader, PipeWriter, Read as _, Write as _};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+/// What a running program may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// It was started and is not admitted yet.
+    Waiting,
+    /// It accepts.
+    Serving,
+    /// It accepts nothing new, and may be resumed.
+    Paused,
+    /// It finishes what is open and ends. There is no way back.
+    Draining,
+}
+
+/// The phase, in the three forms that can be waited for: by a future, by a thread, and by a thread
+/// that polls a listener at the same time.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    phase: watch::Sender<Phase>,
+    changed: Condvar,
+    closed: Mutex<Closed>,
+    /// Readable while the phase is any but `Serving`.
+    readable: PipeReader,
+}
+
+/// The writing end of the pipe, which holds one byte while the gate is closed.
+#[derive(Debug)]
+struct Closed(PipeWriter);
+
+impl Gate {
+    pub(crate) fn new(phase: Phase) -> io::Result<Self> {
+        let (readable, mut writer) = io::pipe()?;
+        if phase != Phase::Serving {
+            writer.write_all(b"x")?;
+        }
+        let (changed, closed) = (Condvar::new(), Mutex::new(Closed(writer)));
+        Ok(Self { phase: watch::Sender::new(phase), changed, closed, readable })
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        *self.phase.borrow()
+    }
+
+    /// Goes to `phase`, unless this process drains already.
+    pub(crate) fn set(&self, phase: Phase) {
+        let mut closed = self.lock();
+        let previous = self.phase();
+        if previous == Phase::Draining || previous == phase {
+            return;
+        }
+        // One byte goes in and out of a pipe of our own: this neither blocks nor fails.
+        let _ = match (previous, phase) {
+            (Phase::Serving, _) => closed.0.write_all(b"x"),
+            (_, Phase::Serving) => (&self.readable).read_exact(&mut [0]),
+            _ => Ok(()),
+        };
+        self.phase.send_replace(phase);
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Phase> {
+        self.phase.subscribe()
+    }
+
+    /// Blocks until `wanted`.
+    pub(crate) fn wait_for(&self, wanted: Phase) {
+        let mut closed = self.lock();
+        while self.phase() != wanted {
+            closed = self.changed.wait(closed).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Readable while the phase is any but `Serving`.
+    pub(crate) fn closed(&self) -> BorrowedFd<'_> {
+        self.readable.as_fd()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Closed> {
+        self.closed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+    use super::*;
+
+    fn is_closed(gate: &Gate) -> bool {
+        let mut descriptors = [PollFd::new(gate.closed(), PollFlags::POLLIN)];
+        poll(&mut descriptors, PollTimeout::ZERO).unwrap() == 1
+    }
+
+    #[test]
+    fn the_pipe_is_readable_in_every_phase_but_serving() {
+        let gate = Gate::new(Phase::Waiting).unwrap();
+        for (phase, closed) in [
+            (Phase::Serving, false),
+            (Phase::Paused, true),
+            (Phase::Serving, false),
+            (Phase::Serving, false),
+            (Phase::Draining, true),
+        ] {
+            gate.set(phase);
+            assert_eq!(is_closed(&gate), closed, "{phase:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_comes_back_from_a_drain() {
+        let gate = Gate::new(Phase::Serving).unwrap();
+        gate.set(Phase::Draining);
+        gate.set(Phase::Serving);
+        assert_eq!(gate.phase(), Phase::Draining);
+    }
+
+    #[test]
+    fn a_thread_waits_for_a_phase() {
+        let gate = std::sync::Arc::new(Gate::new(Phase::Serving).unwrap());
+        let waiting = std::thread::spawn({
+            let gate = gate.clone();
+            move || gate.wait_for(Phase::Draining)
+        });
+        gate.set(Phase::Draining);
+        waiting.join().unwrap();
+    }
+}

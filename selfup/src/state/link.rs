@@ -1,0 +1,108 @@
+//! The child's end of the channel.
+//!
+//! It is served from a thread of its own, so that a program that blocks its runtime cannot block
+//! it. The end of the channel means that the master is gone: the listeners are closed at once, so
+//! that a new master can bind, and the program drains.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::gate::{Gate, Phase};
+use super::listener::Listener;
+use crate::channel::message::{FromChild, FromMaster};
+use crate::channel::{Channel, Received};
+use crate::sys;
+
+/// What a program can say to its master, if it has one.
+#[derive(Debug)]
+pub(crate) struct Link {
+    channel: Option<Channel>,
+    ready_manually: bool,
+    is_ready: AtomicBool,
+}
+
+impl Link {
+    /// The link of a program without a master.
+    pub(super) fn none() -> Self {
+        Self { channel: None, ready_manually: false, is_ready: AtomicBool::new(true) }
+    }
+
+    pub(super) fn new(channel: Channel, ready_manually: bool) -> Self {
+        Self { channel: Some(channel), ready_manually, is_ready: AtomicBool::new(false) }
+    }
+
+    pub(super) fn is_supervised(&self) -> bool {
+        self.channel.is_some()
+    }
+
+    /// Says something; an error without a master.
+    pub(super) fn say(&self, message: &FromChild) -> io::Result<()> {
+        let channel = self.channel.as_ref().ok_or(io::ErrorKind::Unsupported)?;
+        channel.send(message)
+    }
+
+    /// Says once that the program can serve.
+    pub(super) fn ready(&self) -> io::Result<()> {
+        if self.is_ready.swap(true, Ordering::AcqRel) || self.channel.is_none() {
+            return Ok(());
+        }
+        self.say(&FromChild::Ready).inspect_err(|_| self.is_ready.store(false, Ordering::Release))
+    }
+
+    pub(super) fn ready_if_automatic(&self) {
+        if !self.ready_manually && !self.is_ready.load(Ordering::Acquire) {
+            // A full channel is a master that is busy; the next poll says it again.
+            let _ = self.ready();
+        }
+    }
+
+    /// Serves the channel on a thread of its own.
+    pub(super) fn serve(
+        self: &Arc<Self>,
+        gate: Arc<Gate>,
+        listeners: Vec<Listener>,
+        terminate_timeout: Duration,
+    ) -> io::Result<()> {
+        let link = self.clone();
+        let thread = std::thread::Builder::new().name("selfup-channel".into());
+        thread.spawn(move || {
+            link.obey(&gate, &listeners);
+            // The master is gone. Nobody else bounds this drain.
+            Self::drain(&gate, &listeners);
+            std::thread::sleep(terminate_timeout);
+            sys::signal::end_by(libc::SIGKILL);
+        })?;
+        Ok(())
+    }
+
+    /// Does what the master says, until it is gone.
+    fn obey(&self, gate: &Gate, listeners: &[Listener]) {
+        let Some(channel) = &self.channel else { return };
+        loop {
+            let message = match channel.receive() {
+                Ok(Received::Message(message, _)) => message,
+                // What cannot be read comes from a later version.
+                Err(error) if error.get_ref().is_some() => continue,
+                Ok(Received::End) | Err(_) => return,
+            };
+            match message {
+                FromMaster::Admit | FromMaster::Resume => gate.set(Phase::Serving),
+                FromMaster::Pause => {
+                    gate.set(Phase::Paused);
+                    listeners.iter().for_each(Listener::pause);
+                    // Unheard, it costs the master its patience for this one message.
+                    let _ = self.say(&FromChild::Paused);
+                }
+                FromMaster::Drain => Self::drain(gate, listeners),
+                FromMaster::Welcome(_) | FromMaster::Unknown => {}
+            }
+        }
+    }
+
+    fn drain(gate: &Gate, listeners: &[Listener]) {
+        gate.set(Phase::Draining);
+        listeners.iter().for_each(Listener::close);
+    }
+}

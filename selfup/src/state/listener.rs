@@ -1,0 +1,203 @@
+//! A listener whose `accept` waits while the program is not to accept, and never fails for it.
+//!
+//! A paused listener leaves epoll; see [`super::readiness`]. A draining one is closed under its
+//! number, whoever still borrows it, so that the port is free as soon as the last process lets go.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use tokio::net::TcpStream;
+
+use super::gate::{Gate, Phase};
+use super::link::Link;
+use super::readiness::Readiness;
+use super::stream::{PeerAddr, Stream};
+use crate::config::Address;
+use crate::error::{Context as _, ErrorKind, Result};
+use crate::listeners::Bound;
+
+/// A listener of the service, shared with the generations before and after this one.
+///
+/// Cheap to clone; clones accept from the same queue.
+#[derive(Debug, Clone)]
+pub struct Listener {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    address: Address,
+    local: SocketAddr,
+    socket: TcpListener,
+    readiness: Readiness,
+    gate: Arc<Gate>,
+    link: Arc<Link>,
+}
+
+impl Listener {
+    pub(super) fn new(bound: Bound, gate: &Arc<Gate>, link: &Arc<Link>) -> io::Result<Self> {
+        let Bound { address, local, socket } = bound;
+        let (gate, link, readiness) = (gate.clone(), link.clone(), Readiness::new()?);
+        Ok(Self { shared: Arc::new(Shared { address, local, socket, readiness, gate, link }) })
+    }
+
+    /// The next connection. Waits while the generation is paused or drains; cancel-safe.
+    ///
+    /// The first poll of it tells the master that this generation is ready.
+    ///
+    /// # Errors
+    ///
+    /// What accept(2) fails with, such as `EMFILE` when the process is out of descriptors; never
+    /// because of a restart. A connection that its client has given up is skipped.
+    pub async fn accept(&self) -> io::Result<(Stream, PeerAddr)> {
+        self.shared.link.ready_if_automatic();
+        let mut phase = self.shared.gate.subscribe();
+        loop {
+            // The gate lives as long as this listener, so the watch cannot be closed.
+            let _ = phase.wait_for(|phase| *phase == Phase::Serving).await;
+            tokio::select! {
+                biased;
+                _ = phase.wait_for(|phase| *phase != Phase::Serving) => self.pause(),
+                accepted = self.accept_when_ready() => {
+                    let (stream, peer) = accepted?;
+                    stream.set_nonblocking(true)?;
+                    let stream = TcpStream::from_std(stream)?;
+                    return Ok((Stream::new(stream), PeerAddr::new(peer)));
+                }
+            }
+        }
+    }
+
+    async fn accept_when_ready(&self) -> io::Result<(std::net::TcpStream, SocketAddr)> {
+        let socket = &self.shared.socket;
+        loop {
+            match self.shared.readiness.wait(socket, || socket.accept()).await {
+                Err(error) if is_passing(&error) => {}
+                accepted => return accepted,
+            }
+        }
+    }
+
+    /// Is not woken for connections until the next accept.
+    pub(super) fn pause(&self) {
+        self.shared.readiness.switch_off(&self.shared.socket);
+    }
+
+    /// The next connection, for a program without a runtime: blocks, and pauses as
+    /// [`accept`](Self::accept) does.
+    ///
+    /// It does not return once the program is to end; a program that ends by
+    /// [`graceful_shutdown`](crate::State::graceful_shutdown) accepts on threads of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`accept`](Self::accept).
+    pub fn accept_blocking(&self) -> io::Result<(std::net::TcpStream, SocketAddr)> {
+        self.shared.link.ready_if_automatic();
+        loop {
+            self.shared.gate.wait_for(Phase::Serving);
+            let socket = PollFd::new(self.shared.socket.as_fd(), PollFlags::POLLIN);
+            let closed = PollFd::new(self.shared.gate.closed(), PollFlags::POLLIN);
+            let mut descriptors = [closed, socket];
+            match poll(&mut descriptors, PollTimeout::NONE) {
+                Err(Errno::EINTR) => continue,
+                polled => polled?,
+            };
+            if descriptors[0].any() == Some(true) {
+                continue;
+            }
+            match self.shared.socket.accept() {
+                Err(error) if is_passing(&error) || error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+                Ok((stream, peer)) => {
+                    stream.set_nonblocking(false)?;
+                    return Ok((stream, peer));
+                }
+            }
+        }
+    }
+
+    /// The address that the kernel bound, with its real port where port 0 was asked for.
+    ///
+    /// # Errors
+    ///
+    /// None for TCP.
+    pub fn local_addr(&self) -> io::Result<PeerAddr> {
+        Ok(PeerAddr::new(self.shared.local))
+    }
+
+    /// The address as it was configured.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        &self.shared.address
+    }
+
+    /// The socket itself, non-blocking, for a stack that accepts by its own means.
+    ///
+    /// This generation is *unpausable* from here on: until it drains, it accepts beside its
+    /// successor.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Handoff`] if the process is out of descriptors.
+    pub fn into_std_tcp(self) -> Result<TcpListener> {
+        self.shared.link.ready_if_automatic();
+        self.pause();
+        self.shared.socket.try_clone().context(
+            ErrorKind::Handoff,
+            || "the listener was not duplicated; raise the limit of open files",
+        )
+    }
+
+    /// [`into_std_tcp`](Self::into_std_tcp), for tokio.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Handoff`], also outside a runtime.
+    pub fn into_tokio_tcp(self) -> Result<tokio::net::TcpListener> {
+        let socket = self.into_std_tcp()?;
+        tokio::net::TcpListener::from_std(socket)
+            .context(ErrorKind::Handoff, || "the listener was not registered with the runtime")
+    }
+
+    /// Lets go of the socket, whoever still borrows it. It is not accepted from again.
+    pub(super) fn close(&self) {
+        // The pipe of the gate is as good as any descriptor that never is a listener.
+        let _ = self.shared.readiness.close(&self.shared.socket, self.shared.gate.closed());
+    }
+}
+
+#[cfg(feature = "axum")]
+impl axum::serve::Listener for Listener {
+    type Io = Stream;
+    type Addr = PeerAddr;
+
+    async fn accept(&mut self) -> (Stream, PeerAddr) {
+        loop {
+            match Self::accept(self).await {
+                Ok(accepted) => return accepted,
+                // Out of descriptors or memory: others must finish first. This is axum's own pace.
+                Err(_) => tokio::time::sleep(std::time::Duration::from_secs(1)).await,
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<PeerAddr> {
+        Self::local_addr(self)
+    }
+}
+
+/// Errors of one connection, which say nothing about the next.
+fn is_passing(error: &io::Error) -> bool {
+    let kind = error.kind();
+    matches!(
+        kind,
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+    )
+}

@@ -1,0 +1,251 @@
+//! What a running program knows and can ask for, whether it has a master or not.
+
+mod drain;
+mod gate;
+mod link;
+mod listener;
+mod readiness;
+mod stream;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
+
+pub use self::drain::GracefulShutdown;
+use self::gate::{Gate, Phase};
+use self::link::Link;
+pub use self::listener::Listener;
+pub use self::stream::{PeerAddr, Stream};
+use crate::channel::message::{FromChild, FromMaster, PROTOCOL, Welcome};
+use crate::channel::{Channel, Received};
+use crate::config::Address;
+use crate::error::{Context as _, Error, ErrorKind, Result};
+use crate::identity::{BinaryId, Generation};
+use crate::listeners::{self, Bound};
+
+/// What a running program knows of itself, and what it can ask its master for.
+///
+/// Cheap to clone; every clone is the same state. Without a master everything works all the same,
+/// but for [`restart`](Self::restart).
+#[derive(Clone)]
+pub struct State(Arc<Inner>);
+
+struct Inner {
+    generation: Generation,
+    master_pid: Option<u32>,
+    started_at: SystemTime,
+    bin_path: PathBuf,
+    id: OnceLock<BinaryId>,
+    addresses: Vec<Address>,
+    listeners: Vec<Listener>,
+    gate: Arc<Gate>,
+    link: Arc<Link>,
+}
+
+impl State {
+    /// The state of a child, from the welcome that waits on its channel. `None` if the master died
+    /// before it said a word.
+    pub(crate) fn of_child(channel: Channel) -> Result<Option<Self>> {
+        let received = channel.receive().context(
+            ErrorKind::Handoff,
+            || "the master's welcome was not understood; restart the service",
+        )?;
+        let Received::Message(FromMaster::Welcome(welcome), descriptors) = received else {
+            return Ok(None);
+        };
+        let bound = listeners::receive(&welcome.addresses, descriptors)?;
+        let state = Self::welcomed(&welcome, channel, bound);
+        state.context(ErrorKind::Handoff, || "the channel is not served").map(Some)
+    }
+
+    fn welcomed(welcome: &Welcome, channel: Channel, bound: Vec<Bound>) -> std::io::Result<Self> {
+        let gate = Arc::new(Gate::new(Phase::Waiting)?);
+        let link = Arc::new(Link::new(channel, welcome.ready_manually));
+        let generation = Generation::new(welcome.generation);
+        let state = Self::new(generation, Some(welcome.master_pid), bound, &gate, &link)?;
+        let timeout = Duration::from_millis(welcome.terminate_timeout_ms);
+        link.say(&FromChild::Hello { protocol: PROTOCOL })?;
+        link.serve(gate, state.0.listeners.clone(), timeout)?;
+        Ok(state)
+    }
+
+    /// The state of a program without a master.
+    pub(crate) fn alone(bound: Vec<Bound>) -> Result<Self> {
+        let state = Gate::new(Phase::Serving).and_then(|gate| {
+            let link = Arc::new(Link::none());
+            Self::new(Generation::FIRST, None, bound, &Arc::new(gate), &link)
+        });
+        state.context(ErrorKind::Unsupported, || "no descriptors; raise the limit of open files")
+    }
+
+    fn new(
+        generation: Generation,
+        master_pid: Option<u32>,
+        bound: Vec<Bound>,
+        gate: &Arc<Gate>,
+        link: &Arc<Link>,
+    ) -> std::io::Result<Self> {
+        let listeners = bound.into_iter().map(|bound| Listener::new(bound, gate, link));
+        let listeners = listeners.collect::<std::io::Result<Vec<_>>>()?;
+        Ok(Self(Arc::new(Inner {
+            generation,
+            master_pid,
+            started_at: SystemTime::now(),
+            bin_path: std::env::current_exe().unwrap_or_default(),
+            id: OnceLock::new(),
+            addresses: listeners.iter().map(|listener| listener.address().clone()).collect(),
+            listeners,
+            gate: gate.clone(),
+            link: link.clone(),
+        })))
+    }
+
+    /// Says that a program without listeners is ready: it has nothing to wait for.
+    pub(crate) fn starting(&self) {
+        if self.0.listeners.is_empty() {
+            self.0.link.ready_if_automatic();
+        }
+    }
+
+    /// Whether a master supervises this program.
+    #[must_use]
+    pub fn is_supervised(&self) -> bool {
+        self.0.link.is_supervised()
+    }
+
+    /// The SHA-256 of the running binary: what `sha256sum` prints for it.
+    ///
+    /// Digested at the first call, from the file that runs, even if another has taken its path; a
+    /// file that cannot be read any more gives 64 zeros.
+    #[must_use]
+    pub fn id(&self) -> &BinaryId {
+        self.0.id.get_or_init(|| {
+            let running = Path::new("/proc/self/exe");
+            let id = BinaryId::of_file(running).or_else(|_| BinaryId::of_file(&self.0.bin_path));
+            id.unwrap_or(BinaryId::from_bytes([0; 32]))
+        })
+    }
+
+    /// Which child of the service this is: 1, 2, 3, ... Always 1 without a master.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        self.0.generation
+    }
+
+    /// When this generation was started.
+    #[must_use]
+    pub fn started_at(&self) -> SystemTime {
+        self.0.started_at
+    }
+
+    /// The path of the binary, as it was when this generation was started.
+    #[must_use]
+    pub fn bin_path(&self) -> &Path {
+        &self.0.bin_path
+    }
+
+    /// The process that owns the sockets, if there is one. It is the same for every generation.
+    #[must_use]
+    pub fn master_pid(&self) -> Option<u32> {
+        self.0.master_pid
+    }
+
+    /// The first address, as configured.
+    #[must_use]
+    pub fn address(&self) -> Option<&Address> {
+        self.0.addresses.first()
+    }
+
+    /// All addresses, as configured.
+    #[must_use]
+    pub fn addresses(&self) -> &[Address] {
+        &self.0.addresses
+    }
+
+    /// The listener of the first address.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] if no address is configured.
+    pub fn listener(&self) -> Result<Listener> {
+        self.0.listeners.first().cloned().ok_or_else(|| {
+            let message = "no address is configured; add `address = \":3000\"`";
+            Error::new(ErrorKind::Config, message)
+        })
+    }
+
+    /// The listener of the address that was configured with these words.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] if it is none of the configured ones.
+    pub fn listener_at(&self, address: &str) -> Result<Listener> {
+        let mut listeners = self.0.listeners.iter();
+        let found = listeners.find(|listener| listener.address().as_str() == address);
+        found.cloned().ok_or_else(|| {
+            let known: Vec<_> = self.0.addresses.iter().map(Address::as_str).collect();
+            let message = format!("no listener for {address:?}; configured are {known:?}");
+            Error::new(ErrorKind::Config, message)
+        })
+    }
+
+    /// All listeners, in the order of the addresses.
+    #[must_use]
+    pub fn listeners(&self) -> &[Listener] {
+        &self.0.listeners
+    }
+
+    /// Tells the master that this generation can serve; once is enough. Needed with
+    /// `ready = "manual"`, and harmless otherwise.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Handoff`] if the master takes no messages.
+    pub fn ready(&self) -> Result<()> {
+        self.0.link.ready().context(ErrorKind::Handoff, || "the master was not told of readiness")
+    }
+
+    /// Resolves when the program is to finish its work and end.
+    #[must_use]
+    pub fn graceful_shutdown(&self) -> GracefulShutdown {
+        GracefulShutdown::new(&self.0.gate)
+    }
+
+    /// Asks the master for a restart: a new generation takes over once it is ready.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] without a master, [`ErrorKind::Handoff`] if it takes no messages.
+    pub fn restart(&self) -> Result<()> {
+        self.ask(&FromChild::Restart, "restart")
+    }
+
+    /// Asks the master to poll the fetcher at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`restart`](Self::restart).
+    pub fn check_now(&self) -> Result<()> {
+        self.ask(&FromChild::CheckNow, "poll of the fetcher")
+    }
+
+    fn ask(&self, message: &FromChild, what: &str) -> Result<()> {
+        if !self.is_supervised() {
+            let message = format!("no master to ask for a {what}: the program runs unsupervised");
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        let failed = || format!("the master was not asked for a {what}; try again");
+        self.0.link.say(message).context(ErrorKind::Handoff, failed)
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State")
+            .field("generation", &self.0.generation)
+            .field("master_pid", &self.0.master_pid)
+            .field("addresses", &self.0.addresses)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,276 @@
+//! Starting a process by fork and `execve`, and nothing in between.
+//!
+//! libc's `execvp`, and so std's `Command` with `pre_exec`, hands a file that is no executable
+//! format to /bin/sh: a text file published as an upgrade would run as a script. `execve` refuses
+//! it with ENOEXEC, which is what the master wants to hear.
+//!
+//! Between fork and `execve` the child of a process with threads may only make async-signal-safe
+//! calls, so everything that allocates happens before the fork.
+
+use std::ffi::{CString, OsStr, OsString, c_char};
+use std::io::{self, Read};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, SigmaskHow};
+use nix::unistd::Pid;
+
+use super::pidfd::Process;
+
+/// What to start, and what it gets.
+#[derive(Debug)]
+pub(crate) struct Start<'a> {
+    /// The file; no search path is consulted.
+    pub(crate) path: &'a Path,
+    /// All arguments, the zeroth included.
+    pub(crate) args: &'a [OsString],
+    /// The whole environment.
+    pub(crate) env: &'a [(OsString, OsString)],
+    /// Descriptors that stay open under their own numbers; all else of ours is close-on-exec.
+    pub(crate) keep: &'a [BorrowedFd<'a>],
+    /// What becomes stdin, stdout and stderr, where they are not this process's own.
+    pub(crate) stdio: [Option<BorrowedFd<'a>>; 3],
+    /// The signal mask.
+    pub(crate) mask: SigSet,
+    /// Whether it leads a process group of its own.
+    pub(crate) own_group: bool,
+    /// Whether it may leave a core file.
+    pub(crate) core: bool,
+}
+
+/// A process that was forked, and may not have executed its file yet.
+#[derive(Debug)]
+pub(crate) struct Started {
+    pub(crate) process: Process,
+    /// Gives the error number if the file could not be executed, and ends without one if it was.
+    pub(crate) failure: OwnedFd,
+}
+
+impl Start<'_> {
+    /// Forks and executes.
+    ///
+    /// Returns once the fork is made: a file system that hangs must not hang the caller. Whether
+    /// the file was executed is read from [`Started::failure`].
+    pub(crate) fn start(&self) -> io::Result<Started> {
+        let image = Image::new(self)?;
+        let (failure, report) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+        // The mask is blocked over the fork, so that no handler of ours can run in the child.
+        let mut previous = SigSet::empty();
+        nix::sys::signal::pthread_sigmask(
+            SigmaskHow::SIG_SETMASK,
+            Some(&SigSet::all()),
+            Some(&mut previous),
+        )?;
+        // SAFETY: the child calls only async-signal-safe functions until it executes or exits: see
+        // `Image::become_it`.
+        let forked = unsafe { libc::fork() };
+        if forked == 0 {
+            image.become_it(self, report.as_raw_fd());
+        }
+        let forked = Errno::result(forked);
+        nix::sys::signal::pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&previous), None)?;
+        let pid = Pid::from_raw(forked?);
+        if self.own_group {
+            // Made in the child too; whoever is first spares the other the race.
+            let _ = nix::unistd::setpgid(pid, pid);
+        }
+        drop(report);
+        Process::open(pid).map(|process| Started { process, failure })
+    }
+}
+
+impl Started {
+    /// Waits until the file is executed, at most for `limit`.
+    pub(crate) fn confirm(self, limit: Duration) -> io::Result<Process> {
+        let until = Instant::now() + limit;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+            let pollfd = PollFd::new(std::os::fd::AsFd::as_fd(&self.failure), PollFlags::POLLIN);
+            match poll(&mut [pollfd], timeout) {
+                Ok(0) if left.is_zero() => {
+                    let _ = self.process.signal(libc::SIGKILL);
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
+                Ok(0) | Err(Errno::EINTR) => {}
+                Ok(_) => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let mut number = Vec::new();
+        std::fs::File::from(self.failure).take(4).read_to_end(&mut number)?;
+        match failure_from(&number) {
+            None => Ok(self.process),
+            Some(error) => {
+                // It is on its way out; what it leaves is reaped here, where it is known.
+                let _ = self.process.try_wait();
+                Err(error)
+            }
+        }
+    }
+}
+
+/// The error in what [`Started::failure`] gave, if it gave one.
+pub(crate) fn failure_from(bytes: &[u8]) -> Option<io::Error> {
+    let number = <[u8; 4]>::try_from(bytes).ok().map(i32::from_ne_bytes)?;
+    Some(io::Error::from_raw_os_error(number))
+}
+
+/// What `execve` takes, allocated before the fork.
+struct Image {
+    path: CString,
+    args: CStrings,
+    env: CStrings,
+    keep: Vec<RawFd>,
+    stdio: [RawFd; 3],
+}
+
+/// Strings of C and the null-terminated array of pointers to them.
+struct CStrings {
+    pointers: Vec<*const c_char>,
+    _strings: Vec<CString>,
+}
+
+impl CStrings {
+    fn new(
+        strings: impl IntoIterator<Item = Result<CString, std::ffi::NulError>>,
+    ) -> io::Result<Self> {
+        let strings = strings.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let mut pointers: Vec<_> = strings.iter().map(|string| string.as_ptr()).collect();
+        pointers.push(std::ptr::null());
+        Ok(Self { pointers, _strings: strings })
+    }
+}
+
+impl Image {
+    fn new(start: &Start<'_>) -> io::Result<Self> {
+        let variable = |(name, value): &(OsString, OsString)| {
+            let mut line = name.clone().into_encoded_bytes();
+            line.push(b'=');
+            line.extend_from_slice(value.as_bytes());
+            CString::new(line)
+        };
+        let text = |text: &OsString| CString::new(OsStr::as_bytes(text));
+        Ok(Self {
+            path: CString::new(start.path.as_os_str().as_bytes())?,
+            args: CStrings::new(start.args.iter().map(text))?,
+            env: CStrings::new(start.env.iter().map(variable))?,
+            keep: start.keep.iter().map(AsRawFd::as_raw_fd).collect(),
+            stdio: start.stdio.map(|fd| fd.map_or(-1, |fd| fd.as_raw_fd())),
+        })
+    }
+
+    /// In the forked child: sets up what was asked for and executes. Async-signal-safe throughout.
+    fn become_it(&self, start: &Start<'_>, report: RawFd) -> ! {
+        let error = self.try_become(start);
+        let bytes = (error as i32).to_ne_bytes();
+        // SAFETY: the pipe is open, and the four bytes are readable.
+        unsafe { libc::write(report, bytes.as_ptr().cast(), bytes.len()) };
+        // SAFETY: ends this process without running anything of the parent's.
+        unsafe { libc::_exit(127) }
+    }
+
+    fn try_become(&self, start: &Start<'_>) -> Errno {
+        match self.prepare(start) {
+            Err(error) => error,
+            Ok(()) => {
+                let (args, env) = (self.args.pointers.as_ptr(), self.env.pointers.as_ptr());
+                // SAFETY: path, arguments and environment are null-terminated as execve wants
+                // them, and live until it replaces this process.
+                unsafe { libc::execve(self.path.as_ptr(), args, env) };
+                Errno::last()
+            }
+        }
+    }
+
+    fn prepare(&self, start: &Start<'_>) -> Result<(), Errno> {
+        if start.own_group {
+            // SAFETY: setpgid takes two integers.
+            Errno::result(unsafe { libc::setpgid(0, 0) })?;
+        }
+        if !start.core {
+            let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+            // SAFETY: `none` is readable for the length of the call.
+            Errno::result(unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const none) })?;
+        }
+        for (target, source) in (0..).zip(self.stdio) {
+            if source == target {
+                keep_over_exec(source)?;
+            } else if source != -1 {
+                // SAFETY: the source is open; the target is one of the three standard numbers.
+                Errno::result(unsafe { libc::dup2(source, target) })?;
+            }
+        }
+        for &fd in &self.keep {
+            keep_over_exec(fd)?;
+        }
+        // std ignores SIGPIPE in every program; what this one starts should not inherit that.
+        // SAFETY: the default action is a valid disposition, and no thread shares it any more.
+        unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+        // sigprocmask on one thread is pthread_sigmask.
+        start.mask.thread_set_mask()
+    }
+}
+
+fn keep_over_exec(fd: RawFd) -> Result<(), Errno> {
+    // SAFETY: fcntl(F_SETFD) takes integers; the number is open in this process.
+    Errno::result(unsafe { libc::fcntl(fd, libc::F_SETFD, 0) }).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::pidfd::Status;
+
+    fn start(path: &Path, args: &[&str]) -> io::Result<Process> {
+        let args: Vec<_> = args.iter().map(OsString::from).collect();
+        let start = Start {
+            path,
+            args: &args,
+            env: &[],
+            keep: &[],
+            stdio: [None; 3],
+            mask: SigSet::empty(),
+            own_group: false,
+            core: true,
+        };
+        start.start()?.confirm(Duration::from_secs(60))
+    }
+
+    fn wait(process: &Process) -> Status {
+        let pollfd = PollFd::new(std::os::fd::AsFd::as_fd(process), PollFlags::POLLIN);
+        poll(&mut [pollfd], PollTimeout::NONE).unwrap();
+        process.try_wait().unwrap().unwrap()
+    }
+
+    #[test]
+    fn the_status_is_the_one_that_the_process_ended_with() {
+        let shell = Path::new("/bin/sh");
+        let exited = start(shell, &["sh", "-c", "exit 7"]).unwrap();
+        assert_eq!(wait(&exited), Status::Exited(7));
+        let killed = start(shell, &["sh", "-c", "kill -40 $$"]).unwrap();
+        assert_eq!(wait(&killed), Status::Signaled(40), "real-time signals have no name in nix");
+        assert_eq!(wait_code(Status::Signaled(15)), 143);
+    }
+
+    fn wait_code(status: Status) -> u8 {
+        status.code()
+    }
+
+    #[test]
+    fn a_text_file_is_refused_and_never_run_by_a_shell() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, ran) = (directory.path().join("text"), directory.path().join("ran"));
+        std::fs::write(&path, format!("touch {}\n", ran.display())).unwrap();
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&path, executable).unwrap();
+        let error = start(&path, &["text"]).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::ENOEXEC));
+        assert!(!ran.exists());
+    }
+}

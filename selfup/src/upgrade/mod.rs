@@ -1,0 +1,255 @@
+//! The way of a candidate, from the fetcher's bytes to the path of the binary and back.
+//!
+//! One [`Pipeline`] for a service, and one order, each step in a file of its own:
+//!
+//! 1. [`preflight`]: can the binary be replaced here, and is nobody else at it?
+//! 2. [`stage`]: the bytes, beside the binary, digested.
+//! 3. [`verify`]: are they what was announced?
+//! 4. [`note`]: are they a whole binary for this machine? Nothing of them has run so far.
+//! 5. the `pre_upgrade` hook of the program that runs.
+//! 6. [`probe`]: does it answer when it is started once?
+//! 7. [`swap`]: it takes the path, and the previous binary keeps a name of its own.
+//!
+//! Then the master starts a generation on trial, and tells [`keep`](Pipeline::keep) or
+//! [`restore`](Pipeline::restore).
+//!
+//! A cycle *ends* when there is nothing to gain from the same bytes: they run already, they were
+//! put in place, or they were turned down. Its validator is handed to the fetcher from then on, so
+//! they are not sent again. Whatever failed for another reason (a transfer that broke off, a disk
+//! that is full) leaves no trace, and the next poll begins anew. See [`history`] for what may be
+//! tried again, and when: at that time [`Pipeline::current`] has no validator, so that the bytes
+//! are delivered again.
+//!
+//! Every error of [`Pipeline::examine`] and [`Pipeline::swap`] was told as an event already, once.
+//!
+//! Limits: everything here blocks, but for reading the download, so it runs on a thread beside the
+//! master's loop. Strays of a probe that left its process group are not hunted.
+
+mod candidate;
+mod history;
+mod note;
+mod preflight;
+mod probe;
+mod stage;
+mod swap;
+#[cfg(test)]
+mod testing;
+mod verify;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+
+pub use self::candidate::Candidate;
+use self::history::History;
+pub(crate) use self::preflight::Inode;
+use self::preflight::Target;
+pub(crate) use self::probe::answer_probe;
+pub(crate) use self::swap::Swapped;
+use crate::error::{BoxError, Context as _, Error, ErrorKind, Result};
+use crate::event::{Event, Observer};
+use crate::fetcher::{Current, Download};
+use crate::identity::BinaryId;
+use crate::origin::Origin;
+
+/// The user's last word on a candidate before it is run.
+pub(crate) type PreUpgradeHook = Box<dyn FnMut(&Candidate) -> Result<(), BoxError> + Send>;
+
+/// Takes candidates to the path of the binary, one at a time.
+pub(crate) struct Pipeline {
+    origin: Origin,
+    hook: Option<PreUpgradeHook>,
+    observer: Observer,
+    target: Target,
+    history: History,
+    /// The bytes of the last cycle that ended, and what its source said to ask for next time.
+    ended: Option<(BinaryId, Option<String>)>,
+    limits: stage::Limits,
+    probe_limits: probe::Limits,
+}
+
+impl Pipeline {
+    /// Locks the binary on disk, and sees whether it can be replaced where it lies.
+    ///
+    /// The errors name the directory and the remedy. Leftovers of an upgrader that was killed are
+    /// removed.
+    pub(crate) fn open(
+        origin: Origin,
+        hook: Option<PreUpgradeHook>,
+        observer: Observer,
+    ) -> Result<Self> {
+        let target = open_target(&origin)?;
+        if let Err(error) = target.sweep() {
+            let directory = target.directory().display();
+            let words = format!("leftovers in directory {directory} cannot be removed");
+            observer.warn(Error::new(ErrorKind::Swap, words).caused_by(error));
+        }
+        Ok(Self {
+            origin,
+            hook,
+            observer,
+            target,
+            history: History::default(),
+            ended: None,
+            limits: stage::Limits::default(),
+            probe_limits: probe::Limits::default(),
+        })
+    }
+
+    /// Takes `download` through every step before the swap.
+    ///
+    /// `None` if there is nothing to do: these bytes run already, or were turned down before.
+    pub(crate) async fn examine(&mut self, mut download: Download) -> Result<Option<Candidate>> {
+        let announced = download.sha256;
+        let is_whole = download.length.is_some() || announced.is_some();
+        self.refresh().map_err(|error| self.refused(None, error))?;
+        if let Some(id) = announced
+            && self.is_settled(id)
+        {
+            self.end(id, download.validator.take(), is_whole);
+            return Ok(None);
+        }
+        let staged = stage::stage(download, &self.target, self.limits).await;
+        let mut candidate = staged.map_err(|error| self.refused(None, error))?;
+        let id = candidate.id();
+        verify::digest(id, announced).map_err(|error| self.refused(Some(id), error))?;
+        let validator = candidate.validator().map(str::to_owned);
+        if self.is_settled(id) {
+            self.end(id, validator, is_whole);
+            return Ok(None);
+        }
+        self.observer.tell(&Event::CandidateStaged { id, length: candidate.length() });
+        match self.judge(&mut candidate) {
+            Ok(()) => Ok(Some(candidate)),
+            Err(error) => {
+                if self.turn_down(id, error.kind()) {
+                    self.end(id, validator, is_whole);
+                }
+                Err(self.refused(Some(id), error))
+            }
+        }
+    }
+
+    /// Puts `candidate` in place of the binary. On an error the binary is the one that was there,
+    /// and the candidate will be examined again.
+    pub(crate) fn swap(&mut self, candidate: Candidate) -> Result<Swapped> {
+        let id = candidate.id();
+        let validator = candidate.validator().map(str::to_owned);
+        let swapped = swap::swap(&mut self.target, candidate)
+            .map_err(|error| self.refused(Some(id), error))?;
+        self.ended = Some((id, validator));
+        self.observer.tell(&Event::Upgraded { from: swapped.previous_id(), to: id });
+        Ok(swapped)
+    }
+
+    /// The trial was passed: what was swapped in stays.
+    pub(crate) fn keep(&mut self, swapped: Swapped) {
+        self.history.forget(swapped.id());
+        // The previous binary keeps its name; what held it for the way back is let go.
+        drop(swapped);
+    }
+
+    /// The trial failed for `reason`: the previous binary is put back, unless somebody has put
+    /// another file there meanwhile, and the candidate waits for its next chance.
+    ///
+    /// An error is not told as an event.
+    pub(crate) fn restore(&mut self, swapped: Swapped, reason: &Error) -> Result<()> {
+        let (from, to) = (swapped.id(), swapped.previous_id());
+        self.history.fail(from, reason.kind(), Instant::now());
+        let restored = swap::restore(&mut self.target, swapped);
+        if self.target.id() == to {
+            self.observer.tell(&Event::RolledBack { from, to });
+        }
+        restored
+    }
+
+    /// What the fetcher is to compare with: the binary on disk, and the validator of the last cycle
+    /// that ended, unless its bytes may be tried again.
+    pub(crate) fn current(&self) -> Current {
+        let is_due = self.retry_at().is_some_and(|at| at <= Instant::now());
+        let validator = self.ended.as_ref().and_then(|(_, validator)| validator.clone());
+        Current::new(self.target.id()).with_validator(validator.filter(|_| !is_due))
+    }
+
+    /// When the bytes that were offered last, and failed while they ran, may be tried again.
+    pub(crate) fn retry_at(&self) -> Option<Instant> {
+        let (id, _) = self.ended.as_ref()?;
+        self.history.retry_at(*id)
+    }
+
+    /// The file that the binary on disk was when it was last looked at.
+    pub(crate) fn inode(&self) -> Inode {
+        self.target.inode()
+    }
+
+    /// Follows a deploy by hand.
+    fn refresh(&mut self) -> Result<()> {
+        let moved = self.origin.real_path().is_ok_and(|path| path != self.target.path());
+        if moved || !self.target.is_in_place() {
+            self.target = open_target(&self.origin)?;
+        }
+        Ok(())
+    }
+
+    /// Everything that is known before the candidate takes the path.
+    fn judge(&mut self, candidate: &mut Candidate) -> Result<()> {
+        note::check(candidate.path())?;
+        self.ask_hook(candidate)?;
+        let addresses = probe::probe(candidate.path(), &self.origin, self.probe_limits)?;
+        candidate.set_addresses(addresses);
+        Ok(())
+    }
+
+    fn ask_hook(&mut self, candidate: &Candidate) -> Result<()> {
+        let Some(hook) = &mut self.hook else { return Ok(()) };
+        let answer = catch_unwind(AssertUnwindSafe(|| hook(candidate)));
+        match answer {
+            Ok(answer) => {
+                answer.context(ErrorKind::Rejected, || "the `pre_upgrade` hook turned it down")
+            }
+            Err(_) => Err(Error::new(ErrorKind::Rejected, "the `pre_upgrade` hook panicked")),
+        }
+    }
+
+    /// Whether there is nothing to gain from these bytes now.
+    fn is_settled(&self, id: BinaryId) -> bool {
+        id == self.target.id() || !self.history.allows(id, Instant::now())
+    }
+
+    /// Remembers what turned `id` down, unless that was no matter of its bytes: then not, and the
+    /// cycle has not ended.
+    fn turn_down(&mut self, id: BinaryId, kind: ErrorKind) -> bool {
+        match kind {
+            ErrorKind::Note | ErrorKind::Rejected => self.history.refuse(id, kind),
+            ErrorKind::Probe => self.history.fail(id, kind, Instant::now()),
+            _ => return false,
+        }
+        true
+    }
+
+    /// The cycle of these bytes ended.
+    ///
+    /// What the note refused may be the first part of a binary, where nobody told the length: then
+    /// the whole may come under the same validator, which is not handed out.
+    fn end(&mut self, id: BinaryId, validator: Option<String>, is_whole: bool) {
+        let may_be_part = !is_whole && self.history.kind(id) == Some(ErrorKind::Note);
+        self.ended = Some((id, validator.filter(|_| !may_be_part)));
+    }
+
+    /// Tells the refusal, and gives the same error to the caller.
+    fn refused(&self, id: Option<BinaryId>, error: Error) -> Error {
+        let reason = Arc::new(error);
+        self.observer.tell(&Event::CandidateRefused { id, reason: Arc::clone(&reason) });
+        Error::new(reason.kind(), reason.to_string()).caused_by(reason)
+    }
+}
+
+fn open_target(origin: &Origin) -> Result<Target> {
+    let path = origin.real_path().context(ErrorKind::Swap, || {
+        format!("{} leads to no file; put the binary there", origin.path().display())
+    })?;
+    Target::open(path)
+}
+
+#[cfg(test)]
+mod tests;

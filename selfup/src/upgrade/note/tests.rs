@@ -1,0 +1,155 @@
+use std::path::PathBuf;
+
+use super::*;
+
+/// A file with these bytes, in a directory of its own.
+fn file(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("candidate");
+    std::fs::write(&path, bytes).unwrap();
+    (directory, path)
+}
+
+fn refusal(bytes: &[u8]) -> String {
+    let (_directory, path) = file(bytes);
+    let error = check(&path).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Note);
+    error.to_string()
+}
+
+fn own() -> Vec<u8> {
+    std::fs::read("/proc/self/exe").unwrap()
+}
+
+/// A word of the first header: at which offset it is depends on the word size of this machine.
+fn word(bytes: &[u8], at_64: usize, at_32: usize) -> usize {
+    let (at, len) = if bytes[4] == 2 { (at_64, 8) } else { (at_32, 4) };
+    let mut word = [0; 8];
+    if cfg!(target_endian = "little") {
+        word[..len].copy_from_slice(&bytes[at..at + len]);
+        usize::try_from(u64::from_le_bytes(word)).unwrap()
+    } else {
+        word[8 - len..].copy_from_slice(&bytes[at..at + len]);
+        usize::try_from(u64::from_be_bytes(word)).unwrap()
+    }
+}
+
+#[test]
+fn the_running_binary_and_one_of_the_system_pass() {
+    check(Path::new("/proc/self/exe")).unwrap();
+    check(Path::new("/bin/true")).unwrap();
+    let (_directory, path) = file(&own());
+    check(&path).unwrap();
+}
+
+#[test]
+fn a_binary_that_is_cut_off_anywhere_is_refused() {
+    let (directory, path) = file(&own());
+    let whole = std::fs::metadata(&path).unwrap().len();
+    let cuttable = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    let seed = fastrand::u64(..);
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut lengths: Vec<u64> = (0..200).map(|_| random.u64(1..whole)).collect();
+    lengths.extend([whole - 1, 1, 4, 5, 16, 17, 20, 63, 64, 65, 120]);
+    lengths.sort_unstable_by(|one, other| other.cmp(one));
+    for length in lengths {
+        cuttable.set_len(length).unwrap();
+        let error = check(&path).expect_err(&format!("{length} of {whole} bytes, seed {seed}"));
+        assert_eq!(error.kind(), ErrorKind::Note);
+        assert!(error.to_string().contains("cut off"), "{length}: {error}");
+    }
+    drop(directory);
+}
+
+/// The section headers are in front here, so that nothing but a section's content is cut.
+#[test]
+fn a_cut_in_the_last_section_is_noticed() {
+    let mut bytes = own();
+    let table = word(&bytes, 0x28, 0x20);
+    let (end, entry) = (bytes.len(), if bytes[4] == 2 { 64 } else { 40 });
+    let (offset_at, size_at) = if bytes[4] == 2 { (24, 32) } else { (16, 20) };
+    let last = table + entry;
+    let put = |bytes: &mut Vec<u8>, at: usize, value: usize| {
+        let len = size_of::<usize>();
+        bytes[at..at + len].copy_from_slice(&value.to_ne_bytes());
+    };
+    put(&mut bytes, last + offset_at, end - 1);
+    put(&mut bytes, last + size_at, 1);
+    let (_directory, path) = file(&bytes);
+    check(&path).unwrap();
+    put(&mut bytes, last + size_at, 2);
+    assert!(refusal(&bytes).contains("within a section, which ends at"));
+    put(&mut bytes, last + offset_at, usize::MAX);
+    assert!(refusal(&bytes).contains("within a section;"));
+}
+
+#[test]
+fn what_is_no_binary_is_told_by_its_first_bytes() {
+    assert!(refusal(b"").contains("the file is empty"));
+    let page = refusal(b"<!DOCTYPE html>\n<html>not found");
+    assert!(page.contains(r#"begins with "<!DOCTYPE html>\n<html>"#), "{page}");
+    assert!(refusal(&[0x1f, 0x8b, 8, 0, 0]).contains("a gzip archive"));
+    assert!(refusal(b"#!/bin/sh\nexit 0\n").contains("#!/bin/sh"));
+    assert!(refusal(b"\x7fELF").contains("cut off"));
+    assert!(refusal(&[b"\x7fELF".as_slice(), &[0; 100]].concat()).contains("garbled"));
+}
+
+#[test]
+fn another_machine_is_named_beside_ours() {
+    let mut bytes = own();
+    bytes[18..20].copy_from_slice(&8u16.to_ne_bytes());
+    let words = refusal(&bytes);
+    assert!(words.contains("MIPS") && words.contains("this process runs on"), "{words}");
+    bytes[18..20].copy_from_slice(&999u16.to_ne_bytes());
+    assert!(refusal(&bytes).contains("machine 999"));
+}
+
+#[test]
+fn another_byte_order_or_word_size_is_refused() {
+    for (at, values) in [(4, [1, 2]), (5, [1, 2])] {
+        let mut bytes = own();
+        bytes[at] = values[usize::from(bytes[at] == values[0])];
+        let words = refusal(&bytes);
+        assert!(words.contains("it is built for"), "{words}");
+    }
+}
+
+#[test]
+fn what_is_no_program_is_refused() {
+    let mut bytes = own();
+    bytes[16..18].copy_from_slice(&1u16.to_ne_bytes());
+    assert!(refusal(&bytes).contains("an object file"));
+    bytes[16..18].copy_from_slice(&4u16.to_ne_bytes());
+    assert!(refusal(&bytes).contains("a core file"));
+}
+
+#[test]
+fn an_interpreter_that_is_not_there_is_named() {
+    let mut bytes = std::fs::read("/bin/true").unwrap();
+    let at = bytes.windows(4).position(|window| window == b"/lib").unwrap();
+    bytes[at..at + 4].copy_from_slice(b"/lob");
+    let words = refusal(&bytes);
+    assert!(words.contains("its interpreter /lob"), "{words}");
+}
+
+/// Headers may lie about everything; none may make the reader panic, or read without bound.
+#[test]
+fn headers_that_lie_are_no_danger() {
+    let whole = own();
+    let seed = fastrand::u64(..);
+    let mut random = fastrand::Rng::with_seed(seed);
+    let (directory, path) = file(&whole);
+    let writer = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    let tables = [0, word(&whole, 0x20, 0x1c), word(&whole, 0x28, 0x20)];
+    for _ in 0..500 {
+        let at = tables[random.usize(..3)] + random.usize(..64);
+        let byte = [random.u8(..)];
+        std::os::unix::fs::FileExt::write_at(&writer, &byte, at as u64).unwrap();
+        // Whether it is refused depends on the byte; that there is an answer is the point.
+        let _ = check(&path);
+        let original = &whole[at..=at];
+        std::os::unix::fs::FileExt::write_at(&writer, original, at as u64).unwrap();
+    }
+    check(&path).unwrap_or_else(|error| panic!("restored, seed {seed}: {error}"));
+    drop(directory);
+}

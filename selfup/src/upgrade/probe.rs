@@ -1,0 +1,197 @@
+//! Starts a candidate once, to see that it answers.
+//!
+//! It gets what a child would get (arguments, environment, signal mask, working directory), for its
+//! config may depend on them, but a null stdin, one pipe for all that it prints, no core file, a
+//! process group of its own, and none of the variables by which a process manager talks to its
+//! service. It answers on a channel of its own, with the token it was given, so neither what it
+//! prints nor how it exits can be taken for an answer; then it ends, before its program is called.
+//!
+//! One thread waits for the answer, the output, and the end at once, with one deadline for all.
+//! Output is read so that nobody blocks on a full pipe; the beginning is kept for the error, and who
+//! prints without end is killed. In the end the whole process group is killed, before its leader is
+//! reaped: until then no other group can have that number.
+//!
+//! Rejected: reading the answer from stdout, where a logger may write; `Command`, which hands a
+//! text file to /bin/sh.
+//!
+//! Limits: what left the process group survives. A config that locks or binds something fails every
+//! probe, for the running version has it.
+
+mod watch;
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+
+use self::watch::{Course, Report, Watch};
+use crate::channel::Channel;
+use crate::channel::message::{PROTOCOL, ProbeAnswer};
+use crate::error::{Context as _, Error, ErrorKind, Result};
+use crate::origin::Origin;
+use crate::role;
+use crate::sys::process::{Start, Started};
+
+/// What a candidate may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// For the answer and the end together.
+    pub(super) time: Duration,
+    /// In bytes, on stdout and stderr together.
+    pub(super) output: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { time: Duration::from_secs(5), output: 1 << 20 }
+    }
+}
+
+/// Runs the candidate at `path`, and gives the addresses that it is configured to listen on.
+///
+/// Fails with [`ErrorKind::Probe`] if that is the candidate's doing, with [`ErrorKind::Spawn`] if
+/// it could not be started for a reason of ours. Blocks for two seconds longer than `limits` at most.
+pub(super) fn probe(path: &Path, origin: &Origin, limits: Limits) -> Result<Vec<String>> {
+    let token = format!("{:032x}", fastrand::u128(..));
+    let busy_until = Instant::now() + BUSY_PATIENCE;
+    loop {
+        let watch = start(path, origin, &token).context(
+            ErrorKind::Spawn,
+            || "the probe could not be started; raise the limits of processes and open files",
+        )?;
+        let report = watch.follow(Instant::now() + limits.time, limits.output);
+        if !report.is_busy() || Instant::now() >= busy_until {
+            return judge(report, &token, limits);
+        }
+        // Some other thread's fork has a copy of the descriptor that wrote the file, until its
+        // execve closes it. Nothing tells when.
+        std::thread::sleep(BUSY_PAUSE);
+    }
+}
+
+/// The candidate's side: answers, as the last thing that this process does for its master.
+pub(crate) fn answer_probe(channel: &Channel, token: String, config: &Result<Vec<String>>) {
+    let (addresses, error) = match config {
+        Ok(addresses) => (addresses.clone(), None),
+        Err(error) => {
+            let words = error.chain();
+            (Vec::new(), Some(words.chars().take(LONGEST_WORDS).collect()))
+        }
+    };
+    let answer = ProbeAnswer { protocol: PROTOCOL, token, addresses, error };
+    // A master that is gone needs no answer.
+    let _ = channel.send(&answer);
+}
+
+fn start(path: &Path, origin: &Origin, token: &str) -> io::Result<Watch> {
+    let (ours, theirs) = Channel::pair()?;
+    let null = File::open("/dev/null")?;
+    let (output, print) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+    fcntl(&output, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    let mut env = environment(origin);
+    env.push(role::probe_variable(&theirs, token)?);
+    let start = Start {
+        path,
+        args: origin.args(),
+        env: &env,
+        keep: &[theirs.as_fd()],
+        stdio: [Some(null.as_fd()), Some(print.as_fd()), Some(print.as_fd())],
+        mask: origin.mask(),
+        own_group: true,
+        core: false,
+    };
+    let Started { process, failure } = start.start()?;
+    Ok(Watch::new(process, failure, ours, output))
+}
+
+/// The environment of a child, without the variables that are meant for one process alone.
+fn environment(origin: &Origin) -> Vec<(OsString, OsString)> {
+    let is_kept = |(name, _): &&(OsString, OsString)| {
+        name.to_str().is_none_or(|name| !PROCESS_MANAGER.contains(&name))
+    };
+    origin.env().iter().filter(is_kept).cloned().collect()
+}
+
+fn judge(report: Report, token: &str, limits: Limits) -> Result<Vec<String>> {
+    let time = humantime::format_duration(limits.time);
+    let words = match report.course {
+        Course::Unexecuted(error) if is_ours(&error) => {
+            let words = "the candidate could not be executed at this moment; it is tried again";
+            return Err(Error::new(ErrorKind::Spawn, words).caused_by(error));
+        }
+        Course::Unexecuted(error) => {
+            let words = "it could not be executed; publish a binary that is built for this machine";
+            return Err(Error::new(ErrorKind::Probe, words).caused_by(error));
+        }
+        Course::Unwatched(error) => {
+            let words = "the probe could not be watched; it is tried again";
+            return Err(Error::new(ErrorKind::Spawn, words).caused_by(error));
+        }
+        Course::Garbled(error) => format!("its answer could not be understood ({error})"),
+        Course::Flooded => {
+            format!("it printed more than {} bytes and was killed", limits.output)
+        }
+        Course::Overdue if report.answer.is_some() => {
+            format!("it answered, but had not ended after {time} and was killed")
+        }
+        Course::Overdue => format!("it did not answer within {time} and was killed"),
+        Course::Ended => match report.answer {
+            Some(answer) if answer.token != token => "it answered with another token".to_owned(),
+            Some(ProbeAnswer { error: Some(error), .. }) => {
+                return Err(Error::new(
+                    ErrorKind::Probe,
+                    format!("its config cannot work here: {error}"),
+                ));
+            }
+            Some(answer) => return Ok(answer.addresses),
+            None => match report.status {
+                Some(status) => format!("it ended without an answer, with {status}"),
+                None => "it ended without an answer".to_owned(),
+            },
+        },
+    };
+    let remedy = "publish a program whose `main` runs selfup before anything else";
+    let error = Error::new(ErrorKind::Probe, format!("{words}; {remedy}"));
+    Err(match printed(&report.printed) {
+        Some(printed) => error.caused_by(printed),
+        None => error,
+    })
+}
+
+/// Whether `execve` failed for want of something that the candidate has no part in.
+fn is_ours(error: &io::Error) -> bool {
+    let ours = [Errno::ETXTBSY, Errno::EAGAIN, Errno::ENOMEM, Errno::ENFILE, Errno::EIO];
+    error.raw_os_error().is_some_and(|number| ours.contains(&Errno::from_raw(number)))
+}
+
+fn printed(bytes: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(bytes);
+    let text = text.trim();
+    (!text.is_empty()).then(|| format!("it printed {text:?}"))
+}
+
+/// A fork comes to its execve within this time, or the system has other worries.
+const BUSY_PATIENCE: Duration = Duration::from_secs(1);
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
+
+/// As many characters of a config's error are told; a message on the channel has a limit.
+const LONGEST_WORDS: usize = 4096;
+
+/// By exact names: a program may have a `LISTEN_ADDRESS` of its own.
+const PROCESS_MANAGER: [&str; 7] = [
+    "NOTIFY_SOCKET",
+    "LISTEN_PID",
+    "LISTEN_PIDFDID",
+    "LISTEN_FDS",
+    "LISTEN_FDNAMES",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+];
+
+#[cfg(test)]
+pub(super) mod tests;

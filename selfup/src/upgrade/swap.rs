@@ -1,0 +1,171 @@
+//! Puts a candidate in place of the binary, and the previous binary back.
+//!
+//! The path leads to a complete file at every instant: both ways it changes by one rename, and what
+//! is renamed was flushed to the disk before. In order: the previous binary gets a second name
+//! beside it (a hard link; where links are refused, a copy), the directory is flushed, the candidate
+//! is locked and renamed over the path, and the directory is flushed again. Between the two flushes
+//! the disk may hold either binary at the path after a power cut, and the previous one is there in
+//! both cases.
+//!
+//! A rename does nothing if both names lead to the same file, which happens when a swap was killed
+//! half-way; so the source's name is always removed afterwards, whatever became of it.
+//!
+//! Limits: a deploy that replaces the file between the last look and the rename is overwritten, for
+//! no system call renames only if. Nobody else has its lock for that instant only if it locks, too.
+
+use std::fs::File;
+use std::io;
+
+use nix::errno::Errno;
+use nix::fcntl::Flock;
+
+use super::candidate::Candidate;
+use super::preflight::{Inode, Target, lock};
+use super::stage;
+use crate::error::{Context as _, Error, ErrorKind, Result};
+use crate::identity::BinaryId;
+
+/// A candidate that is in place of the binary, on trial, with the way back.
+#[derive(Debug)]
+pub(crate) struct Swapped {
+    id: BinaryId,
+    inode: Inode,
+    /// The binary that was there, under its other name, held open.
+    previous: Target,
+}
+
+impl Swapped {
+    /// The binary that is in place now.
+    pub(crate) fn id(&self) -> BinaryId {
+        self.id
+    }
+
+    /// The file that it is, to compare with what a child executes.
+    pub(crate) fn inode(&self) -> Inode {
+        self.inode
+    }
+
+    /// The binary that was there before.
+    pub(crate) fn previous_id(&self) -> BinaryId {
+        self.previous.id()
+    }
+}
+
+/// Puts `candidate` in place of `target`, which is the candidate afterwards.
+///
+/// On an error the path leads to the binary that was there, and the candidate is gone; unless the
+/// error is a [`ErrorKind::Rollback`], which says what could not be undone.
+pub(super) fn swap(target: &mut Target, candidate: Candidate) -> Result<Swapped> {
+    check(target, &candidate)?;
+    stage::seal(candidate.file(), target).map_err(|error| failed(error, target))?;
+    let kept = keep_previous(target)
+        .and_then(|kept| flush(target).map(|()| kept))
+        .map_err(|error| failed(error, target))?;
+    let id = candidate.id();
+    let (staged, file) = candidate.into_file();
+    let file = lock(file).map_err(|error| failed(error.into(), target))?;
+    let candidate = target.with_file(file, id).map_err(|error| failed(error, target))?;
+    std::fs::rename(&staged, target.path()).map_err(|error| failed(error, target))?;
+    let previous = std::mem::replace(target, candidate);
+    let previous = kept.unwrap_or(previous);
+    let swapped = Swapped { id, inode: target.inode(), previous };
+    let Err(error) = flush(target) else { return Ok(swapped) };
+    let error = failed(error, target);
+    let restored = restore(target, swapped);
+    // A candidate that stays in place without a trial is the worse news.
+    Err(if target.id() == id { restored.err().unwrap_or(error) } else { error })
+}
+
+/// Puts the previous binary back, which `target` is afterwards. If the path no longer leads to the
+/// candidate, the file is somebody's deploy, and stays.
+pub(super) fn restore(target: &mut Target, swapped: Swapped) -> Result<()> {
+    if !target.is_in_place() {
+        return Ok(());
+    }
+    let mut previous = swapped.previous;
+    put_back(&mut previous).context(ErrorKind::Rollback, || {
+        format!(
+            "the previous binary could not be put back as {0}; copy {1} over {0} by hand",
+            previous.path().display(),
+            previous.previous_path().display()
+        )
+    })?;
+    *target = previous;
+    // The service runs the right binary either way; only a power cut could undo this.
+    flush(target).context(ErrorKind::Rollback, || {
+        format!("directory {} could not be flushed to the disk", target.directory().display())
+    })
+}
+
+fn check(target: &Target, candidate: &Candidate) -> Result<()> {
+    let words = if !target.is_in_place() {
+        format!(
+            "another file was put at {} meanwhile; it stays, and the candidate is examined again \
+             at the next poll",
+            target.path().display()
+        )
+    } else if !candidate.is_unchanged() {
+        "its file was changed after it was digested; a `pre_upgrade` hook must leave it as it is"
+            .to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(ErrorKind::Swap, words))
+}
+
+/// Gives the binary at the path its other name. Where that is the name of a copy: the copy.
+fn keep_previous(target: &Target) -> io::Result<Option<Target>> {
+    let link = target.new_link().ok();
+    // A link may lead to another file: to a deploy of this moment, or, on some stacked file
+    // systems, to the file's own copy in the upper layer.
+    if let Some(link) = link.filter(|link| Inode::at(link).is_ok_and(|at| at == target.inode())) {
+        std::fs::rename(&link, target.previous_path())?;
+        return Ok(None);
+    }
+    let (copy, file) = locked_copy(target)?;
+    let kept = target.with_file(file, target.id())?;
+    std::fs::rename(&copy, target.previous_path())?;
+    Ok(Some(kept))
+}
+
+/// Renames the kept binary over the path: its other name if that still leads to it, else a copy of
+/// what is held open.
+fn put_back(previous: &mut Target) -> io::Result<()> {
+    let name = previous.previous_path();
+    if Inode::at(&name).is_ok_and(|inode| inode == previous.inode()) {
+        return std::fs::rename(&name, previous.path());
+    }
+    let (copy, file) = locked_copy(previous)?;
+    let copied = previous.with_file(file, previous.id())?;
+    std::fs::rename(&copy, previous.path())?;
+    *previous = copied;
+    Ok(())
+}
+
+fn locked_copy(target: &Target) -> io::Result<(tempfile::TempPath, Flock<File>)> {
+    let copy = stage::copy_of(target)?;
+    let file = File::open(&copy)?;
+    stage::seal(&file, target)?;
+    Ok((copy, lock(file)?))
+}
+
+fn flush(target: &Target) -> io::Result<()> {
+    match File::open(target.directory())?.sync_all() {
+        // The file system knows no flushing of directories.
+        Err(error) if error.raw_os_error() == Some(Errno::EINVAL as i32) => Ok(()),
+        done => done,
+    }
+}
+
+fn failed(error: io::Error, target: &Target) -> Error {
+    let remedy = match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::EBUSY) => "it is a mount point; mount its directory instead of the file",
+        Some(Errno::EPERM) => "it may be immutable, or belong to somebody else; see `lsattr`",
+        _ => "see that its directory can be written and has free space",
+    };
+    let path = target.path().display();
+    Error::new(ErrorKind::Swap, format!("{path} could not be replaced; {remedy}")).caused_by(error)
+}
+
+#[cfg(test)]
+mod tests;

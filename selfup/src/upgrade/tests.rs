@@ -1,0 +1,247 @@
+//! The whole way, on real files and real processes: the binary and its candidates are copies of
+//! this test binary, told apart by bytes behind their last section.
+
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use super::probe::tests::origin_at;
+use super::testing::{Place, block_on, chmod, download, id};
+use super::*;
+use crate::event::Verbosity;
+
+/// A service with its binary in place, and all that it tells.
+struct Service {
+    place: Place,
+    pipeline: Pipeline,
+    events: Receiver<Event>,
+}
+
+impl Service {
+    /// Its candidates play `part` when they are probed.
+    fn whose_candidates(part: &str) -> Self {
+        Self::with_hook(part, None)
+    }
+
+    fn with_hook(part: &str, hook: Option<PreUpgradeHook>) -> Self {
+        let place = Place::with(&binary(1));
+        let (teller, events) = channel();
+        let on_event = move |event: &Event| teller.send(event.clone()).unwrap();
+        let observer = Observer::start(Verbosity::Silent, Some(Box::new(on_event))).unwrap();
+        let origin = origin_at(place.path.clone(), part);
+        let mut pipeline = Pipeline::open(origin, hook, observer).unwrap();
+        pipeline.probe_limits.time = Duration::from_secs(2);
+        Self { place, pipeline, events }
+    }
+
+    fn examine(&mut self, bytes: &[u8]) -> Result<Option<Candidate>> {
+        let length = bytes.len() as u64;
+        self.take(download(bytes).length(length).validator(id(bytes).short()))
+    }
+
+    fn take(&mut self, download: Download) -> Result<Option<Candidate>> {
+        block_on(self.pipeline.examine(download))
+    }
+
+    /// The validator that the fetcher would be given.
+    fn validator(&self) -> Option<String> {
+        self.pipeline.current().validator().map(str::to_owned)
+    }
+
+    /// Ends the service, and gives the names of the events that it told.
+    fn told(self) -> Vec<&'static str> {
+        drop(self.pipeline);
+        self.events.iter().map(|event| event.name()).collect()
+    }
+
+    fn next_refusal(&self) -> (Option<BinaryId>, String) {
+        let patience = Duration::from_secs(10);
+        loop {
+            let event = self.events.recv_timeout(patience).unwrap();
+            if let Event::CandidateRefused { id, reason } = event {
+                return (id, reason.chain());
+            }
+        }
+    }
+}
+
+fn binary(number: u8) -> Vec<u8> {
+    let mut bytes = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+    bytes.push(number);
+    bytes
+}
+
+const PREVIOUS: &str = ".app.selfup-previous";
+
+#[test]
+fn a_good_candidate_takes_the_path() {
+    let mut service = Service::whose_candidates("good");
+    let new = binary(2);
+    let candidate = service.examine(&new).unwrap().unwrap();
+    assert_eq!(candidate.addresses(), [":3000", "[::1]:4000"]);
+    assert_eq!(service.validator(), None, "its cycle has not ended yet");
+    let swapped = service.pipeline.swap(candidate).unwrap();
+    assert_eq!(service.pipeline.inode(), swapped.inode());
+    service.pipeline.keep(swapped);
+    assert_eq!(service.pipeline.current().id(), id(&new));
+    assert_eq!(service.validator(), Some(id(&new).short()));
+    assert_eq!(service.place.names(), [PREVIOUS, "app"]);
+    assert!(service.place.content("app") == new);
+    assert!(service.examine(&new).unwrap().is_none(), "it runs already");
+    assert_eq!(service.told(), ["candidate_staged", "upgraded"]);
+}
+
+#[test]
+fn the_bytes_that_run_are_taken_for_what_they_are() {
+    let mut service = Service::whose_candidates("good");
+    assert!(service.examine(&binary(1)).unwrap().is_none());
+    assert_eq!(service.validator(), Some(id(&binary(1)).short()), "the cycle ended");
+    let announced = Download::new(tokio::io::empty()).sha256(*id(&binary(1)).as_bytes());
+    assert!(service.take(announced).unwrap().is_none(), "not one byte was read");
+    assert!(service.told().is_empty());
+}
+
+#[test]
+fn what_is_no_binary_is_refused_once_and_leaves_nothing() {
+    let mut service = Service::whose_candidates("good");
+    let page = b"<!DOCTYPE html>";
+    let error = service.examine(page).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Note);
+    let (refused, words) = service.next_refusal();
+    assert_eq!((refused, words), (Some(id(page)), error.chain()));
+    assert_eq!(service.validator(), Some(id(page).short()), "other bytes are waited for");
+    assert!(service.examine(page).unwrap().is_none());
+    assert_eq!(service.place.names(), ["app"]);
+    assert!(service.examine(&binary(2)).unwrap().is_some(), "the next good one is taken");
+    assert_eq!(service.told(), ["candidate_staged"]);
+}
+
+/// Where nobody told the length, what looks cut off may have been cut on its way.
+#[test]
+fn the_validator_of_what_may_be_a_part_is_not_handed_out() {
+    let mut service = Service::whose_candidates("good");
+    let part = &binary(2)[..10_000];
+    for _ in 0..2 {
+        let _ = service.take(download(part).validator("v2"));
+        assert_eq!(service.validator(), None);
+    }
+    assert_eq!(service.told(), ["candidate_staged", "candidate_refused"]);
+}
+
+#[test]
+fn a_broken_transfer_is_tried_again() {
+    let mut service = Service::whose_candidates("good");
+    let new = binary(2);
+    let cut = download(&new[..10_000]).length(new.len() as u64).validator("v2");
+    assert_eq!(service.take(cut).unwrap_err().kind(), ErrorKind::Verify);
+    let forged = download(&new).sha256([7; 32]).validator("v2");
+    assert_eq!(service.take(forged).unwrap_err().kind(), ErrorKind::Verify);
+    assert_eq!((service.next_refusal().0, service.next_refusal().0), (None, Some(id(&new))));
+    assert_eq!((service.validator(), service.place.names()), (None, vec!["app".to_owned()]));
+    let good = download(&new).sha256(*id(&new).as_bytes()).validator("v2");
+    assert!(service.take(good).unwrap().is_some());
+}
+
+#[test]
+fn what_fails_in_the_probe_is_tried_again_after_a_while() {
+    let mut service = Service::whose_candidates("panics");
+    let bad = binary(2);
+    assert_eq!(service.examine(&bad).unwrap_err().kind(), ErrorKind::Probe);
+    let (refused, words) = service.next_refusal();
+    assert_eq!(refused, Some(id(&bad)));
+    assert!(words.contains("no database at example.com"), "{words}");
+    assert!(service.examine(&bad).unwrap().is_none(), "it is not run again");
+    assert_eq!(service.validator(), Some(id(&bad).short()), "nor sent again");
+    let left = service.pipeline.retry_at().unwrap() - Instant::now();
+    assert!(left > Duration::from_secs(55) && left <= Duration::from_secs(60), "{left:?}");
+
+    let earlier = Instant::now().checked_sub(Duration::from_secs(60)).unwrap();
+    service.pipeline.history.forget(id(&bad));
+    service.pipeline.history.fail(id(&bad), ErrorKind::Probe, earlier);
+    assert_eq!(service.validator(), None, "its time has come: the bytes are asked for");
+    assert_eq!(service.examine(&bad).unwrap_err().kind(), ErrorKind::Probe);
+    assert!(service.pipeline.retry_at().unwrap() > Instant::now() + Duration::from_secs(590));
+    assert_eq!(service.validator(), Some(id(&bad).short()));
+    assert_eq!(service.place.names(), ["app"]);
+}
+
+#[test]
+fn other_bytes_end_the_wait_for_a_retry() {
+    let mut service = Service::whose_candidates("panics");
+    service.examine(&binary(2)).unwrap_err();
+    assert!(service.examine(&binary(1)).unwrap().is_none());
+    assert_eq!(service.pipeline.retry_at(), None, "nobody offers the others any more");
+    assert_eq!(service.validator(), Some(id(&binary(1)).short()));
+}
+
+#[test]
+fn the_hook_sees_a_candidate_that_it_can_run_and_its_word_is_final() {
+    let hook = |candidate: &Candidate| {
+        let output = candidate.command().arg("--help").output()?;
+        assert!(output.status.success());
+        assert_eq!(BinaryId::of_file(candidate.path())?, candidate.id());
+        if candidate.id() == id(&binary(2)) { Ok(()) } else { Err("not on a Friday".into()) }
+    };
+    let mut service = Service::with_hook("good", Some(Box::new(hook)));
+    assert!(service.examine(&binary(2)).unwrap().is_some());
+    let error = service.examine(&binary(3)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Rejected);
+    assert!(error.chain().ends_with("turned it down: not on a Friday"), "{}", error.chain());
+    assert!(service.examine(&binary(3)).unwrap().is_none());
+    assert_eq!(service.pipeline.retry_at(), None);
+}
+
+#[test]
+fn a_hook_that_panics_refuses() {
+    let hook = |_: &Candidate| panic!("the hook panics, as the test asks it to");
+    let mut service = Service::with_hook("good", Some(Box::new(hook)));
+    assert!(service.examine(&binary(2)).unwrap_err().to_string().contains("hook panicked"));
+}
+
+#[test]
+fn a_candidate_that_fails_its_trial_is_rolled_back_and_waits() {
+    let mut service = Service::whose_candidates("good");
+    let (old, new) = (binary(1), binary(2));
+    let candidate = service.examine(&new).unwrap().unwrap();
+    let swapped = service.pipeline.swap(candidate).unwrap();
+    let reason = Error::new(ErrorKind::NotReady, "generation 2 never became ready");
+    service.pipeline.restore(swapped, &reason).unwrap();
+    assert_eq!(service.pipeline.current().id(), id(&old));
+    assert!(service.place.content("app") == old);
+    assert_eq!(service.place.names(), ["app"]);
+    assert!(service.pipeline.retry_at().is_some());
+    assert!(service.examine(&new).unwrap().is_none());
+    assert_eq!(service.told(), ["candidate_staged", "upgraded", "rolled_back"]);
+}
+
+#[test]
+fn a_deploy_by_hand_is_followed() {
+    let mut service = Service::whose_candidates("good");
+    let deployed = service.place.directory.path().join("deployed");
+    std::fs::write(&deployed, binary(5)).unwrap();
+    chmod(&deployed, 0o755);
+    std::fs::rename(deployed, &service.place.path).unwrap();
+    assert!(service.examine(&binary(5)).unwrap().is_none(), "it is on disk already");
+    assert_eq!(service.pipeline.current().id(), id(&binary(5)));
+    let candidate = service.examine(&binary(6)).unwrap().unwrap();
+    service.pipeline.swap(candidate).unwrap();
+    assert!(service.place.content(PREVIOUS) == binary(5));
+}
+
+#[test]
+fn behind_a_link_the_file_is_replaced_and_the_link_stays() {
+    let place = Place::with(&binary(1));
+    let links = tempfile::tempdir().unwrap();
+    let link = links.path().join("current");
+    std::os::unix::fs::symlink(&place.path, &link).unwrap();
+    std::fs::write(place.directory.path().join(".app.selfup-stage-abc123"), "left").unwrap();
+    let observer = Observer::start(Verbosity::Silent, None).unwrap();
+    let origin = origin_at(link.clone(), "good");
+    let mut pipeline = Pipeline::open(origin, None, observer).unwrap();
+    assert_eq!(place.names(), ["app"], "leftovers are swept");
+    let candidate = block_on(pipeline.examine(download(&binary(2)))).unwrap().unwrap();
+    let swapped = pipeline.swap(candidate).unwrap();
+    pipeline.keep(swapped);
+    assert_eq!(std::fs::read_link(&link).unwrap(), place.path);
+    assert_eq!(BinaryId::of_file(&link).unwrap(), id(&binary(2)));
+    assert_eq!(place.names(), [PREVIOUS, "app"]);
+}

@@ -1,0 +1,2 @@
+#[selfup::main(address = "fd:")]
+async fn prog(_: selfup::State) {}

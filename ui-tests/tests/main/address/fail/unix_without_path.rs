@@ -1,0 +1,2 @@
+#[selfup::main(address = "unix:")]
+async fn prog(_: selfup::State) {}

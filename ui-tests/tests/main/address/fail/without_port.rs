@@ -1,0 +1,2 @@
+#[selfup::main(address = "127.0.0.1")]
+async fn prog(_: selfup::State) {}

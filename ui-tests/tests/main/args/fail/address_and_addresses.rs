@@ -1,0 +1,2 @@
+#[selfup::main(address = ":3000", addresses = [":3001", ":3002"])]
+async fn prog(_: selfup::State) {}

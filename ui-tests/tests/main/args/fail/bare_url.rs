@@ -1,0 +1,2 @@
+#[selfup::main("https://example.com/app")]
+async fn prog(_: selfup::State) {}

@@ -1,0 +1,7 @@
+#[selfup::main(
+    adress = ":3000",
+    terminate_timeout = 30,
+    debug = "yes",
+    max_draining = 0
+)]
+async fn prog(_: selfup::State) {}

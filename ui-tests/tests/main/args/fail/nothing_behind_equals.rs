@@ -1,0 +1,2 @@
+#[selfup::main(address = , debug)]
+async fn prog(_: selfup::State) {}

@@ -1,0 +1,2 @@
+#[selfup::main(required = "yes")]
+async fn prog(_: selfup::State) {}

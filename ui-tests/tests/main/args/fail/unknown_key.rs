@@ -1,0 +1,2 @@
+#[selfup::main(adress = ":3000")]
+async fn prog(_: selfup::State) {}

@@ -1,0 +1,2 @@
+#[selfup::main(colour = "red")]
+async fn prog(_: selfup::State) {}

@@ -1,0 +1,2 @@
+#[selfup::main(addr = ":3000")]
+async fn prog(_: selfup::State) {}

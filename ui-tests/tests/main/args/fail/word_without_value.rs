@@ -1,0 +1,2 @@
+#[selfup::main(address)]
+async fn prog(_: selfup::State) {}

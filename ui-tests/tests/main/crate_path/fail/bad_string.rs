@@ -1,0 +1,2 @@
+#[selfup::main(crate = "1bad")]
+async fn prog(_: selfup::State) {}

@@ -1,0 +1,2 @@
+#[selfup::main(crate = crate)]
+async fn prog(_: selfup::State) {}

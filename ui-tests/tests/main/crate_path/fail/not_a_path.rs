@@ -1,0 +1,2 @@
+#[selfup::main(crate = 3)]
+async fn prog(_: selfup::State) {}

@@ -1,0 +1,2 @@
+#[selfup::main(crate = "renamed")]
+async fn prog(_: selfup::State) {}

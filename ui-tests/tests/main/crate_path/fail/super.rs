@@ -1,0 +1,2 @@
+#[selfup::main(crate = super::up)]
+async fn prog(_: selfup::State) {}

@@ -1,0 +1,2 @@
+#[selfup::main(fetcher = |_| async { Ok(()) })]
+async fn prog(_: selfup::State) {}

@@ -1,0 +1,2 @@
+#[selfup::main(fetcher = http("https://example.com/app", interval = 1))]
+async fn prog(_: selfup::State) {}

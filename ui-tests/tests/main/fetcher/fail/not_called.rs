@@ -1,0 +1,2 @@
+#[selfup::main(fetcher = http)]
+async fn prog(_: selfup::State) {}

@@ -1,0 +1,2 @@
+#[selfup::main(fetcher = "/srv/releases/app")]
+async fn prog(_: selfup::State) {}

@@ -1,0 +1,2 @@
+#[selfup::main(fetcher = http(interval = "1s"))]
+async fn prog(_: selfup::State) {}

@@ -1,0 +1,2 @@
+#[selfup::main(init = async {})]
+async fn prog(_: selfup::State) {}

@@ -1,0 +1,2 @@
+#[selfup::main(configure = "fast")]
+async fn prog(_: selfup::State) {}

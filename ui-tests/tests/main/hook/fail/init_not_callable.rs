@@ -1,0 +1,2 @@
+#[selfup::main(init = 3)]
+async fn prog(_: selfup::State) {}

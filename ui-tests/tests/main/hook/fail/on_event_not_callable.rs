@@ -1,0 +1,2 @@
+#[selfup::main(on_event = [notify])]
+async fn prog(_: selfup::State) {}

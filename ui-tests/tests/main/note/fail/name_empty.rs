@@ -1,0 +1,2 @@
+#[selfup::main(name = "")]
+async fn prog(_: selfup::State) {}

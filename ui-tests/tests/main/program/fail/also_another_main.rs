@@ -1,0 +1,3 @@
+#[selfup::main]
+#[actix_web::main]
+async fn prog(_: selfup::State) {}

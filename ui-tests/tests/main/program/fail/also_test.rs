@@ -1,0 +1,3 @@
+#[selfup::main]
+#[test]
+fn prog() {}

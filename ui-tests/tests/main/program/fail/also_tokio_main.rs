@@ -1,0 +1,3 @@
+#[selfup::main]
+#[tokio::main]
+async fn prog(_: selfup::State) {}

@@ -1,0 +1,3 @@
+#[selfup::main]
+#[tokio::main(flavor = "current_thread")]
+async fn main() {}

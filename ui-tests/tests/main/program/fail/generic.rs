@@ -1,0 +1,2 @@
+#[selfup::main]
+async fn prog<T: From<selfup::State>>(_: T) {}

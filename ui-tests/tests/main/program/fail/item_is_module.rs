@@ -1,0 +1,4 @@
+#[selfup::main]
+mod program {
+    pub fn start() {}
+}

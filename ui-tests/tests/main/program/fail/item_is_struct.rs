@@ -1,0 +1,2 @@
+#[selfup::main]
+struct Program;

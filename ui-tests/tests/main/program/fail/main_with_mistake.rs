@@ -1,0 +1,2 @@
+#[selfup::main(address = "3000")]
+async fn main(_: selfup::State) {}

@@ -1,0 +1,3 @@
+#[selfup::main]
+#[selfup::main(address = ":3000")]
+async fn prog(_: selfup::State) {}

@@ -1,0 +1,2 @@
+#[selfup::main]
+async fn prog(_: selfup::State, _: u16) {}

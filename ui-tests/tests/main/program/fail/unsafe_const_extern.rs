@@ -1,0 +1,2 @@
+#[selfup::main]
+const unsafe extern "C" fn prog() {}

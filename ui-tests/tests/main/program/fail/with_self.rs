@@ -1,0 +1,2 @@
+#[selfup::main]
+fn prog(self) {}

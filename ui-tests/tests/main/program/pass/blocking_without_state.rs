@@ -1,0 +1,6 @@
+use std::process::ExitCode;
+
+#[selfup::main]
+fn prog() -> ExitCode {
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,6 @@
+#![deny(warnings)]
+
+#[selfup::main]
+async fn prog() -> ! {
+    std::process::exit(0)
+}

@@ -1,0 +1,2 @@
+#[selfup::main(flavor = current_thread)]
+async fn prog(_: selfup::State) {}

@@ -1,0 +1,2 @@
+#[selfup::main(flavor = "current_thread")]
+fn prog(_: selfup::State) {}

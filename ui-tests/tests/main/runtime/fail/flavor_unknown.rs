@@ -1,0 +1,2 @@
+#[selfup::main(flavor = "threaded_scheduler")]
+async fn prog(_: selfup::State) {}

@@ -1,0 +1,2 @@
+#[selfup::main(ready = "automatic")]
+async fn prog(_: selfup::State) {}

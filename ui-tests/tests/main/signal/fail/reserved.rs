@@ -1,0 +1,2 @@
+#[selfup::main(restart_signal = "SIGTERM")]
+async fn prog(_: selfup::State) {}

@@ -1,0 +1,2 @@
+#[selfup::main(restart_signal = "SIGKILL")]
+async fn prog(_: selfup::State) {}

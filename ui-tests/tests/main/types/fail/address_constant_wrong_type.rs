@@ -1,0 +1,4 @@
+#[selfup::main(address = PORT)]
+async fn prog(_: selfup::State) {}
+
+const PORT: u16 = 3000;

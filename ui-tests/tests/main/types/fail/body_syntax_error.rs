@@ -1,0 +1,4 @@
+#[selfup::main]
+async fn prog(_: selfup::State) {
+    let port = ;
+}

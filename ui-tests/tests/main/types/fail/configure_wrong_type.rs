@@ -1,0 +1,2 @@
+#[selfup::main(configure = |builder| drop(builder))]
+async fn prog(_: selfup::State) {}

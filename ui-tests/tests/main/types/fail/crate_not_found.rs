@@ -1,0 +1,2 @@
+#[selfup::main(crate = ::elsewhere)]
+async fn prog(_: selfup::State) {}

@@ -1,0 +1,6 @@
+#[selfup::main]
+async fn prog() -> Result<(), Opaque> {
+    Err(Opaque)
+}
+
+struct Opaque;

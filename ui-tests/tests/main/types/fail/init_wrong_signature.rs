@@ -1,0 +1,2 @@
+#[selfup::main(init = || ())]
+async fn prog(_: selfup::State) {}

@@ -1,0 +1,4 @@
+#[selfup::main]
+async fn prog() -> Result<Vec<u8>, String> {
+    Ok(Vec::new())
+}

@@ -1,0 +1,4 @@
+#[selfup::main]
+async fn prog() -> String {
+    String::new()
+}

@@ -1,0 +1,4 @@
+#[selfup::main]
+fn prog() -> std::string::String {
+    String::new()
+}

@@ -1,0 +1,2 @@
+#[selfup::main(address = LISTEN)]
+async fn prog(_: selfup::State) {}
