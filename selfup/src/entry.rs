@@ -13,7 +13,7 @@ use crate::config::{Address, Config};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Observer;
 use crate::listeners;
-use crate::master::{self, Outcome};
+use crate::master::{Birth, Outcome};
 use crate::role::Part;
 use crate::state::State;
 use crate::sys;
@@ -106,6 +106,8 @@ fn play(
     fallback: Fallback,
 ) -> Result<ExitCode> {
     let part = Part::take();
+    // Before `init`: a thread that it starts must not take the master's signals.
+    let birth = matches!(part, Part::Master).then(Birth::begin);
     program.initialise(part.role());
     match part {
         Part::Child(channel) => be_child(channel, program),
@@ -115,7 +117,7 @@ fn play(
             let bound = listeners::bind_all(&config.addresses, config.backlog, BIND_PATIENCE)?;
             run_here(program, State::alone(bound)?)
         }
-        Part::Master => be_master(config()?, program, fallback),
+        Part::Master => be_master(birth, config()?, program, fallback),
     }
 }
 
@@ -131,14 +133,20 @@ fn be_probe(channel: &Channel, token: String, config: impl FnOnce() -> Result<Co
     ExitCode::SUCCESS
 }
 
-fn be_master(mut config: Config, program: Program, fallback: Fallback) -> Result<ExitCode> {
+fn be_master(
+    birth: Option<Result<Birth>>,
+    mut config: Config,
+    program: Program,
+    fallback: Fallback,
+) -> Result<ExitCode> {
     let required = config.required || fallback == Fallback::Refused;
-    let observer = Observer::start(config.verbosity, config.on_event.take());
-    let observer = observer.map_err(|source| {
-        Error::new(ErrorKind::Unsupported, "no thread for `on_event`").caused_by(source)
-    })?;
+    let observer = Observer::start(config.verbosity, config.on_event.take())?;
     let bound = listeners::bind_all(&config.addresses, config.backlog, BIND_PATIENCE)?;
-    match master::run(config, bound, observer.clone()) {
+    let outcome = match birth.unwrap_or_else(Birth::begin) {
+        Ok(birth) => birth.run(config, bound, observer.clone()),
+        Err(error) => Outcome::Unsupervised { error, bound },
+    };
+    match outcome {
         Outcome::Ended(status) => Ok(end_as(status)),
         Outcome::Failed(error) => Err(error),
         Outcome::Unsupervised { error, .. } if required => Err(error),

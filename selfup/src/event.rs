@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use crate::error::Error;
+use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::identity::{BinaryId, Generation};
 
 /// One step in the life of a service, as its master sees it.
@@ -247,12 +247,13 @@ const QUEUE: usize = 256;
 
 impl Observer {
     /// Starts the hook's thread, if there is a hook.
-    pub(crate) fn start(verbosity: Verbosity, hook: Option<EventHook>) -> std::io::Result<Self> {
+    pub(crate) fn start(verbosity: Verbosity, hook: Option<EventHook>) -> Result<Self> {
         let Some(hook) = hook else { return Ok(Self { verbosity, hook: None }) };
         let (sender, events) = sync_channel(QUEUE);
-        std::thread::Builder::new()
-            .name("selfup-events".into())
-            .spawn(move || call_for_each(hook, &events))?;
+        let thread = std::thread::Builder::new().name("selfup-events".into());
+        let started = thread.spawn(move || call_for_each(hook, &events));
+        started
+            .context(ErrorKind::Unsupported, || "no thread for `on_event`; raise `ulimit -u`")?;
         Ok(Self { verbosity, hook: Some(sender) })
     }
 

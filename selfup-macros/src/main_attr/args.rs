@@ -193,6 +193,10 @@ mod tests {
             ("address =", vec!["`address` needs a value: `address = ...`".to_owned()]),
             (r#"address = ":1" debug"#, vec!["expected `,`".to_owned()]),
             (
+                r#"address == ":1""#,
+                vec!["`address` takes its value after `=`: `address = ...`".to_owned()],
+            ),
+            (
                 r#"address: ":1", colour"#,
                 vec![
                     "`address` takes its value after `=`: `address = ...`".to_owned(),

@@ -7,7 +7,7 @@ use syn::Ident;
 
 use super::args::{Args, Keys, Places};
 use super::item::{Item, Program};
-use super::value::{CratePath, Flavor, Keyed, Name, Version};
+use super::value::{CratePath, Flavor, Keyed};
 use crate::errors::{Errors, Place};
 
 /// What is to be expanded.
@@ -21,7 +21,8 @@ pub(crate) struct Entry<'a> {
     pub(crate) configure: Option<Setting>,
     pub(crate) runtime: Runtime,
     pub(crate) init: Option<Setting>,
-    pub(crate) note: Note,
+    /// What the note says in place of what Cargo knows.
+    pub(crate) note: Vec<Setting>,
 }
 
 /// A call of the setter that has the name of the key.
@@ -39,13 +40,6 @@ pub(crate) enum Runtime {
     Async { flavor: Flavor, worker_threads: Option<Setting> },
 }
 
-/// What the note says in place of what Cargo knows.
-#[derive(Debug)]
-pub(crate) struct Note {
-    pub(crate) name: Option<Name>,
-    pub(crate) version: Option<Version>,
-}
-
 impl<'a> Entry<'a> {
     /// The entry, if the item is a function. It is what the user meant only if there are no errors.
     pub(crate) fn check(args: Args, item: &'a Item, errors: &mut Errors) -> Option<Self> {
@@ -59,7 +53,8 @@ impl<'a> Entry<'a> {
         let fetcher = keys.fetcher.map(|fetcher| fetcher.map(|fetcher| fetcher.tokens(&krate)));
         let configure = accept.setting(keys.configure);
         let init = accept.setting(keys.init);
-        let note = Note { name: accept.value(keys.name), version: accept.value(keys.version) };
+        let note = [accept.setting(keys.name), accept.setting(keys.version)];
+        let note = note.into_iter().flatten().collect();
         let flavor = accept.value(keys.flavor).unwrap_or(Flavor::MultiThread);
         let worker_threads = accept.setting(keys.worker_threads);
         let settings = [

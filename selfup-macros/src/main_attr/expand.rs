@@ -17,7 +17,7 @@ use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{Attribute, ReturnType};
 
-use super::entry::{Entry, Note, Runtime, Setting};
+use super::entry::{Entry, Runtime, Setting};
 use super::item::{Item, Program};
 use super::value::CratePath;
 use crate::errors::Errors;
@@ -36,7 +36,7 @@ pub(crate) fn entry(entry: &Entry<'_>) -> TokenStream {
 /// themselves.
 pub(crate) fn mistakes(item: &Item, errors: Errors) -> TokenStream {
     let item = match item {
-        Item::Program(program) if program.receiver().is_some() => quote!(
+        Item::Program(program) if program.is_refused_everywhere() => quote!(
             fn main() {}
         ),
         Item::Program(program) => {
@@ -136,13 +136,8 @@ fn closure(entry: &Entry<'_>, output: &Place) -> TokenStream {
 }
 
 fn note(entry: &Entry<'_>) -> TokenStream {
-    let Note { name, version } = &entry.note;
     let note = private(&entry.krate, &quote!(note));
-    let fields = [
-        name.as_ref().map(|name| quote!(name = #name)),
-        version.as_ref().map(|version| quote!(version = #version)),
-    ];
-    let fields = fields.iter().flatten();
+    let fields = entry.note.iter().map(|Setting { key, value, .. }| quote!(#key = #value));
     let conditions = entry.program.conditions();
     quote!(#(#conditions)* #note!(#(#fields),*);)
 }

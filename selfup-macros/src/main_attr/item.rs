@@ -4,12 +4,12 @@
 //! It is not printed again: the function is passed on as the tokens that came in, so that a syntax
 //! newer than this crate's parser is refused at most, never damaged.
 
-use proc_macro2::{Group, TokenStream};
+use proc_macro2::{TokenStream, TokenTree};
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::{
-    Attribute, FnArg, GenericParam, Ident, PatType, Path, Receiver, ReturnType, Safety, Signature,
-    Token, Type, Visibility, token,
+    Attribute, FnArg, GenericParam, Ident, PatType, Path, ReturnType, Safety, Signature, Token,
+    Type, Visibility, token,
 };
 
 use crate::errors::{Errors, Place};
@@ -77,7 +77,8 @@ impl Program {
         if !input.peek(token::Brace) {
             return Err(input.error(NOT_A_FUNCTION));
         }
-        input.parse::<Group>()?;
+        // A group, or the invisible group around one that a `$body:block` makes.
+        input.parse::<TokenTree>()?;
         Ok(Reading::Function(program))
     }
 
@@ -97,14 +98,14 @@ impl Program {
     /// `-> !`
     pub(crate) fn diverges(&self) -> bool {
         match &self.signature.output {
-            ReturnType::Type(_, output) => matches!(**output, Type::Never(_)),
+            ReturnType::Type(_, output) => matches!(peel(output), Type::Never(_)),
             ReturnType::Default => false,
         }
     }
 
-    /// `self`, which the compiler refuses too wherever such a function is emitted.
-    pub(crate) fn receiver(&self) -> Option<&Receiver> {
-        self.signature.receiver()
+    /// Whether the compiler refuses the signature too, wherever it is emitted.
+    pub(crate) fn is_refused_everywhere(&self) -> bool {
+        self.signature.receiver().is_some() || self.signature.variadic.is_some()
     }
 
     pub(crate) fn argument(&self) -> Option<&PatType> {
@@ -177,7 +178,7 @@ impl Program {
     fn check_arguments(&self, errors: &mut Errors) {
         let name = self.name();
         let inputs = &self.signature.inputs;
-        if let Some(receiver) = self.receiver() {
+        if let Some(receiver) = self.signature.receiver() {
             let message =
                 format!("program `{name}` must be a free function; `self` has no value here");
             errors.push(Place::Item, syn::Error::new_spanned(receiver, message));
@@ -190,7 +191,7 @@ impl Program {
             errors.push(Place::Item, syn::Error::new_spanned(inputs, message));
             return;
         }
-        match self.argument().map(|argument| &*argument.ty) {
+        match self.argument().map(|argument| peel(&argument.ty)) {
             Some(by_reference @ Type::Reference(_)) => {
                 errors.push(
                     Place::Item,
@@ -208,6 +209,14 @@ impl Program {
             }
             _ => {}
         }
+    }
+}
+
+/// The type without the invisible group that `macro_rules!` puts around a `$type:ty`.
+fn peel(ty: &Type) -> &Type {
+    match ty {
+        Type::Group(group) => peel(&group.elem),
+        other => other,
     }
 }
 

@@ -66,7 +66,11 @@ fn argument(input: ParseStream<'_>, place: Place) -> syn::Result<Argument> {
 }
 
 fn form(input: ParseStream<'_>, key: &Ident) -> syn::Result<Form> {
-    if input.peek(Token![=]) {
+    let is_misspelled_equals =
+        input.peek(Token![==]) || (input.peek(Token![:]) && !input.peek(Token![::]));
+    if is_misspelled_equals {
+        Err(input.error(format!("`{key}` takes its value after `=`: `{key} = ...`")))
+    } else if input.peek(Token![=]) {
         let equals: Token![=] = input.parse()?;
         if input.is_empty() || input.peek(Token![,]) {
             return Err(syn::Error::new_spanned(
@@ -79,8 +83,6 @@ fn form(input: ParseStream<'_>, key: &Ident) -> syn::Result<Form> {
         let content;
         let parentheses = syn::parenthesized!(content in input);
         Ok(Form::List(parentheses, content.parse()?))
-    } else if input.peek(Token![:]) && !input.peek(Token![::]) {
-        Err(input.error(format!("`{key}` takes its value after `=`: `{key} = ...`")))
     } else {
         Ok(Form::Word)
     }

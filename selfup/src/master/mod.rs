@@ -16,7 +16,7 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 
 use self::plan::{Action, Input, Limits, Plan};
-use self::signals::Signals;
+use self::signals::{Blocked, Signals};
 use self::upgrades::{Order, Upgrader};
 use crate::channel::message::{FromChild, FromMaster};
 use crate::child::{Child, Launch, News, follow};
@@ -40,36 +40,59 @@ pub(crate) enum Outcome {
     Failed(Error),
 }
 
-/// Supervises until the program ends.
-pub(crate) fn run(config: Config, bound: Vec<Bound>, observer: Observer) -> Outcome {
-    for bound in &bound {
-        let address = bound.address.to_string();
-        observer.tell(&Event::Bound { address, local: bound.local });
-    }
-    let prepared = prepare();
-    let (origin, runtime, signals) = match prepared {
-        Ok(prepared) => prepared,
-        Err(source) => {
-            let error = Error::new(ErrorKind::Unsupported, "what a master needs cannot be made");
-            return Outcome::Unsupervised { error: error.caused_by(source), bound };
-        }
-    };
-    let limits = Limits::new(&config);
-    let upgrader = match Upgrader::start(config.upgrades, &origin, &observer, config.required) {
-        Ok(upgrader) => upgrader,
-        Err(error) => return Outcome::Failed(error),
-    };
-    let launch = Launch { origin, listeners: bound, restarts: config.restarts };
-    runtime.block_on(Master::new(limits, launch, signals, upgrader, observer).run())
+/// A process that has just become a master, before anything of the user's runs in it.
+#[derive(Debug)]
+pub(crate) struct Birth {
+    origin: Origin,
+    signals: Blocked,
 }
 
-fn prepare() -> io::Result<(Origin, tokio::runtime::Runtime, Signals)> {
-    // Inherited as ignored, SIGCHLD would lose every exit status.
-    signal::reset(libc::SIGCHLD);
-    let origin = Origin::capture()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let signals = runtime.block_on(async { Signals::take_over() })?;
-    Ok((origin, runtime, signals))
+impl Birth {
+    /// Remembers how the process was started, and takes its signals over.
+    pub(crate) fn begin() -> Result<Self> {
+        // Inherited as ignored, SIGCHLD would lose every exit status.
+        signal::reset(libc::SIGCHLD);
+        let begun = Origin::capture().and_then(|origin| {
+            let signals = Blocked::begin()?;
+            Ok(Self { origin, signals })
+        });
+        begun.context(ErrorKind::Unsupported, || "this process cannot become a master")
+    }
+
+    /// Supervises until the program ends.
+    pub(crate) fn run(self, config: Config, bound: Vec<Bound>, observer: Observer) -> Outcome {
+        for bound in &bound {
+            let address = bound.address.to_string();
+            observer.tell(&Event::Bound { address, local: bound.local });
+        }
+        let Self { origin, signals } = self;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let made = runtime.and_then(|runtime| {
+            let reading = runtime.block_on(async { signals.read() })?;
+            Ok((runtime, reading))
+        });
+        let (runtime, reading) = match made {
+            Ok(made) => made,
+            Err(source) => {
+                signals.give_back();
+                let text = "what a master needs cannot be made; raise the limit of open files";
+                let error = Error::new(ErrorKind::Unsupported, text).caused_by(source);
+                return Outcome::Unsupervised { error, bound };
+            }
+        };
+        let limits = Limits::new(&config);
+        let upgrader = match Upgrader::start(config.upgrades, &origin, &observer, config.required) {
+            Ok(upgrader) => upgrader,
+            Err(error) => return Outcome::Failed(error),
+        };
+        let launch = Launch { origin, listeners: bound, restarts: config.restarts };
+        let master = Master::new(limits, launch, reading, upgrader, observer);
+        let outcome = runtime.block_on(master.run());
+        if matches!(outcome, Outcome::Unsupervised { .. }) {
+            signals.give_back();
+        }
+        outcome
+    }
 }
 
 impl Limits {
@@ -134,7 +157,6 @@ impl Master {
         self.upgrader.stop();
         match self.outcome {
             Some(Ending::FirstNotStarted(error)) => {
-                self.signals.give_back();
                 Outcome::Unsupervised { error, bound: self.launch.listeners }
             }
             Some(Ending::With(status)) => Outcome::Ended(status),

@@ -24,32 +24,48 @@ const NAMED: [Signal; 9] = [
     Signal::SIGTSTP,
 ];
 
-/// The master's signals, blocked from here to its end: one that is pending when the program has
-/// ended must not decide how the master ends.
+/// The master's signals, blocked in this thread and in those that it starts from here on.
+///
+/// They stay blocked to the end: one that is pending when the program has ended must not decide how
+/// the master ends.
 #[derive(Debug)]
-pub(super) struct Signals {
-    descriptor: AsyncFd<SignalFd>,
+pub(super) struct Blocked {
+    set: SigSet,
     previous: SigSet,
 }
 
-impl Signals {
-    /// Takes the signals over, in this thread and those that it will start.
-    pub(super) fn take_over() -> io::Result<Self> {
+impl Blocked {
+    /// Blocks them. In a thread that was started earlier they would do what they do by default.
+    pub(super) fn begin() -> io::Result<Self> {
         let set = sys::signal::with_real_time(NAMED.into_iter().collect());
         let mut previous = SigSet::empty();
         pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&set), Some(&mut previous))?;
-        let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
-        let descriptor = SignalFd::with_flags(&set, flags)
-            .map_err(io::Error::from)
-            .and_then(sys::fd::watch)
-            .inspect_err(|_| restore(&previous))?;
-        Ok(Self { descriptor, previous })
+        Ok(Self { set, previous })
     }
 
+    /// Reads them, on the runtime of this thread.
+    pub(super) fn read(&self) -> io::Result<Signals> {
+        let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
+        let descriptor = SignalFd::with_flags(&self.set, flags)?;
+        Ok(Signals(sys::fd::watch(descriptor)?))
+    }
+
+    /// Gives the signals back, for a program that runs in this very process.
+    pub(super) fn give_back(self) {
+        // The mask came from the kernel, so the kernel takes it.
+        let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&self.previous), None);
+    }
+}
+
+/// The signals as they come.
+#[derive(Debug)]
+pub(super) struct Signals(AsyncFd<SignalFd>);
+
+impl Signals {
     /// The next signal. Cancel-safe.
     pub(super) async fn next(&mut self) -> io::Result<Input> {
         loop {
-            let mut ready = self.descriptor.readable_mut().await?;
+            let mut ready = self.0.readable_mut().await?;
             let Some(info) = ready.get_inner_mut().read_signal()? else {
                 ready.clear_ready();
                 continue;
@@ -58,14 +74,4 @@ impl Signals {
             return Ok(Input::Signal { number, by_kernel: info.ssi_code == libc::SI_KERNEL });
         }
     }
-
-    /// Gives the signals back, for a program that runs in this very process.
-    pub(super) fn give_back(self) {
-        restore(&self.previous);
-    }
-}
-
-fn restore(mask: &SigSet) {
-    // The mask came from the kernel, so the kernel takes it.
-    let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(mask), None);
 }

@@ -156,29 +156,35 @@ impl Cycle {
     async fn poll_for_ever(&mut self) {
         loop {
             let began = Instant::now();
-            match self.poll().await {
-                Ok(None) => {}
-                Ok(Some(candidate)) => self.offer(candidate).await,
-                Err(error) if error.kind() == ErrorKind::Fetch => {
-                    self.observer.tell(&Event::FetchFailed { error: error.into() });
-                }
-                Err(error) => self.observer.warn(error),
+            if let Some(candidate) = self.poll().await {
+                self.offer(candidate).await;
             }
             let interval = self.fetcher.poll_interval().max(self.min_fetch_interval);
             self.pause(interval.saturating_sub(began.elapsed())).await;
         }
     }
 
-    /// Asks the fetcher once, and takes what it gives through the pipeline.
-    async fn poll(&mut self) -> Result<Option<Candidate>> {
+    /// Asks the fetcher once, and takes what it gives through the pipeline. What goes wrong is told
+    /// as an event, and the next poll begins anew.
+    async fn poll(&mut self) -> Option<Candidate> {
         let current = self.pipeline.current();
         let fetched = guarded(self.fetcher.fetch_boxed(&current)).await;
-        let fetched = fetched.and_then(|fetched| fetched);
-        match fetched.context(ErrorKind::Fetch, || "the fetcher gave an error")? {
-            Fetched::Unchanged => Ok(None),
-            Fetched::Binary(download) => {
-                let examined = guarded(self.pipeline.examine(download)).await;
-                examined.context(ErrorKind::Rejected, || "the pipeline was cut off")?
+        match fetched.and_then(|fetched| fetched) {
+            Ok(Fetched::Unchanged) => None,
+            Ok(Fetched::Binary(download)) => match guarded(self.pipeline.examine(download)).await {
+                // The pipeline tells its refusals itself.
+                Ok(examined) => examined.ok().flatten(),
+                Err(panic) => {
+                    let text = "a candidate was given up; this is a fault of selfup, report it";
+                    self.observer.warn(Error::new(ErrorKind::Rejected, text).caused_by(panic));
+                    None
+                }
+            },
+            Err(error) => {
+                let text = "no answer of the fetcher; it is asked again at its next poll";
+                let error = Error::new(ErrorKind::Fetch, text).caused_by(error);
+                self.observer.tell(&Event::FetchFailed { error: error.into() });
+                None
             }
         }
     }

@@ -20,7 +20,8 @@
 //! tried again, and when: at that time [`Pipeline::current`] has no validator, so that the bytes
 //! are delivered again.
 //!
-//! Every error of [`Pipeline::examine`] and [`Pipeline::swap`] was told as an event already, once.
+//! What is wrong with the bytes is told as an event, once, and is no error: the pipeline did its
+//! work. Its errors, which are told by the caller, are about everything else.
 //!
 //! Limits: everything here blocks, but for reading the download, so it runs on a thread beside the
 //! master's loop. Strays of a probe that left its process group are not hunted.
@@ -36,6 +37,8 @@ mod swap;
 mod testing;
 mod verify;
 
+use std::error::Error as StdError;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
@@ -98,36 +101,41 @@ impl Pipeline {
 
     /// Takes `download` through every step before the swap.
     ///
-    /// `None` if there is nothing to do: these bytes run already, or were turned down before.
+    /// `None` if there is nothing to put in place: these bytes run already, or were refused, now
+    /// or before.
+    ///
+    /// # Errors
+    ///
+    /// What kept them from being examined, which is no fault of theirs: the next poll tries again.
     pub(crate) async fn examine(&mut self, mut download: Download) -> Result<Option<Candidate>> {
         let announced = download.sha256;
         let is_whole = download.length.is_some() || announced.is_some();
-        self.refresh().map_err(|error| self.refused(None, error))?;
+        self.refresh()?;
         if let Some(id) = announced
             && self.is_settled(id)
         {
             self.end(id, download.validator.take(), is_whole);
             return Ok(None);
         }
-        let staged = stage::stage(download, &self.target, self.limits).await;
-        let mut candidate = staged.map_err(|error| self.refused(None, error))?;
+        let mut candidate = match stage::stage(download, &self.target, self.limits).await {
+            Ok(candidate) => candidate,
+            Err(error) => return self.refuse(None, error),
+        };
         let id = candidate.id();
-        verify::digest(id, announced).map_err(|error| self.refused(Some(id), error))?;
+        if let Err(error) = verify::digest(id, announced) {
+            return self.refuse(Some(id), error);
+        }
         let validator = candidate.validator().map(str::to_owned);
         if self.is_settled(id) {
             self.end(id, validator, is_whole);
             return Ok(None);
         }
         self.observer.tell(&Event::CandidateStaged { id, length: candidate.length() });
-        match self.judge(&mut candidate) {
-            Ok(()) => Ok(Some(candidate)),
-            Err(error) => {
-                if self.turn_down(id, error.kind()) {
-                    self.end(id, validator, is_whole);
-                }
-                Err(self.refused(Some(id), error))
-            }
+        let Err(error) = self.judge(&mut candidate) else { return Ok(Some(candidate)) };
+        if self.turn_down(id, error.kind()) {
+            self.end(id, validator, is_whole);
         }
+        self.refuse(Some(id), error)
     }
 
     /// Puts `candidate` in place of the binary. On an error the binary is the one that was there,
@@ -135,8 +143,7 @@ impl Pipeline {
     pub(crate) fn swap(&mut self, candidate: Candidate) -> Result<Swapped> {
         let id = candidate.id();
         let validator = candidate.validator().map(str::to_owned);
-        let swapped = swap::swap(&mut self.target, candidate)
-            .map_err(|error| self.refused(Some(id), error))?;
+        let swapped = swap::swap(&mut self.target, candidate)?;
         self.ended = Some((id, validator));
         self.observer.tell(&Event::Upgraded { from: swapped.previous_id(), to: id });
         Ok(swapped)
@@ -151,8 +158,6 @@ impl Pipeline {
 
     /// The trial failed for `reason`: the previous binary is put back, unless somebody has put
     /// another file there meanwhile, and the candidate waits for its next chance.
-    ///
-    /// An error is not told as an event.
     pub(crate) fn restore(&mut self, swapped: Swapped, reason: &Error) -> Result<()> {
         let (from, to) = (swapped.id(), swapped.previous_id());
         self.history.fail(from, reason.kind(), Instant::now());
@@ -202,13 +207,17 @@ impl Pipeline {
 
     fn ask_hook(&mut self, candidate: &Candidate) -> Result<()> {
         let Some(hook) = &mut self.hook else { return Ok(()) };
-        let answer = catch_unwind(AssertUnwindSafe(|| hook(candidate)));
-        match answer {
-            Ok(answer) => {
-                answer.context(ErrorKind::Rejected, || "the `pre_upgrade` hook turned it down")
-            }
-            Err(_) => Err(Error::new(ErrorKind::Rejected, "the `pre_upgrade` hook panicked")),
+        let Ok(answer) = catch_unwind(AssertUnwindSafe(|| hook(candidate))) else {
+            let words = "the `pre_upgrade` hook panicked; see its message on stderr";
+            return Err(Error::new(ErrorKind::Rejected, words));
+        };
+        let is_busy = answer.as_ref().is_err_and(|error| is_busy(&**error));
+        if is_busy {
+            let words = "the `pre_upgrade` hook could not run the candidate at this moment; it is \
+                         tried again";
+            return answer.context(ErrorKind::Spawn, || words);
         }
+        answer.context(ErrorKind::Rejected, || "the `pre_upgrade` hook turned it down")
     }
 
     /// Whether there is nothing to gain from these bytes now.
@@ -236,12 +245,26 @@ impl Pipeline {
         self.ended = Some((id, validator.filter(|_| !may_be_part)));
     }
 
-    /// Tells the refusal, and gives the same error to the caller.
-    fn refused(&self, id: Option<BinaryId>, error: Error) -> Error {
-        let reason = Arc::new(error);
-        self.observer.tell(&Event::CandidateRefused { id, reason: Arc::clone(&reason) });
-        Error::new(reason.kind(), reason.to_string()).caused_by(reason)
+    /// Tells what is wrong with the bytes; any other error goes on to the caller.
+    fn refuse(&self, id: Option<BinaryId>, error: Error) -> Result<Option<Candidate>> {
+        match error.kind() {
+            ErrorKind::Verify | ErrorKind::Note | ErrorKind::Rejected | ErrorKind::Probe => {
+                self.observer.tell(&Event::CandidateRefused { id, reason: Arc::new(error) });
+                Ok(None)
+            }
+            _ => Err(error),
+        }
     }
+}
+
+/// Whether a hook failed because some fork of this process, on its way to `execve`, has a copy of
+/// the descriptor that wrote the candidate.
+fn is_busy(error: &(dyn StdError + 'static)) -> bool {
+    let mut causes = std::iter::successors(Some(error), |&error| error.source());
+    causes.any(|cause| {
+        let cause = cause.downcast_ref::<io::Error>();
+        cause.is_some_and(|error| error.kind() == io::ErrorKind::ExecutableFileBusy)
+    })
 }
 
 fn open_target(origin: &Origin) -> Result<Target> {

@@ -158,6 +158,7 @@ impl<'a> BuiltInCall<'a> {
             let options = self.built_in.options.iter().map(|(option, _)| *option);
             let hint = match nearest(&key.to_string(), options.clone()) {
                 Some(meant) => format!("did you mean `{meant}`?"),
+                None if options.len() == 1 => format!("it takes {}", listed(options)),
                 None => format!("expected one of {}", listed(options)),
             };
             // An unknown option counts as one: what follows it is no positional argument.

@@ -43,7 +43,7 @@ pub fn file(path: impl Into<PathBuf>) -> File {
     File { path, interval: INTERVAL, patience: PATIENCE, mistake }
 }
 
-/// A fetcher that watches a file; made by [`file`].
+/// A fetcher that watches a file; made by [`file()`].
 #[derive(Debug)]
 #[must_use = "a fetcher does nothing until it is given to a service"]
 pub struct File {

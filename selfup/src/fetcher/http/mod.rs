@@ -78,7 +78,7 @@ pub fn http(url: impl Into<String>) -> Http {
     }
 }
 
-/// A fetcher that asks for a URL; made by [`http`].
+/// A fetcher that asks for a URL; made by [`http()`].
 #[must_use = "a fetcher does nothing until it is given to a service"]
 pub struct Http {
     /// `None` is a mistake.

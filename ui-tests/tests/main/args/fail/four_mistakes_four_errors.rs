@@ -1,3 +1,4 @@
+// All mistakes are reported by one compile, each at its own place.
 #[selfup::main(
     adress = ":3000",
     terminate_timeout = 30,

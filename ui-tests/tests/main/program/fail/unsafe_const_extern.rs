@@ -1,2 +1,3 @@
+// Three qualifiers, each a mistake of its own.
 #[selfup::main]
 const unsafe extern "C" fn prog() {}

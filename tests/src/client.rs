@@ -1,0 +1,107 @@
+//! Clients of the fixture.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+
+use crate::PATIENCE;
+
+/// The body of the answer to one request on a connection of its own.
+///
+/// # Panics
+///
+/// If there is none: the service dropped it.
+#[must_use]
+pub fn get(address: SocketAddr, target: &str) -> String {
+    try_get(address, target)
+        .unwrap_or_else(|error| panic!("GET {target} was not answered: {error}"))
+}
+
+/// [`get`], with what went wrong.
+///
+/// # Errors
+///
+/// A connection that was refused or reset, or an answer that is not whole.
+pub fn try_get(address: SocketAddr, target: &str) -> io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes())?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    match answer.split_once("\r\n\r\n") {
+        Some((head, body)) if head.starts_with("HTTP/1.1 200") && is_whole(head, body) => {
+            Ok(body.to_owned())
+        }
+        _ => Err(io::Error::other(format!("the answer is not whole: {answer:?}"))),
+    }
+}
+
+fn is_whole(head: &str, body: &str) -> bool {
+    let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
+    length.and_then(|length| length.parse().ok()) == Some(body.len())
+}
+
+/// Clients that ask without end, and count.
+#[derive(Debug)]
+pub struct Load {
+    stop: Arc<AtomicBool>,
+    answered: Arc<AtomicUsize>,
+    workers: Vec<JoinHandle<Vec<String>>>,
+}
+
+impl Load {
+    /// Starts `workers` clients that ask for `target`, one request after another.
+    #[must_use]
+    pub fn start(address: SocketAddr, target: &'static str, workers: usize) -> Self {
+        let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::default());
+        let worker = |_| {
+            let (stop, answered) = (Arc::clone(&stop), Arc::clone(&answered));
+            std::thread::spawn(move || ask(address, target, &stop, &answered))
+        };
+        let workers = (0..workers).map(worker).collect();
+        Self { stop, answered, workers }
+    }
+
+    /// How many requests were answered so far.
+    #[must_use]
+    pub fn answered(&self) -> usize {
+        self.answered.load(Ordering::SeqCst)
+    }
+
+    /// Waits until `more` further requests were answered.
+    pub fn wait_for(&self, more: usize) {
+        let goal = self.answered() + more;
+        crate::eventually("the load is answered", || (self.answered() >= goal).then_some(()));
+    }
+
+    /// Stops asking, and gives what went wrong, one line a request that was not answered.
+    ///
+    /// # Panics
+    ///
+    /// If a client panicked.
+    #[must_use]
+    pub fn stop(self) -> Vec<String> {
+        self.stop.store(true, Ordering::SeqCst);
+        let failures = self.workers.into_iter().map(|worker| worker.join().expect("a client"));
+        failures.flatten().collect()
+    }
+}
+
+fn ask(
+    address: SocketAddr,
+    target: &str,
+    stop: &AtomicBool,
+    answered: &AtomicUsize,
+) -> Vec<String> {
+    let mut failures = Vec::new();
+    while !stop.load(Ordering::SeqCst) && failures.len() < 100 {
+        match try_get(address, target) {
+            Ok(_) => drop(answered.fetch_add(1, Ordering::SeqCst)),
+            Err(error) => failures.push(error.to_string()),
+        }
+    }
+    failures
+}

@@ -1,0 +1,54 @@
+//! Looking at processes from outside.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use crate::PATIENCE;
+
+/// Asks `look` until it finds something.
+///
+/// For what the system has no event for, such as the end of a process that is not ours.
+///
+/// # Panics
+///
+/// If it has found nothing when the patience is over.
+pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < until, "this has not come true: {what}");
+        std::thread::park_timeout(std::time::Duration::from_millis(5));
+    }
+}
+
+/// The processes that run a binary of one directory.
+#[derive(Debug, Clone)]
+pub struct Processes(PathBuf);
+
+impl Processes {
+    /// Those whose binary lies, or lay, in `directory`.
+    #[must_use]
+    pub fn of(directory: &Path) -> Self {
+        Self(directory.to_owned())
+    }
+
+    /// Their ids.
+    #[must_use]
+    pub fn ids(&self) -> BTreeSet<u32> {
+        let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        ids.filter(|id| self.is_one(*id)).collect()
+    }
+
+    fn is_one(&self, id: u32) -> bool {
+        std::fs::read_link(format!("/proc/{id}/exe")).is_ok_and(|path| path.starts_with(&self.0))
+    }
+
+    /// Waits until there is none left.
+    pub fn wait_until_gone(&self) {
+        eventually("every process is gone", || self.ids().is_empty().then_some(()));
+    }
+}

@@ -1,0 +1,182 @@
+//! A server that publishes releases over HTTP, well or badly.
+
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use crate::{PATIENCE, Release};
+
+/// What is published, and how.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// The release under its ETag; 304 to who has it.
+    Whole(Release),
+    /// The whole length is announced, and the connection closed after this many bytes.
+    Truncated(Release, usize),
+    /// The whole length is announced, and nothing comes after this many bytes.
+    Stalled(Release, usize),
+    /// Only a status.
+    Status(u16),
+}
+
+/// A server on a port of its own, for as long as this lives.
+#[derive(Debug)]
+pub struct Publisher {
+    port: u16,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    answer: Mutex<(Answer, Vec<String>)>,
+    asked: Condvar,
+}
+
+impl Publisher {
+    /// Publishes `answer`.
+    ///
+    /// # Panics
+    ///
+    /// If no port can be had.
+    #[must_use]
+    pub fn start(answer: Answer) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("it is bound").port();
+        let shared =
+            Arc::new(Shared { answer: Mutex::new((answer, vec![])), asked: Condvar::new() });
+        let serving = Arc::clone(&shared);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let serving = Arc::clone(&serving);
+                std::thread::spawn(move || serving.serve(stream));
+            }
+        });
+        Self { port, shared }
+    }
+
+    /// Where the release is published.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/app", self.port)
+    }
+
+    /// Publishes something else from now on.
+    pub fn publish(&self, answer: Answer) {
+        self.shared.lock().0 = answer;
+    }
+
+    /// What was answered so far: the method, and the status or the flaw.
+    #[must_use]
+    pub fn answered(&self) -> Vec<String> {
+        self.shared.lock().1.clone()
+    }
+
+    /// Waits until `count` more requests were answered like this.
+    ///
+    /// # Panics
+    ///
+    /// If they do not come.
+    pub fn wait_for(&self, line: &str, count: usize) {
+        let until = Instant::now() + PATIENCE;
+        let mut answer = self.shared.lock();
+        let goal = count_of(&answer.1, line) + count;
+        while count_of(&answer.1, line) < goal {
+            let left = until.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "{line:?} was not asked for again: {:?}", answer.1);
+            let waited = self.shared.asked.wait_timeout(answer, left);
+            answer = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+fn count_of(lines: &[String], line: &str) -> usize {
+    lines.iter().filter(|answered| *answered == line).count()
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, (Answer, Vec<String>)> {
+        self.answer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn serve(&self, stream: TcpStream) {
+        // A client that goes away in the middle is what some tests are about.
+        let _ = self.try_serve(stream);
+    }
+
+    fn try_serve(&self, mut stream: TcpStream) -> io::Result<()> {
+        let mut reader = BufReader::new(stream.try_clone()?);
+        let (mut request, mut known) = (String::new(), None);
+        reader.read_line(&mut request)?;
+        loop {
+            let mut header = String::new();
+            if reader.read_line(&mut header)? == 0 {
+                return Ok(());
+            }
+            if header.trim().is_empty() {
+                break;
+            }
+            if let Some((name, value)) = header.split_once(':')
+                && name.eq_ignore_ascii_case("if-none-match")
+            {
+                known = Some(value.trim().to_owned());
+            }
+        }
+        let method = request.split(' ').next().unwrap_or_default();
+        let answer = self.lock().0.clone();
+        self.answer(&mut stream, method, known.as_deref(), &answer)
+    }
+
+    fn answer(
+        &self,
+        stream: &mut TcpStream,
+        method: &str,
+        known: Option<&str>,
+        answer: &Answer,
+    ) -> io::Result<()> {
+        let (release, sent) = match answer {
+            Answer::Status(code) => {
+                self.note(format!("{method} {code}"));
+                return write!(
+                    stream,
+                    "HTTP/1.1 {code} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                );
+            }
+            Answer::Whole(release) => (release, release.bytes().len()),
+            Answer::Truncated(release, sent) | Answer::Stalled(release, sent) => (release, *sent),
+        };
+        let tag = format!("\"{}\"", release.id());
+        if known == Some(&tag) {
+            self.note(format!("{method} 304"));
+            return write!(stream, "HTTP/1.1 304 X\r\nETag: {tag}\r\nConnection: close\r\n\r\n");
+        }
+        let length = release.bytes().len();
+        write!(
+            stream,
+            "HTTP/1.1 200 X\r\nETag: {tag}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+        )?;
+        if method == "GET" {
+            stream.write_all(&release.bytes()[..sent])?;
+        }
+        self.note(format!("{method} {}", kind_of(answer)));
+        if matches!(answer, Answer::Stalled(..)) {
+            // Until the client gives up.
+            let _ = io::copy(stream, &mut io::sink());
+        }
+        stream.shutdown(Shutdown::Both)
+    }
+
+    fn note(&self, line: String) {
+        self.lock().1.push(line);
+        self.asked.notify_all();
+    }
+}
+
+fn kind_of(answer: &Answer) -> &'static str {
+    match answer {
+        Answer::Whole(_) => "200",
+        Answer::Truncated(..) => "truncated",
+        Answer::Stalled(..) => "stalled",
+        Answer::Status(_) => "status",
+    }
+}

@@ -1,0 +1,2 @@
+#[selfup::main(debug(true))]
+async fn prog(_: selfup::State) {}

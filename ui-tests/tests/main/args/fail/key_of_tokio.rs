@@ -1,0 +1,2 @@
+#[selfup::main(flavour = "multi_thread")]
+async fn prog(_: selfup::State) {}

@@ -1,0 +1,2 @@
+#[selfup::main(= ":3000")]
+async fn prog(_: selfup::State) {}

@@ -1,0 +1,2 @@
+#[selfup::main(address = struct, debug)]
+async fn prog(_: selfup::State) {}

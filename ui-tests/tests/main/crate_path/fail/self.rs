@@ -1,0 +1,2 @@
+#[selfup::main(crate = self::up)]
+async fn prog(_: selfup::State) {}

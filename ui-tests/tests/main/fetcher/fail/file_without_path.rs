@@ -1,0 +1,2 @@
+#[selfup::main(fetcher = file())]
+async fn prog(_: selfup::State) {}

@@ -1,0 +1,2 @@
+#[selfup::main(fetcher = from_fn("fetch.sh"))]
+async fn prog(_: selfup::State) {}

@@ -1,0 +1,4 @@
+#[selfup::main]
+unsafe extern "C" {
+    fn prog();
+}

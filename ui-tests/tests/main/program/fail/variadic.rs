@@ -1,0 +1,2 @@
+#[selfup::main]
+fn prog(_: selfup::State, _: ...) {}

@@ -1,0 +1,2 @@
+#[selfup::main]
+async fn prog() -> ! {}

@@ -1,0 +1,4 @@
+#[selfup::main]
+fn prog(_: selfup::State) -> impl Future<Output = ()> {
+    async {}
+}
