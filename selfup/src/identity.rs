@@ -90,6 +90,9 @@ impl FromStr for BinaryId {
 #[error("not a SHA-256: expected 64 hexadecimal digits, as `sha256sum` prints them")]
 pub struct ParseBinaryIdError(());
 
+/// The target triple that this crate, and so the program, is built for.
+pub(crate) const TARGET: &str = env!("SELFUP_TARGET");
+
 /// The n-th child of a service, counted from 1 over the whole life of its master.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Generation(u64);

@@ -54,7 +54,6 @@ pub mod fetcher;
 mod identity;
 mod listeners;
 mod master;
-#[doc(hidden)]
 pub mod note;
 mod origin;
 mod role;
@@ -74,6 +73,6 @@ pub use self::identity::{BinaryId, Generation, ParseBinaryIdError};
 pub use self::role::Role;
 pub use self::state::{GracefulShutdown, Listener, PeerAddr, State, Stream};
 pub use self::upgrade::Candidate;
-/// Turns a function into a service that upgrades itself.
+#[doc = include_str!("main_attr.md")]
 #[cfg(feature = "macros")]
 pub use selfup_macros::main;

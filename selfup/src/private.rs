@@ -4,7 +4,7 @@ pub use std::process::ExitCode;
 
 pub use crate::__note as note;
 pub use crate::entry::{Program, ProgramArgument, ProgramOutput, Runtime, run};
-pub use crate::note;
+pub use crate::note::write as note;
 use crate::state::State;
 
 /// The state as the type that the user's function names.

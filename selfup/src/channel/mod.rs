@@ -1,4 +1,4 @@
-//! The line between the master and each child: a SOCK_SEQPACKET socketpair, one message a packet.
+//! The line between the master and each child: a `SOCK_SEQPACKET` socketpair, one message a packet.
 //!
 //! Packets need no framing, cannot be torn, and carry descriptors: the listeners come with the
 //! welcome, so the channel itself is the only descriptor that a child inherits. The end of the

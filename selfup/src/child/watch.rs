@@ -108,11 +108,16 @@ async fn next(channel: &AsyncFd<Arc<Channel>>) -> Option<FromChild> {
         let mut ready = channel.readable().await.ok()?;
         match channel.get_ref().try_receive() {
             Ok(Received::Message(message, _)) => return Some(message),
-            Ok(Received::End) => return None,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {}
-            Err(error) if error.get_ref().is_some_and(|e| e.is::<serde_json::Error>()) => {}
-            Err(_) => return None,
+            Err(error) if is_unreadable(&error) => {}
+            Ok(Received::End) | Err(_) => return None,
         }
     }
+}
+
+/// Whether a message came that this version cannot read.
+fn is_unreadable(error: &io::Error) -> bool {
+    let cause = error.get_ref();
+    error.kind() == io::ErrorKind::InvalidData
+        || cause.is_some_and(<dyn std::error::Error + Send + Sync>::is::<serde_json::Error>)
 }

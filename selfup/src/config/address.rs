@@ -3,10 +3,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Where to listen, as it was configured: ":3000", "127.0.0.1:3000", "[::1]:3000" or
-/// "localhost:3000".
+/// Where to listen, as it was configured: `:3000`, `127.0.0.1:3000`, `[::1]:3000` or
+/// `localhost:3000`.
 ///
-/// ":3000" is every interface, IPv6 and IPv4 alike, as in Go.
+/// `:3000` is every interface, IPv6 and IPv4 alike, as in Go.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Address {
     text: String,

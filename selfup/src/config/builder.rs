@@ -62,7 +62,7 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// Where to listen: ":3000", "127.0.0.1:3000", "[::1]:3000", or a list of such.
+    /// Where to listen: `":3000"`, `"127.0.0.1:3000"`, `"[::1]:3000"`, or a list of such.
     ///
     /// Default: nowhere. Called again, it adds. The listeners are bound once, by the master, and
     /// every generation gets the same ones, in this order.

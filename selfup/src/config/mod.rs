@@ -54,7 +54,6 @@ pub(crate) struct Restarts {
 
 impl Config {
     /// A builder with every setting at its default.
-    #[must_use]
     pub fn builder() -> Builder {
         Builder::default()
     }

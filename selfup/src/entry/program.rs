@@ -128,7 +128,7 @@ impl Runtime {
     message = "a `#[selfup::main]` program takes `selfup::State`, not `{Self}`",
     label = "expected `selfup::State`"
 )]
-pub trait ProgramArgument: sealed::Argument {
+pub trait ProgramArgument {
     #[doc(hidden)]
     fn from_state(state: State) -> Self;
 }
@@ -146,7 +146,7 @@ impl ProgramArgument for State {
     label = "expected `()`, `ExitCode`, or a `Result` of those",
     note = "return `()`, `std::process::ExitCode`, or `Result<(), E>` with an error that is `Debug`"
 )]
-pub trait ProgramOutput: sealed::Output {
+pub trait ProgramOutput {
     #[doc(hidden)]
     fn into_exit_code(self) -> ExitCode;
 }
@@ -179,15 +179,4 @@ impl<T: ProgramOutput, E: fmt::Debug> ProgramOutput for Result<T, E> {
             T::into_exit_code,
         )
     }
-}
-
-mod sealed {
-    pub trait Argument {}
-    impl Argument for crate::state::State {}
-
-    pub trait Output {}
-    impl Output for () {}
-    impl Output for std::process::ExitCode {}
-    impl Output for std::convert::Infallible {}
-    impl<T: Output, E: std::fmt::Debug> Output for Result<T, E> {}
 }

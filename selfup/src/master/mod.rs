@@ -194,7 +194,7 @@ impl Master {
             News::NotStarted(error) => {
                 self.children.remove(&generation);
                 let path = self.launch.origin.path().display().to_string();
-                self.not_started(generation, not_executed(&path, error))
+                Some(self.not_started(generation, not_executed(&path, error)))
             }
             News::Exited(status) => {
                 self.children.remove(&generation);
@@ -203,13 +203,13 @@ impl Master {
         }
     }
 
-    fn not_started(&mut self, generation: Generation, error: Error) -> Option<Input> {
+    fn not_started(&mut self, generation: Generation, error: Error) -> Input {
+        let text = error.chain();
         if generation == Generation::FIRST {
-            self.outcome = Some(Ending::FirstNotStarted(error));
             // Whatever the plan makes of it, the loop ends.
-            return Some(Input::Tick);
+            self.outcome = Some(Ending::FirstNotStarted(error));
         }
-        Some(Input::NotStarted(generation, error.chain()))
+        Input::NotStarted(generation, text)
     }
 
     /// One step of the plan, and what follows from it at once.
@@ -263,7 +263,7 @@ impl Master {
                 self.children.insert(generation, child);
                 None
             }
-            Err(error) => self.not_started(generation, error),
+            Err(error) => Some(self.not_started(generation, error)),
         }
     }
 

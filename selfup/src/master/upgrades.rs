@@ -167,26 +167,30 @@ impl Cycle {
     /// Asks the fetcher once, and takes what it gives through the pipeline. What goes wrong is told
     /// as an event, and the next poll begins anew.
     async fn poll(&mut self) -> Option<Candidate> {
+        let polled = self.try_poll().await;
+        polled.unwrap_or_else(|error| {
+            if error.kind() == ErrorKind::Fetch {
+                self.observer.tell(&Event::FetchFailed { error: error.into() });
+            } else {
+                self.observer.warn(error);
+            }
+            None
+        })
+    }
+
+    async fn try_poll(&mut self) -> Result<Option<Candidate>> {
         let current = self.pipeline.current();
         let fetched = guarded(self.fetcher.fetch_boxed(&current)).await;
-        match fetched.and_then(|fetched| fetched) {
-            Ok(Fetched::Unchanged) => None,
-            Ok(Fetched::Binary(download)) => match guarded(self.pipeline.examine(download)).await {
-                // The pipeline tells its refusals itself.
-                Ok(examined) => examined.ok().flatten(),
-                Err(panic) => {
-                    let text = "a candidate was given up; this is a fault of selfup, report it";
-                    self.observer.warn(Error::new(ErrorKind::Rejected, text).caused_by(panic));
-                    None
-                }
-            },
-            Err(error) => {
-                let text = "no answer of the fetcher; it is asked again at its next poll";
-                let error = Error::new(ErrorKind::Fetch, text).caused_by(error);
-                self.observer.tell(&Event::FetchFailed { error: error.into() });
-                None
-            }
-        }
+        let fetched = fetched.and_then(|fetched| fetched).context(
+            ErrorKind::Fetch,
+            || "no answer of the fetcher; it is asked again at its next poll",
+        )?;
+        let Fetched::Binary(download) = fetched else { return Ok(None) };
+        let examined = guarded(self.pipeline.examine(download)).await;
+        examined.context(
+            ErrorKind::Rejected,
+            || "a candidate was given up; this is a fault of selfup, report it",
+        )?
     }
 
     /// Has the plan decide what becomes of a candidate, and does it.

@@ -8,15 +8,13 @@
 //! calls, so everything that allocates happens before the fork.
 
 use std::ffi::{CString, OsStr, OsString, c_char};
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, SigmaskHow};
 use nix::unistd::Pid;
 
@@ -84,37 +82,6 @@ impl Start<'_> {
     }
 }
 
-impl Started {
-    /// Waits until the file is executed, at most for `limit`.
-    pub(crate) fn confirm(self, limit: Duration) -> io::Result<Process> {
-        let until = Instant::now() + limit;
-        loop {
-            let left = until.saturating_duration_since(Instant::now());
-            let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
-            let pollfd = PollFd::new(std::os::fd::AsFd::as_fd(&self.failure), PollFlags::POLLIN);
-            match poll(&mut [pollfd], timeout) {
-                Ok(0) if left.is_zero() => {
-                    let _ = self.process.signal(libc::SIGKILL);
-                    return Err(io::ErrorKind::TimedOut.into());
-                }
-                Ok(0) | Err(Errno::EINTR) => {}
-                Ok(_) => break,
-                Err(error) => return Err(error.into()),
-            }
-        }
-        let mut number = Vec::new();
-        std::fs::File::from(self.failure).take(4).read_to_end(&mut number)?;
-        match failure_from(&number) {
-            None => Ok(self.process),
-            Some(error) => {
-                // It is on its way out; what it leaves is reaped here, where it is known.
-                let _ = self.process.try_wait();
-                Err(error)
-            }
-        }
-    }
-}
-
 /// The error in what [`Started::failure`] gave, if it gave one.
 pub(crate) fn failure_from(bytes: &[u8]) -> Option<io::Error> {
     let number = <[u8; 4]>::try_from(bytes).ok().map(i32::from_ne_bytes)?;
@@ -176,16 +143,14 @@ impl Image {
     }
 
     fn try_become(&self, start: &Start<'_>) -> Errno {
-        match self.prepare(start) {
-            Err(error) => error,
-            Ok(()) => {
-                let (args, env) = (self.args.pointers.as_ptr(), self.env.pointers.as_ptr());
-                // SAFETY: path, arguments and environment are null-terminated as execve wants
-                // them, and live until it replaces this process.
-                unsafe { libc::execve(self.path.as_ptr(), args, env) };
-                Errno::last()
-            }
+        if let Err(error) = self.prepare(start) {
+            return error;
         }
+        let (args, env) = (self.args.pointers.as_ptr(), self.env.pointers.as_ptr());
+        // SAFETY: path, arguments and environment are null-terminated as execve wants them, and
+        // live until it replaces this process.
+        unsafe { libc::execve(self.path.as_ptr(), args, env) };
+        Errno::last()
     }
 
     fn prepare(&self, start: &Start<'_>) -> Result<(), Errno> {
@@ -224,6 +189,10 @@ fn keep_over_exec(fd: RawFd) -> Result<(), Errno> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
     use super::*;
     use crate::sys::pidfd::Status;
 
@@ -239,7 +208,10 @@ mod tests {
             own_group: false,
             core: true,
         };
-        start.start()?.confirm(Duration::from_secs(60))
+        let Started { process, failure } = start.start()?;
+        let mut number = Vec::new();
+        std::fs::File::from(failure).read_to_end(&mut number)?;
+        failure_from(&number).map_or(Ok(process), Err)
     }
 
     fn wait(process: &Process) -> Status {

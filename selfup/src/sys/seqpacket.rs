@@ -10,7 +10,7 @@ use nix::sys::socket::{
 
 use super::fd::adopt;
 
-/// As many descriptors fit in one message (SCM_MAX_FD of the kernel).
+/// As many descriptors fit in one message (`SCM_MAX_FD` of the kernel).
 pub(crate) const MAX_DESCRIPTORS: usize = 253;
 
 /// Two connected ends, both close-on-exec.

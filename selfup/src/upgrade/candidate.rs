@@ -68,6 +68,7 @@ impl Candidate {
     }
 
     /// The addresses that it said it listens on, once it was probed.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for binding what an upgrade adds"))]
     pub(crate) fn addresses(&self) -> &[String] {
         &self.addresses
     }

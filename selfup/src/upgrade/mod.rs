@@ -182,7 +182,9 @@ impl Pipeline {
         self.history.retry_at(*id)
     }
 
-    /// The file that the binary on disk was when it was last looked at.
+    /// The file that the binary on disk was when it was last looked at, to compare with what a
+    /// child executes.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the check of a child's executable"))]
     pub(crate) fn inode(&self) -> Inode {
         self.target.inode()
     }

@@ -1,4 +1,4 @@
-//! Can the binary be replaced where it lies? Asked at start, and again when another file lies there.
+//! Can the binary be replaced where it lies? Asked at start, and again for another file.
 //!
 //! What a swap will need is tried, not guessed: a file is created in the binary's directory. One
 //! upgrader at a time is ensured by an exclusive `flock` on the binary file itself, taken on a

@@ -7,9 +7,9 @@
 //! prints nor how it exits can be taken for an answer; then it ends, before its program is called.
 //!
 //! One thread waits for the answer, the output, and the end at once, with one deadline for all.
-//! Output is read so that nobody blocks on a full pipe; the beginning is kept for the error, and who
-//! prints without end is killed. In the end the whole process group is killed, before its leader is
-//! reaped: until then no other group can have that number.
+//! Output is read so that nobody blocks on a full pipe; the beginning is kept for the error, and
+//! who prints without end is killed. In the end the whole process group is killed, before its
+//! leader is reaped: until then no other group can have that number.
 //!
 //! Rejected: reading the answer from stdout, where a logger may write; `Command`, which hands a
 //! text file to /bin/sh.
@@ -55,7 +55,8 @@ impl Default for Limits {
 /// Runs the candidate at `path`, and gives the addresses that it is configured to listen on.
 ///
 /// Fails with [`ErrorKind::Probe`] if that is the candidate's doing, with [`ErrorKind::Spawn`] if
-/// it could not be started for a reason of ours. Blocks for two seconds longer than `limits` at most.
+/// it could not be started for a reason of ours. Blocks for at most two seconds longer than
+/// `limits`.
 pub(super) fn probe(path: &Path, origin: &Origin, limits: Limits) -> Result<Vec<String>> {
     let token = format!("{:032x}", fastrand::u128(..));
     let busy_until = Instant::now() + BUSY_PATIENCE;

@@ -2,10 +2,10 @@
 //!
 //! The path leads to a complete file at every instant: both ways it changes by one rename, and what
 //! is renamed was flushed to the disk before. In order: the previous binary gets a second name
-//! beside it (a hard link; where links are refused, a copy), the directory is flushed, the candidate
-//! is locked and renamed over the path, and the directory is flushed again. Between the two flushes
-//! the disk may hold either binary at the path after a power cut, and the previous one is there in
-//! both cases.
+//! beside it (a hard link; where links are refused, a copy), the directory is flushed, the
+//! candidate is locked and renamed over the path, and the directory is flushed again. Between the
+//! two flushes the disk may hold either binary at the path after a power cut, and the previous one
+//! is there in both cases.
 //!
 //! A rename does nothing if both names lead to the same file, which happens when a swap was killed
 //! half-way; so the source's name is always removed afterwards, whatever became of it.
@@ -29,7 +29,6 @@ use crate::identity::BinaryId;
 #[derive(Debug)]
 pub(crate) struct Swapped {
     id: BinaryId,
-    inode: Inode,
     /// The binary that was there, under its other name, held open.
     previous: Target,
 }
@@ -38,11 +37,6 @@ impl Swapped {
     /// The binary that is in place now.
     pub(crate) fn id(&self) -> BinaryId {
         self.id
-    }
-
-    /// The file that it is, to compare with what a child executes.
-    pub(crate) fn inode(&self) -> Inode {
-        self.inode
     }
 
     /// The binary that was there before.
@@ -68,7 +62,7 @@ pub(super) fn swap(target: &mut Target, candidate: Candidate) -> Result<Swapped>
     std::fs::rename(&staged, target.path()).map_err(|error| failed(error, target))?;
     let previous = std::mem::replace(target, candidate);
     let previous = kept.unwrap_or(previous);
-    let swapped = Swapped { id, inode: target.inode(), previous };
+    let swapped = Swapped { id, previous };
     let Err(error) = flush(target) else { return Ok(swapped) };
     let error = failed(error, target);
     let restored = restore(target, swapped);

@@ -88,7 +88,7 @@ fn a_good_candidate_takes_the_path() {
     assert_eq!(candidate.addresses(), [":3000", "[::1]:4000"]);
     assert_eq!(service.validator(), None, "its cycle has not ended yet");
     let swapped = service.pipeline.swap(candidate).unwrap();
-    assert_eq!(service.pipeline.inode(), swapped.inode());
+    assert_eq!(service.pipeline.inode(), Inode::at(&service.place.path).unwrap());
     service.pipeline.keep(swapped);
     assert_eq!(service.pipeline.current().id(), id(&new));
     assert_eq!(service.validator(), Some(id(&new).short()));
@@ -231,7 +231,7 @@ fn a_hook_that_could_not_run_the_candidate_is_asked_again() {
     let mut asked = 0;
     let hook = move |_: &Candidate| {
         asked += 1;
-        let busy = || std::io::Error::from_raw_os_error(libc::ETXTBSY);
+        let busy = || io::Error::from_raw_os_error(libc::ETXTBSY);
         if asked == 1 { Err(BoxError::from(busy())) } else { Ok(()) }
     };
     let mut service = Service::with_hook("good", Some(Box::new(hook)));

@@ -4,6 +4,8 @@ use std::env::consts::{ARCH, OS};
 
 use reqwest::Url;
 
+use crate::identity::TARGET;
+
 /// The URL that `text` is once its placeholders are filled, or the mistake in it.
 pub(super) fn parse(text: &str) -> Result<Url, String> {
     let filled = fill(text)?;
@@ -65,7 +67,7 @@ fn fill(text: &str) -> Result<String, String> {
         match name {
             "os" => filled.push_str(OS),
             "arch" => filled.push_str(ARCH),
-            "target" => filled.push_str(&target()),
+            "target" => filled.push_str(TARGET),
             _ => {
                 return Err(format!(
                     "unknown placeholder `{{{name}}}` in a URL; expected `{{os}}`, `{{arch}}` or \
@@ -79,51 +81,6 @@ fn fill(text: &str) -> Result<String, String> {
     Ok(filled)
 }
 
-/// The target triple of this build, put together as rustc names its targets: what the compiler
-/// tells a crate are its parts, and some of them under other names.
-fn target() -> String {
-    let arch = match ARCH {
-        "x86" => "i686",
-        "arm" if cfg!(target_feature = "v7") => "armv7",
-        "riscv64" => "riscv64gc",
-        "powerpc64" if cfg!(target_endian = "little") => "powerpc64le",
-        arch => arch,
-    };
-    let system = match OS {
-        "macos" => "apple-darwin".to_owned(),
-        "android" => "linux-android".to_owned(),
-        "windows" => "pc-windows".to_owned(),
-        os => format!("unknown-{os}"),
-    };
-    format!("{arch}-{system}{}", environment())
-}
-
-/// The C library and the calling convention, where a triple names them.
-fn environment() -> String {
-    let library = if cfg!(target_env = "gnu") {
-        "-gnu"
-    } else if cfg!(target_env = "musl") {
-        "-musl"
-    } else if cfg!(target_env = "msvc") {
-        "-msvc"
-    } else if cfg!(target_os = "android") {
-        // The system's name ends in it already.
-        ""
-    } else {
-        return String::new();
-    };
-    let convention = if cfg!(target_abi = "eabihf") {
-        "eabihf"
-    } else if cfg!(target_abi = "eabi") {
-        "eabi"
-    } else if cfg!(target_abi = "x32") {
-        "x32"
-    } else {
-        ""
-    };
-    format!("{library}{convention}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,14 +88,8 @@ mod tests {
     #[test]
     fn placeholders_are_filled() {
         let url = parse("https://example.com/{os}-{arch}/{target}/app").unwrap();
-        let expected = format!("https://example.com/{OS}-{ARCH}/{}/app", target());
+        let expected = format!("https://example.com/{OS}-{ARCH}/{TARGET}/app");
         assert_eq!(url.as_str(), expected);
-    }
-
-    #[test]
-    #[cfg(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu"))]
-    fn the_target_is_what_rustc_calls_it() {
-        assert_eq!(target(), "x86_64-unknown-linux-gnu");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// What is true of one living child.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, as a process has them")]
 #[derive(Debug, Clone, Copy, Default)]
 struct Child {
     is_admitted: bool,
@@ -20,6 +21,7 @@ struct Child {
     said_ready: bool,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, as a world has them")]
 #[derive(Debug, Default)]
 struct World {
     children: BTreeMap<u64, Child>,
@@ -144,6 +146,12 @@ impl World {
         }
     }
 
+    fn obey_all(&mut self, actions: &[Action]) {
+        for action in actions {
+            self.obey(action);
+        }
+    }
+
     fn obey(&mut self, action: &Action) {
         assert!(!self.ended, "nothing is done after the end: {action:?}");
         match *action {
@@ -229,11 +237,10 @@ fn run(moves: &[Move], probation: Duration) {
     };
     let mut plan = Plan::new(limits);
     let (mut world, mut now) = (World::default(), Instant::now());
-    Plan::beginning().iter().for_each(|action| world.obey(action));
+    world.obey_all(&Plan::beginning());
     for &step in moves {
         let Some(input) = world.play(&plan, &mut now, step) else { continue };
-        let actions = plan.on(now, input);
-        actions.iter().for_each(|action| world.obey(action));
+        world.obey_all(&plan.on(now, input));
         world.check(&plan);
         if world.ended {
             return;
@@ -260,7 +267,7 @@ fn settle(mut plan: Plan, mut world: World, mut now: Instant) {
                 })
             });
         let Some(input) = input else { break };
-        plan.on(now, input).iter().for_each(|action| world.obey(action));
+        world.obey_all(&plan.on(now, input));
         world.check(&plan);
         if world.ended {
             return;

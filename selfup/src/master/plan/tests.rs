@@ -70,7 +70,7 @@ impl Story {
 
     /// A restart up to the probation of generation `next`.
     #[track_caller]
-    fn to_probation(&mut self, next: u64) {
+    fn put_on_probation(&mut self, next: u64) {
         self.on(Input::Restart, &[&format!("Start({next})")]);
         let admit = [format!("Admit({next})"), format!("Pause({})", next - 1)];
         self.on(Input::Ready(generation(next)), &[&admit[0], &admit[1]]);
@@ -111,7 +111,7 @@ fn a_candidate_that_ends_or_cannot_be_started_is_abandoned() {
 #[test]
 fn a_generation_that_dies_on_probation_gives_the_service_back() {
     let mut story = Story::new();
-    story.to_probation(2);
+    story.put_on_probation(2);
     story.exit(2, 1, &["Resume(1)"]);
     story.exit(1, 3, &["End(exit status 3)"]);
 }
@@ -191,7 +191,7 @@ fn a_pause_that_is_never_acknowledged_does_not_hold_the_restart_up() {
 #[test]
 fn a_paused_generation_that_ends_commits_the_new_one_early() {
     let mut story = Story::new();
-    story.to_probation(2);
+    story.put_on_probation(2);
     story.exit(1, 0, &[]);
     story.exit(2, 5, &["End(exit status 5)"]);
 }
@@ -216,7 +216,7 @@ fn when_the_old_one_ends_and_the_new_one_fails_the_old_status_counts() {
 #[test]
 fn old_generations_that_still_drain_are_waited_for_at_the_end() {
     let mut story = Story::new();
-    story.to_probation(2);
+    story.put_on_probation(2);
     story.wait(&["Drain(1)"]);
     story.exit(2, 6, &[]);
     story.wait(&["Kill(1)"]);
@@ -247,7 +247,7 @@ fn at_the_limit_of_draining_generations_the_next_restart_waits() {
 #[test]
 fn a_stop_reaches_every_generation_and_the_committed_one_gives_the_status() {
     let mut story = Story::new();
-    story.to_probation(2);
+    story.put_on_probation(2);
     story.signal(libc::SIGTERM, &["Forward(1, 15)", "Forward(2, 15)"]);
     story.on(Input::Restart, &[]);
     story.on(Input::Offered, &["Discard"]);
@@ -269,7 +269,7 @@ fn a_signal_of_the_terminal_is_not_delivered_twice() {
 fn signals_reach_the_generation_that_serves() {
     let mut story = Story::new();
     story.signal(libc::SIGHUP, &["Forward(1, 1)"]);
-    story.to_probation(2);
+    story.put_on_probation(2);
     story.signal(libc::SIGHUP, &["Forward(2, 1)"]);
 }
 

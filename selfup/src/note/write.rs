@@ -1,8 +1,8 @@
-//! The note that names a program inside its own binary.
-//!
-//! The attribute puts one ELF note into every program, in a section of its own, so that a binary on disk can be asked who it is without running it. The
-//! descriptor is a set of fields, each with its tag and its length in front, little-endian: a reader skips the tags that it does not know, and a later version
-//! may add some.
+//! The note as the attribute's expansion writes it, at compile time.
+
+use super::{KIND, OWNER, TAG_NAME, TAG_PROTOCOL, TAG_TARGET, TAG_VERSION};
+use crate::channel::message::PROTOCOL;
+use crate::identity::TARGET;
 
 /// What a note says: the fields of one program.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +15,7 @@ pub struct Fields {
 
 impl Fields {
     /// The fields that Cargo knows about the crate that it is building.
+    #[must_use]
     pub const fn of_cargo(
         package: Option<&'static str>,
         binary: Option<&'static str>,
@@ -43,7 +44,8 @@ impl Fields {
     }
 
     /// The length of the descriptor in bytes, a multiple of four.
-    pub const fn len(&self) -> usize {
+    #[must_use]
+    pub const fn descriptor_len(&self) -> usize {
         self.write(Descriptor { bytes: &mut [0; 0], at: 0 }).next_multiple_of(4)
     }
 
@@ -54,20 +56,13 @@ impl Fields {
             None => to.field(TAG_NAME, &[self.package.as_bytes(), b"/", self.binary.as_bytes()]),
         }
         to.field(TAG_VERSION, &[self.version.as_bytes()]);
-        to.field(
-            TAG_TARGET,
-            &[
-                std::env::consts::ARCH.as_bytes(),
-                b"-",
-                std::env::consts::OS.as_bytes(),
-                ENV.as_bytes(),
-            ],
-        );
+        to.field(TAG_TARGET, &[TARGET.as_bytes()]);
         to.at
     }
 }
 
-/// An ELF note, laid out as the linker and every reader of notes expect it.
+/// An ELF note, laid out as the linker and every reader of notes expect it: the owner's name ends
+/// with a zero and is padded to a multiple of four.
 #[repr(C, align(4))]
 #[derive(Debug)]
 pub struct Note<const LEN: usize> {
@@ -78,19 +73,23 @@ pub struct Note<const LEN: usize> {
     descriptor: [u8; LEN],
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "const code has no `try_from`; see `field`")]
 impl<const LEN: usize> Note<LEN> {
-    /// The note that says `fields`; `LEN` is `fields.len()`.
+    /// The note that says `fields`; `LEN` is `fields.descriptor_len()`.
+    #[must_use]
     pub const fn new(fields: &Fields) -> Self {
         let mut descriptor = [0; LEN];
         fields.write(Descriptor { bytes: &mut descriptor, at: 0 });
-        // A note's words have the byte order of the machine; `owner` is "selfup", its terminator, and padding.
-        Self {
-            namesz: 7,
-            descsz: descriptor.len() as u32,
-            kind: KIND,
-            owner: *b"selfup\0\0",
-            descriptor,
-        }
+        // A note's words have the byte order of the machine.
+        let (namesz, descsz) = (OWNER.len() as u32 + 1, descriptor.len() as u32);
+        Self { namesz, descsz, kind: KIND, owner: *b"selfup\0\0", descriptor }
+    }
+}
+
+#[cfg(test)]
+impl<const LEN: usize> Note<LEN> {
+    pub(super) fn descriptor(&self) -> &[u8] {
+        &self.descriptor
     }
 }
 
@@ -100,6 +99,7 @@ struct Descriptor<'a> {
     at: usize,
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "const code has no `try_from`; see `field`")]
 impl Descriptor<'_> {
     const fn field(&mut self, tag: u16, parts: &[&[u8]]) {
         let mut len = 0;
@@ -137,26 +137,6 @@ const fn or_empty(value: Option<&'static str>) -> &'static str {
     }
 }
 
-/// The version of the talk between master and child; the channel should own this constant.
-const PROTOCOL: u32 = 1;
-
-/// The note's type, which only its owner gives a meaning.
-const KIND: u32 = 1;
-
-// Tag 0 is padding: the descriptor is filled with zeros to a multiple of four.
-const TAG_PROTOCOL: u16 = 1;
-const TAG_NAME: u16 = 2;
-const TAG_VERSION: u16 = 3;
-const TAG_TARGET: u16 = 4;
-
-const ENV: &str = if cfg!(target_env = "gnu") {
-    "-gnu"
-} else if cfg!(target_env = "musl") {
-    "-musl"
-} else {
-    ""
-};
-
 /// Puts the note into the crate that names it; the attribute's expansion calls it once.
 #[doc(hidden)]
 #[macro_export]
@@ -181,7 +161,7 @@ macro_rules! __note {
             )$(.$field($value))*;
             #[used]
             #[unsafe(link_section = ".note.selfup")]
-            static __NOTE: $crate::__private::note::Note<{ __FIELDS.len() }> = $crate::__private::note::Note::new(&__FIELDS);
+            static __NOTE: $crate::__private::note::Note<{ __FIELDS.descriptor_len() }> = $crate::__private::note::Note::new(&__FIELDS);
         };
     };
 }

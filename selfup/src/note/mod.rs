@@ -1,0 +1,183 @@
+//! The note that names a program inside its own binary.
+//!
+//! The attribute puts one ELF note into every program, in a section of its own, so that a binary on
+//! disk can be asked who it is without running it: [`read`] does. The note's descriptor is a set of
+//! fields, each with its tag and its length in front, little-endian: a reader skips the tags that
+//! it does not know, and a later version may add some.
+//!
+//! The note survives `strip` and link-time optimisation. Other object formats have none.
+
+use std::fs::File;
+use std::path::Path;
+
+use object::elf::{ELFCLASS64, FileHeader32, FileHeader64, PT_NOTE};
+use object::read::elf::{FileHeader, ProgramHeader as _};
+use object::{Endianness, ReadCache, ReadRef as _};
+
+use crate::error::{Context as _, Error, ErrorKind, Result};
+
+#[doc(hidden)]
+pub mod write;
+
+/// What a binary says about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    protocol: u32,
+    name: String,
+    version: String,
+    target: String,
+}
+
+impl Note {
+    /// The program's name: `package/binary`, or what the key `name` says.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The program's version: its package's, or what the key `version` says.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The target triple that it was built for, such as `x86_64-unknown-linux-gnu`.
+    #[must_use]
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// The version of the vocabulary that its master and child speak.
+    #[must_use]
+    pub fn protocol(&self) -> u32 {
+        self.protocol
+    }
+}
+
+/// The note of the binary at `path`, or `None` if it is an ELF file without one.
+///
+/// The file is not run, not mapped and not read whole.
+///
+/// # Errors
+///
+/// [`ErrorKind::Note`] if it cannot be read, is no ELF file, or its note is garbled.
+pub fn read(path: impl AsRef<Path>) -> Result<Option<Note>> {
+    let path = path.as_ref();
+    let failed = || format!("{} cannot be read", path.display());
+    let file = File::open(path).context(ErrorKind::Note, failed)?;
+    let data = &ReadCache::new(file);
+    let found = match data.read_bytes_at(0, 16) {
+        Ok(ident) if ident[4] == ELFCLASS64.0 => find::<FileHeader64<Endianness>>(data),
+        Ok(_) => find::<FileHeader32<Endianness>>(data),
+        Err(()) => return Err(garbled(path).caused_by("it is shorter than an ELF header")),
+    };
+    let Some(descriptor) = found.map_err(|error| garbled(path).caused_by(error))? else {
+        return Ok(None);
+    };
+    let note = parse(&descriptor);
+    note.map(Some).ok_or_else(|| garbled(path).caused_by("a field of its note is cut off"))
+}
+
+/// The descriptor of the first note that is ours.
+fn find<H: FileHeader<Endian = Endianness>>(
+    data: &ReadCache<File>,
+) -> std::result::Result<Option<Vec<u8>>, object::Error> {
+    let header = H::parse(data)?;
+    let endian = header.endian()?;
+    for segment in header.program_headers(endian, data)? {
+        if segment.p_type(endian) != PT_NOTE || segment.p_filesz(endian).into() > LONGEST {
+            continue;
+        }
+        let Some(mut notes) = segment.notes(endian, data)? else { continue };
+        while let Some(note) = notes.next()? {
+            if note.name() == OWNER && note.n_type(endian).0 == KIND {
+                return Ok(Some(note.desc().to_vec()));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// The fields, or `None` if one is cut off or is no text. Unknown ones are skipped.
+fn parse(mut descriptor: &[u8]) -> Option<Note> {
+    let mut note =
+        Note { protocol: 0, name: String::new(), version: String::new(), target: String::new() };
+    while let Some((head, rest)) = descriptor.split_first_chunk::<4>() {
+        let tag = u16::from_le_bytes([head[0], head[1]]);
+        let length = usize::from(u16::from_le_bytes([head[2], head[3]]));
+        if tag == TAG_PADDING {
+            break;
+        }
+        let (field, rest) = rest.split_at_checked(length)?;
+        let text = || std::str::from_utf8(field).ok().map(ToOwned::to_owned);
+        match tag {
+            TAG_PROTOCOL => note.protocol = u32::from_le_bytes(field.try_into().ok()?),
+            TAG_NAME => note.name = text()?,
+            TAG_VERSION => note.version = text()?,
+            TAG_TARGET => note.target = text()?,
+            _ => {}
+        }
+        descriptor = rest;
+    }
+    Some(note)
+}
+
+fn garbled(path: &Path) -> Error {
+    let path = path.display();
+    let text = format!("{path} is no ELF file with a note that can be read; build it again");
+    Error::new(ErrorKind::Note, text)
+}
+
+/// Whose notes are ours.
+const OWNER: &[u8] = b"selfup";
+
+/// The note's type, which only its owner gives a meaning.
+const KIND: u32 = 1;
+
+/// The descriptor is filled with zeros to a multiple of four.
+const TAG_PADDING: u16 = 0;
+const TAG_PROTOCOL: u16 = 1;
+const TAG_NAME: u16 = 2;
+const TAG_VERSION: u16 = 3;
+const TAG_TARGET: u16 = 4;
+
+/// A segment of notes is small; a longer one is not ours, and not read.
+const LONGEST: u64 = 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::write::{Fields, Note as Written};
+    use super::*;
+
+    const FIELDS: Fields = Fields::of_cargo(Some("shop"), Some("till"), Some("1.2.3"));
+
+    #[test]
+    fn a_binary_without_a_note_is_no_error() {
+        assert_eq!(read("/bin/sh").unwrap(), None);
+    }
+
+    #[test]
+    fn what_is_no_binary_is_an_error() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert_eq!(read(file.path()).unwrap_err().kind(), ErrorKind::Note);
+        std::fs::write(file.path(), [b'x'; 4096]).unwrap();
+        assert_eq!(read(file.path()).unwrap_err().kind(), ErrorKind::Note);
+    }
+
+    #[test]
+    fn the_name_is_that_of_package_and_binary() {
+        let written = Written::<{ FIELDS.descriptor_len() }>::new(&FIELDS);
+        let note = parse(written.descriptor()).unwrap();
+        assert_eq!((note.name(), note.version()), ("shop/till", "1.2.3"));
+    }
+
+    #[test]
+    fn fields_of_a_later_version_are_skipped_and_cut_ones_refused() {
+        let later = b"\x09\0\x02\0xx\x03\0\x01\09";
+        assert_eq!(parse(later).unwrap().version(), "9");
+        for length in 5..later.len() {
+            let note = parse(&later[..length]);
+            assert!(length == 6 || note.is_none_or(|note| note.version().is_empty()), "{length}");
+        }
+    }
+}
