@@ -146,6 +146,7 @@ fn be_master(
         Ok(birth) => birth.run(config, bound, observer.clone()),
         Err(error) => Outcome::Unsupervised { error, bound },
     };
+    observer.finish();
     match outcome {
         Outcome::Ended(status) => Ok(end_as(status)),
         Outcome::Failed(error) => Err(error),

@@ -2,14 +2,19 @@
 //!
 //! Every event goes to `tracing` and to the `on_event` hook. A program that installed no
 //! subscriber gets the warnings as `[selfup] ...` on stderr (`debug`: all of them, `no_warn`:
-//! none); stdout belongs to the program. The hook is the user's code, so it runs on a thread of its
-//! own behind a bounded queue: one that hangs loses events, and nothing else.
+//! none); stdout belongs to the program.
+//!
+//! All three may block for ever: a subscriber and a hook are the user's code, and stderr may be a
+//! pipe that nobody reads. So they are told on a thread of their own behind a bounded queue, and
+//! whoever tells an event never waits: one that hangs loses events, and nothing else.
 
 use std::fmt;
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::time::Duration;
 
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::identity::{BinaryId, Generation};
@@ -225,11 +230,8 @@ impl fmt::Display for Event {
 }
 
 /// Tells events to everybody who listens. Cheap to clone.
-#[derive(Clone, Debug)]
-pub(crate) struct Observer {
-    verbosity: Verbosity,
-    hook: Option<SyncSender<Event>>,
-}
+#[derive(Clone)]
+pub(crate) struct Observer(SyncSender<Told>);
 
 /// What a program without a `tracing` subscriber sees on stderr.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -242,41 +244,79 @@ pub(crate) enum Verbosity {
 /// The user's `on_event`.
 pub(crate) type EventHook = Box<dyn FnMut(&Event) + Send>;
 
-/// As many events wait for a slow hook; what comes on top of them is lost to it.
-const QUEUE: usize = 256;
+/// What the thread is sent.
+enum Told {
+    Event(Event),
+    /// Everything before this was told.
+    Mark(SyncSender<()>),
+}
+
+/// As many events wait for a slow listener; what comes on top of them is lost.
+const QUEUE: usize = 1024;
+
+/// So long the last events of a process are waited for.
+const LAST: Duration = Duration::from_secs(1);
 
 impl Observer {
-    /// Starts the hook's thread, if there is a hook.
+    /// Starts the thread that tells.
     pub(crate) fn start(verbosity: Verbosity, hook: Option<EventHook>) -> Result<Self> {
-        let Some(hook) = hook else { return Ok(Self { verbosity, hook: None }) };
         let (sender, events) = sync_channel(QUEUE);
+        let mut listeners = Listeners { verbosity, hook };
         let thread = std::thread::Builder::new().name("selfup-events".into());
-        let started = thread.spawn(move || call_for_each(hook, &events));
-        started
-            .context(ErrorKind::Unsupported, || "no thread for `on_event`; raise `ulimit -u`")?;
-        Ok(Self { verbosity, hook: Some(sender) })
+        let started = thread.spawn(move || {
+            for told in events {
+                match told {
+                    Told::Event(event) => listeners.tell(&event),
+                    Told::Mark(reached) => drop(reached),
+                }
+            }
+        });
+        started.context(ErrorKind::Unsupported, || "no thread for events; raise `ulimit -u`")?;
+        Ok(Self(sender))
     }
 
-    /// Tells `event`. Never blocks on the hook.
+    /// Tells `event`, without waiting for anybody.
     pub(crate) fn tell(&self, event: &Event) {
-        let name = event.name();
-        if event.is_warning() {
-            tracing::warn!(target: "selfup", event = name, "{event}");
-        } else {
-            tracing::info!(target: "selfup", event = name, "{event}");
-        }
-        if self.prints(event) {
-            // Nothing can be done about a stderr that is gone.
-            let _ = writeln!(std::io::stderr(), "[selfup] {event}");
-        }
-        if let Some(hook) = &self.hook {
-            let _ = hook.try_send(event.clone());
-        }
+        let _ = self.0.try_send(Told::Event(event.clone()));
     }
 
     /// Tells an error that has no event of its own.
     pub(crate) fn warn(&self, error: Error) {
         self.tell(&Event::Warning { error: Arc::new(error) });
+    }
+
+    /// Waits a moment until what was told so far is heard, before the process ends.
+    pub(crate) fn finish(&self) {
+        let (mark, reached) = sync_channel(0);
+        if self.0.try_send(Told::Mark(mark)).is_ok() {
+            let _ = reached.recv_timeout(LAST);
+        }
+    }
+}
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Observer").finish_non_exhaustive()
+    }
+}
+
+/// Who is told.
+struct Listeners {
+    verbosity: Verbosity,
+    hook: Option<EventHook>,
+}
+
+impl Listeners {
+    fn tell(&mut self, event: &Event) {
+        // What panics has said so on stderr, and is told the next event all the same.
+        let _ = catch_unwind(AssertUnwindSafe(|| trace(event)));
+        if self.prints(event) {
+            // Nothing can be done about a stderr that is gone.
+            let _ = writeln!(std::io::stderr(), "[selfup] {event}");
+        }
+        if let Some(hook) = &mut self.hook {
+            let _ = catch_unwind(AssertUnwindSafe(|| hook(event)));
+        }
     }
 
     fn prints(&self, event: &Event) -> bool {
@@ -288,11 +328,12 @@ impl Observer {
     }
 }
 
-fn call_for_each(mut hook: EventHook, events: &Receiver<Event>) {
-    for event in events {
-        // A hook that panics has said so on stderr; the next event is told to it all the same.
-        let call = std::panic::AssertUnwindSafe(|| hook(&event));
-        let _ = std::panic::catch_unwind(call);
+fn trace(event: &Event) {
+    let name = event.name();
+    if event.is_warning() {
+        tracing::warn!(target: "selfup", event = name, "{event}");
+    } else {
+        tracing::info!(target: "selfup", event = name, "{event}");
     }
 }
 
@@ -312,5 +353,22 @@ mod tests {
         observer.tell(&Event::Resumed { generation: Generation::FIRST });
         assert_eq!(names.recv(), Ok("paused"));
         assert_eq!(names.recv(), Ok("resumed"));
+    }
+
+    #[test]
+    fn a_hook_that_hangs_holds_nobody_up() {
+        let (told, is_told) = std::sync::mpsc::channel();
+        let hook = move |_: &Event| {
+            told.send(()).unwrap();
+            loop {
+                std::thread::park();
+            }
+        };
+        let observer = Observer::start(Verbosity::Silent, Some(Box::new(hook))).unwrap();
+        observer.tell(&Event::Paused { generation: Generation::FIRST });
+        is_told.recv().unwrap();
+        for _ in 0..2 * QUEUE {
+            observer.tell(&Event::Resumed { generation: Generation::FIRST });
+        }
     }
 }

@@ -123,6 +123,13 @@ struct Master {
     outcome: Option<Ending>,
 }
 
+/// What the loop waits for, beside deadlines.
+enum Happening {
+    Signal(io::Result<Input>),
+    News(Generation, News),
+    Report(Input),
+}
+
 /// Why the loop ends.
 enum Ending {
     With(Status),
@@ -167,16 +174,31 @@ impl Master {
     /// Waits for whatever happens first.
     async fn next(&mut self) -> Result<Input> {
         loop {
-            let heard = tokio::select! {
-                input = self.signals.next() => {
+            let deadline = reach(self.plan.deadline());
+            let happening = async {
+                tokio::select! {
+                    input = self.signals.next() => Happening::Signal(input),
+                    Some((generation, news)) = self.news.recv() => Happening::News(generation, news),
+                    input = self.upgrader.report() => Happening::Report(input),
+                }
+            };
+            let happening = tokio::select! {
+                // What has happened counts before a deadline that has passed: a master that was
+                // stopped for a while must not punish its children for it.
+                biased;
+                happening = happening => happening,
+                () = deadline => return Ok(Input::Tick),
+            };
+            match happening {
+                Happening::Signal(input) => {
                     return input.context(ErrorKind::Signal, || "signals cannot be read any more");
                 }
-                Some(heard) = self.news.recv() => heard,
-                input = self.upgrader.report() => return Ok(input),
-                () = reach(self.plan.deadline()) => return Ok(Input::Tick),
-            };
-            if let Some(input) = self.heard(heard.0, heard.1) {
-                return Ok(input);
+                Happening::Report(input) => return Ok(input),
+                Happening::News(generation, news) => {
+                    if let Some(input) = self.heard(generation, news) {
+                        return Ok(input);
+                    }
+                }
             }
         }
     }

@@ -45,6 +45,9 @@ struct Thread {
     ended: BlockingReceiver<()>,
 }
 
+/// So long a start with `required` waits to know whether upgrades are possible.
+const OPENING: Duration = Duration::from_secs(60);
+
 /// So long the end of the thread is waited for, so that it leaves no staged file behind.
 const END: Duration = Duration::from_secs(2);
 
@@ -96,8 +99,16 @@ impl Upgrader {
         };
         let thread = std::thread::Builder::new().name("selfup-upgrade".into()).spawn(work);
         thread.context(ErrorKind::Unsupported, || "no thread for upgrades; raise `ulimit -u`")?;
-        if required && let Ok(Some(error)) = opening.recv() {
-            return Err(error);
+        if required {
+            match opening.recv_timeout(OPENING) {
+                Ok(None) => {}
+                Ok(Some(error)) => return Err(error),
+                Err(_) => {
+                    let text = "it is not known whether the binary can be replaced: its file \
+                                system does not answer";
+                    return Err(Error::new(ErrorKind::Swap, text));
+                }
+            }
         }
         Ok(Self(Some(Thread { orders, reports, alive, ended })))
     }

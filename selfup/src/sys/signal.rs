@@ -1,6 +1,6 @@
 //! Signals by number, real-time ones included, which nix has no names for.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 /// Unblocks `signal` for this thread.
@@ -39,7 +39,6 @@ pub(crate) fn write_on(signal: i32, pipe: OwnedFd) -> io::Result<()> {
 /// if the signal cannot end this process, as in PID 1.
 pub(crate) fn end_by(signal: i32) {
     let _ = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0);
-    let _ = io::stdout().flush();
     reset(signal);
     unblock(signal);
     // SAFETY: raise takes an integer; the signal is unblocked in this very thread.
