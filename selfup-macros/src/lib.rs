@@ -12,9 +12,7 @@ mod errors;
 mod main_attr;
 mod neighbour;
 
-/// Makes a function the program of a binary that restarts and upgrades itself.
-///
-/// The documentation of every key is on `selfup::main`.
+#[expect(missing_docs, reason = "documented at its re-export, where rustdoc would show both texts")]
 #[proc_macro_attribute]
 pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
     main_attr::rewrite(args.into(), item.into()).into()

@@ -5,11 +5,12 @@ pub(crate) fn nearest<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str> + Clone,
 ) -> Option<&'a str> {
+    let word = &simplified(word);
     let tolerance = (word.chars().count() / 3).max(1);
     let close = candidates
         .clone()
         .into_iter()
-        .map(|candidate| (distance(word, candidate), candidate))
+        .map(|candidate| (distance(word, &simplified(candidate)), candidate))
         .filter(|(distance, _)| *distance <= tolerance)
         .min_by_key(|(distance, _)| *distance);
     match close {
@@ -24,6 +25,11 @@ pub(crate) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     quoted.join(", ")
 }
 
+/// `RestartSignal` and `restartsignal` are `restart_signal`.
+fn simplified(word: &str) -> String {
+    word.chars().filter(|c| *c != '_').flat_map(char::to_lowercase).collect()
+}
+
 /// People shorten (`addr`) and generalise (`timeout`): that helps only if one candidate fits.
 fn only_one_containing<'a>(
     word: &str,
@@ -33,7 +39,7 @@ fn only_one_containing<'a>(
         return None;
     }
     let containing: Vec<&str> =
-        candidates.into_iter().filter(|candidate| candidate.contains(word)).collect();
+        candidates.into_iter().filter(|candidate| simplified(candidate).contains(word)).collect();
     let shortest = containing.iter().min_by_key(|candidate| candidate.len())?;
     // `address` stands for `addresses` too.
     containing.iter().all(|candidate| candidate.contains(shortest)).then_some(*shortest)
@@ -90,6 +96,7 @@ mod tests {
             ("adress", Some("address")),
             ("addr", Some("address")),
             ("Fetcher", Some("fetcher")),
+            ("TerminateTimeout", Some("terminate_timeout")),
             ("timeout", None),
             ("terminate", Some("terminate_timeout")),
             ("colour", None),

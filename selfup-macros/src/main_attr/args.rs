@@ -97,7 +97,8 @@ impl Places {
 }
 
 fn unknown(key: &str) -> String {
-    match nearest(key, KEYS) {
+    let other_word = OTHER_WORDS.iter().find(|(other, _)| *other == key).map(|(_, meant)| *meant);
+    match other_word.or_else(|| nearest(key, KEYS)) {
         Some(meant) => format!("unknown argument `{key}`; did you mean `{meant}`?"),
         None => format!("unknown argument `{key}`; expected one of {}", listed(KEYS)),
     }
@@ -114,6 +115,19 @@ fn meta(argument: Argument) -> Meta {
         Form::Value(eq_token, value) => Meta::NameValue(MetaNameValue { path, eq_token, value }),
     }
 }
+
+/// What other servers and tools call a setting.
+const OTHER_WORDS: [(&str, &str); 9] = [
+    ("bind", "address"),
+    ("host", "address"),
+    ("listen", "address"),
+    ("port", "address"),
+    ("source", "fetcher"),
+    ("url", "fetcher"),
+    ("grace_period", "terminate_timeout"),
+    ("shutdown_timeout", "terminate_timeout"),
+    ("workers", "worker_threads"),
+];
 
 /// Every key, in the order in which messages and documentation list them.
 const KEYS: [&str; 25] = [
@@ -172,6 +186,7 @@ mod tests {
                 r#"adress = ":3000""#,
                 vec!["unknown argument `adress`; did you mean `address`?".to_owned()],
             ),
+            ("port = 3000", vec!["unknown argument `port`; did you mean `address`?".to_owned()]),
             ("colour = 1", vec![format!("unknown argument `colour`; expected one of {every}")]),
             (
                 r#"address = ":1", debug, address = ":2""#,

@@ -96,7 +96,7 @@ impl ToTokens for Setting {
 /// `Program::on(Runtime::.., |state| prog(argument(state))).init(..)`
 fn program(entry: &Entry<'_>) -> TokenStream {
     let Entry { krate, program, runtime, init, .. } = entry;
-    let output = Place::of_output(program);
+    let output = Stretch::of_output(program);
     let start = closure(entry, &output);
     let made = match runtime {
         Runtime::Blocking => output.call(krate, &quote!(Program::blocking), start),
@@ -113,14 +113,14 @@ fn program(entry: &Entry<'_>) -> TokenStream {
 
 /// `|state| prog(argument(state))`; for a program that never returns, a closure that says what it
 /// would return, since `!` implements no trait.
-fn closure(entry: &Entry<'_>, output: &Place) -> TokenStream {
+fn closure(entry: &Entry<'_>, output: &Stretch) -> TokenStream {
     let Entry { krate, program, .. } = entry;
     let name = program.name();
     let (parameter, argument) = match program.argument() {
         Some(argument) => {
-            let place = Place::of(&argument.ty);
-            let state = Ident::new("state", Span::mixed_site().located_at(place.first));
-            (quote!(#state), place.call(krate, &quote!(argument), quote!(#state)))
+            let shown = Stretch::of(&argument.ty);
+            let state = Ident::new("state", Span::mixed_site().located_at(shown.first));
+            (quote!(#state), shown.call(krate, &quote!(argument), quote!(#state)))
         }
         None => (quote!(_), TokenStream::new()),
     };
@@ -143,12 +143,12 @@ fn note(entry: &Entry<'_>) -> TokenStream {
 }
 
 /// A stretch of the user's source.
-struct Place {
+struct Stretch {
     first: Span,
     last: Span,
 }
 
-impl Place {
+impl Stretch {
     fn of(tokens: &impl ToTokens) -> Self {
         let mut spans = tokens.to_token_stream().into_iter().map(|token| token.span());
         let first = spans.next().unwrap_or_else(Span::call_site);

@@ -8,7 +8,7 @@ use proc_macro2::{TokenStream, TokenTree};
 use quote::quote;
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
-use syn::{Expr, Ident, Lit, Token, token};
+use syn::{Expr, ExprLit, Ident, Lit, Token, token};
 
 use crate::errors::{Errors, Place};
 
@@ -105,17 +105,16 @@ fn without_key(input: ParseStream<'_>) -> syn::Error {
     let Ok(expr) = ahead.parse::<Expr>() else {
         return input.error("arguments are `key = value`, such as `address = \":3000\"`");
     };
-    let meant = match super::value::peel(&expr) {
-        Expr::Lit(syn::ExprLit { lit: Lit::Str(text), .. }) => match text.value() {
-            url if url.contains("://") => {
-                format!("did you mean `fetcher = http({})`?", text.token())
-            }
-            _ => format!("did you mean `address = {}`?", text.token()),
-        },
-        _ => "such as `address = \":3000\"`".to_owned(),
+    let hint = match super::value::peel(&expr) {
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) if text.value().contains("://") => {
+            format!("; did you mean `fetcher = http({})`?", text.token())
+        }
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => {
+            format!("; did you mean `address = {}`?", text.token())
+        }
+        _ => ", such as `address = \":3000\"`".to_owned(),
     };
-    let separator = if meant.starts_with("did") { ';' } else { ',' };
-    syn::Error::new_spanned(expr, format!("arguments are `key = value`{separator} {meant}"))
+    syn::Error::new_spanned(expr, format!("arguments are `key = value`{hint}"))
 }
 
 fn skip_to_next(input: ParseStream<'_>) {

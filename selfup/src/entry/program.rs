@@ -126,7 +126,8 @@ impl Runtime {
 /// What a program may take: the [`State`].
 #[diagnostic::on_unimplemented(
     message = "a `#[selfup::main]` program takes `selfup::State`, not `{Self}`",
-    label = "expected `selfup::State`"
+    label = "expected `selfup::State`",
+    note = "take `state: selfup::State`, or no argument at all"
 )]
 pub trait ProgramArgument {
     #[doc(hidden)]
@@ -139,12 +140,13 @@ impl ProgramArgument for State {
     }
 }
 
-/// What a program may return: `()`, [`ExitCode`], or a `Result` of those with any `Debug` error,
-/// which is printed to stderr and becomes the code 1.
+/// What a program may return: `()`, [`ExitCode`], `!`, or a `Result` of one of them with any `Debug`
+/// error, which is printed to stderr and becomes the code 1.
 #[diagnostic::on_unimplemented(
     message = "a `#[selfup::main]` program cannot return `{Self}`",
-    label = "expected `()`, `ExitCode`, or a `Result` of those",
-    note = "return `()`, `std::process::ExitCode`, or `Result<(), E>` with an error that is `Debug`"
+    label = "expected `()`, `ExitCode`, `!`, or a `Result` of one of them",
+    note = "return `()`, `std::process::ExitCode`, `!`, or a `Result` of one of them with an error \
+            that is `Debug`"
 )]
 pub trait ProgramOutput {
     #[doc(hidden)]

@@ -191,7 +191,8 @@ impl Cycle {
 
     async fn try_poll(&mut self) -> Result<Option<Candidate>> {
         let current = self.pipeline.current();
-        let fetched = guarded(self.fetcher.fetch_boxed(&current)).await;
+        let fetching = async { self.fetcher.fetch_boxed(&current).await };
+        let fetched = guarded(fetching).await;
         let fetched = fetched.and_then(|fetched| fetched).context(
             ErrorKind::Fetch,
             || "no answer of the fetcher; it is asked again at its next poll",

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::service::Event;
-use crate::{Result, within};
+use crate::{DEADLINE, Result, within};
 
 /// Clients in the background.
 #[derive(Debug)]
@@ -65,9 +65,10 @@ impl Client {
         let mut answered = 0;
         while !*self.stop.borrow() {
             pace.tick().await;
-            let answer = within(path, get(self.address, path)).await.inspect_err(|error| {
-                let _ = self.tell.send(Event::Failed(format!("GET {path}: {error}")));
-            })?;
+            let answer =
+                within(DEADLINE, path, get(self.address, path)).await.inspect_err(|error| {
+                    let _ = self.tell.send(Event::Failed(format!("GET {path}: {error}")));
+                })?;
             answered += 1;
             let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
             if told.insert(answer.clone()) {
@@ -85,7 +86,7 @@ pub(crate) struct Upload(TcpStream);
 
 impl Upload {
     pub(crate) async fn begin(address: SocketAddr) -> Result<Self> {
-        within("the slow request", async {
+        within(DEADLINE, "the slow request", async {
             let mut stream = TcpStream::connect(address).await?;
             stream.write_all(UPLOAD.as_bytes()).await?;
             // Said when the server waits for the body: this request is that generation's now.
@@ -101,7 +102,7 @@ impl Upload {
     }
 
     pub(crate) async fn finish(mut self) -> Result<String> {
-        within("the answer to the slow request", async {
+        within(DEADLINE, "the answer to the slow request", async {
             self.0.write_all(BODY.as_bytes()).await?;
             answer(&mut self.0).await
         })

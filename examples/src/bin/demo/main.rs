@@ -62,7 +62,7 @@ async fn tell(slot: &mut Option<Service>) -> Result<()> {
     let mut releases = Releases::from_arguments()?;
     let first = releases.next().await?;
     let publisher = Publisher::start(&first).await?;
-    let service = slot.insert(Service::start(&first, publisher.url())?);
+    let service = slot.insert(Service::start(&first, publisher)?);
     say("RUNNING APP")?;
     let address = service.listening(&first).await?;
     let load = Load::start(address, service.events());
@@ -72,7 +72,7 @@ async fn tell(slot: &mut Option<Service>) -> Result<()> {
     for _ in 0..2 {
         let upload = Upload::begin(address).await?;
         let next = releases.next().await?;
-        publisher.publish(&next)?;
+        service.publish(&next)?;
         service.listening(&next).await?;
         service.says_hello(&next).await?;
         finish(service, &running, upload).await?;
@@ -128,10 +128,17 @@ fn say(line: &str) -> Result<()> {
     Ok(writeln!(io::stdout(), "{line}")?)
 }
 
-/// Waits for `event`, for a time that is generous on the slowest machine.
-async fn within<T>(what: &str, event: impl Future<Output = Result<T>>) -> Result<T> {
-    let waited = tokio::time::timeout(DEADLINE, event).await;
-    waited.unwrap_or_else(|_| Err(format!("{what}: nothing for {DEADLINE:?}").into()))
+/// Waits for `event`, but not longer than `limit`.
+async fn within<T>(
+    limit: Duration,
+    what: &str,
+    event: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    match tokio::time::timeout(limit, event).await {
+        Ok(done) => done.map_err(|error| format!("{what}: {error}").into()),
+        Err(_) => Err(format!("{what}: nothing for {limit:?}").into()),
+    }
 }
 
+/// The limit of every wait but a build: generous on the slowest machine.
 const DEADLINE: Duration = Duration::from_secs(120);

@@ -6,19 +6,20 @@
 //! The copies lie in a directory beside the demo's own binary, where a binary can be executed for
 //! sure: a temp directory may be mounted noexec, or live in memory.
 
-use std::ffi::OsString;
+use std::ffi::OsStr;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
 use selfup::BinaryId;
 use tempfile::TempDir;
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
 
 use crate::group::Group;
-use crate::{Result, say};
+use crate::{Result, say, within};
 
 /// One version of `app`, on disk.
 #[derive(Debug, Clone)]
@@ -100,55 +101,49 @@ impl Releases {
     }
 }
 
-/// Builds `app` as this version, and gives where cargo puts it.
+/// Builds `app` as this version, and gives where cargo put it.
 async fn build(version: usize) -> Result<PathBuf> {
-    let Output { target, profile, directory } = Output::of_demo()?;
+    let demo = std::env::current_exe()?;
+    let directory = demo.parent().ok_or("the demo lies in no directory")?;
+    let (Some(target), Some(name)) = (directory.parent(), directory.file_name()) else {
+        return Err("the demo lies in no target directory; give it three paths".into());
+    };
+    let profile = if name == "debug" { OsStr::new("dev") } else { name };
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
-    cargo.args(["build", "--quiet", "--package", "examples", "--bin", "app"]);
+    cargo.args(["build", "--quiet", "--message-format", "json-render-diagnostics"]);
     cargo.arg("--manifest-path").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
-    cargo.arg("--target-dir").arg(target).arg("--profile").arg(profile);
+    cargo.args(["--bin", "app"]).arg("--target-dir").arg(target).arg("--profile").arg(profile);
     // What `cargo run` says about the demo would make build scripts run again.
     for (name, _) in std::env::vars_os().filter(|(name, _)| is_about_the_demo(name)) {
         cargo.env_remove(name);
     }
-    cargo.env("APP_VERSION", version.to_string()).stderr(Stdio::piped());
-    let ended = tokio::time::timeout(BUILD, end(Group::start(&mut cargo)?)).await;
-    match ended.map_err(|_| format!("app {version} was not built within {BUILD:?}"))?? {
-        (status, _) if status.success() => Ok(directory.join("app")),
-        (status, words) => Err(format!("app {version} was not built: {status}\n{words}").into()),
+    cargo.env("APP_VERSION", version.to_string()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let (status, messages, words) = within(BUILD, "the build", async {
+        let mut group = Group::start(&mut cargo)?;
+        let (stdout, stderr) = (group.stdout(), group.stderr());
+        let (messages, words) = tokio::try_join!(read(stdout), read(stderr))?;
+        Ok((group.ended().await?, messages, words))
+    })
+    .await?;
+    let built = messages.lines().find_map(executable).filter(|_| status.success());
+    built.ok_or_else(|| format!("app {version} was not built: {status}\n{words}").into())
+}
+
+async fn read(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    if let Some(mut pipe) = pipe {
+        pipe.read_to_end(&mut bytes).await?;
     }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Waits for the end of a build, which is silent unless it fails.
-async fn end(mut group: Group) -> Result<(ExitStatus, String)> {
-    let (mut words, stderr) = (Vec::new(), group.stderr());
-    if let Some(mut stderr) = stderr {
-        stderr.read_to_end(&mut words).await?;
-    }
-    Ok((group.ended().await?, String::from_utf8_lossy(&words).into_owned()))
+/// The binary that one of cargo's messages is about, if it is about one.
+fn executable(message: &str) -> Option<PathBuf> {
+    let message: serde_json::Value = serde_json::from_str(message).ok()?;
+    message["executable"].as_str().map(PathBuf::from)
 }
 
-/// Where the demo was built, and how.
-struct Output {
-    target: PathBuf,
-    profile: OsString,
-    /// Of the binaries.
-    directory: PathBuf,
-}
-
-impl Output {
-    fn of_demo() -> Result<Self> {
-        let demo = std::env::current_exe()?;
-        let directory = demo.parent().ok_or("the demo lies in no directory")?;
-        let (Some(target), Some(name)) = (directory.parent(), directory.file_name()) else {
-            return Err("the demo lies in no target directory; give it three paths".into());
-        };
-        let profile = if name == "debug" { "dev".into() } else { name.to_owned() };
-        Ok(Self { target: target.to_owned(), profile, directory: directory.to_owned() })
-    }
-}
-
-fn is_about_the_demo(name: &OsString) -> bool {
+fn is_about_the_demo(name: &OsStr) -> bool {
     let prefixes = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"];
     name.to_str().is_some_and(|name| prefixes.iter().any(|prefix| name.starts_with(prefix)))
 }

@@ -12,8 +12,9 @@ use tokio::process::{ChildStdout, Command};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::group::Group;
+use crate::publisher::Publisher;
 use crate::release::Release;
-use crate::{Result, say, within};
+use crate::{DEADLINE, Result, say, within};
 
 /// Something that the story waits for, or that ends it.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub(crate) enum Event {
 #[derive(Debug)]
 pub(crate) struct Service {
     group: Group,
+    /// Answers as long as there is somebody to ask.
+    publisher: Publisher,
     tell: UnboundedSender<Event>,
     events: UnboundedReceiver<Event>,
     /// Lines that came before the story waited for them.
@@ -40,9 +43,9 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    pub(crate) fn start(release: &Release, url: String) -> Result<Self> {
+    pub(crate) fn start(release: &Release, publisher: Publisher) -> Result<Self> {
         let mut command = Command::new(release.install()?);
-        command.env("APP_ADDRESS", "127.0.0.1:0").env("APP_URL", url);
+        command.env("APP_ADDRESS", "127.0.0.1:0").env("APP_URL", publisher.url());
         // `SELFUP=off`, meant for the user's own programs, would leave nothing to show.
         command.env_remove("SELFUP");
         let mut group = Group::start(command.stdin(Stdio::null()).stdout(Stdio::piped()))?;
@@ -50,7 +53,11 @@ impl Service {
         let (tell, events) = unbounded_channel();
         tokio::spawn(listen(stdout, tell.clone()));
         let (early, is_silent, directory) = (Vec::new(), false, release.directory());
-        Ok(Self { group, tell, events, early, is_silent, _directory: directory })
+        Ok(Self { group, publisher, tell, events, early, is_silent, _directory: directory })
+    }
+
+    pub(crate) fn publish(&self, release: &Release) -> Result<()> {
+        self.publisher.publish(release)
     }
 
     /// Where the load tells what it was answered.
@@ -96,7 +103,7 @@ impl Service {
     }
 
     async fn ended(&mut self) -> Result<ExitStatus> {
-        within("the end of the app", async {
+        within(DEADLINE, "the end of the app", async {
             let status = self.group.ended().await?;
             // A generation that has lost its master ends by itself. What fails now fails for that.
             while !self.is_silent {
@@ -109,7 +116,7 @@ impl Service {
 
     /// Waits for a line that begins like this, and prints it.
     async fn tells(&mut self, beginning: &str) -> Result<String> {
-        let line = within(beginning, self.wait_for(beginning)).await;
+        let line = within(DEADLINE, beginning, self.wait_for(beginning)).await;
         let line = line.map_err(|error| format!("{error}; heard meanwhile: {:?}", self.early))?;
         say(&line)?;
         Ok(line)
@@ -124,7 +131,7 @@ impl Service {
             }
             match self.hear().await? {
                 Some(line) => self.early.push(line),
-                None => return Err(format!("{beginning}: the app ended before").into()),
+                None => return Err("the app ended before".into()),
             }
         }
     }

@@ -1,6 +1,7 @@
-//! How long: `"500ms"`, `"30s"`, `"5m"`, `"1h"`.
+//! How long: `"500ms"`, `"30s"`, `"5m"`, `"1h 30m"`.
 //!
-//! One whole number and one unit. What a zero means depends on the key, and so do the types here.
+//! Whole numbers, each with its unit. What a zero means depends on the key, and so do the types
+//! here.
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
@@ -78,23 +79,37 @@ pub(super) fn check(value: &Expr, zero: Option<&str>) -> syn::Result<()> {
 }
 
 fn milliseconds(text: &str) -> Result<u64, String> {
-    let unit_at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(unit_at);
-    let unit = unit.trim_start_matches(' ');
-    if !number.is_empty() && unit.is_empty() {
-        return Err(without_unit(number));
+    let not_a_duration = || {
+        let expected = "expected a number and a unit (`ms`, `s`, `m` or `h`), such as \"30s\"";
+        format!("\"{text}\" is not a duration; {expected}")
+    };
+    if is_number(text) {
+        return Err(without_unit(text));
     }
-    let factor = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor);
-    match factor {
-        Some(factor) if !number.is_empty() => {
-            let product = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
-            product.ok_or_else(|| format!("\"{text}\" is too long for a duration"))
-        }
-        _ => {
-            let expected = "expected a number and a unit (`ms`, `s`, `m` or `h`), such as \"30s\"";
-            Err(format!("\"{text}\" is not a duration; {expected}"))
+    let mut total: u64 = 0;
+    let mut rest = text;
+    loop {
+        let (number, after) = split_where(rest, |c| !c.is_ascii_digit());
+        let (unit, after) = split_where(after.trim_start(), |c| !c.is_ascii_alphabetic());
+        let factor = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor);
+        let factor = factor.filter(|_| is_number(number)).ok_or_else(not_a_duration)?;
+        let part = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
+        total = part
+            .and_then(|part| total.checked_add(part))
+            .ok_or_else(|| format!("\"{text}\" is too long for a duration"))?;
+        rest = after.trim_start();
+        if rest.is_empty() {
+            return Ok(total);
         }
     }
+}
+
+fn split_where(text: &str, ends: impl Fn(char) -> bool) -> (&str, &str) {
+    text.split_at(text.find(ends).unwrap_or(text.len()))
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
 
 fn without_unit(number: &str) -> String {
@@ -119,6 +134,8 @@ mod tests {
             (r#""1ms""#, "ok"),
             (r#""5 m""#, "ok"),
             (r#""1h""#, "ok"),
+            (r#""1h 30m""#, "ok"),
+            (r#""1m30s""#, "ok"),
             ("Duration::from_secs(1)", "ok"),
             ("30", "a duration needs a unit: write \"30s\" or \"30ms\""),
             (r#""30""#, "a duration needs a unit: write \"30s\" or \"30ms\""),

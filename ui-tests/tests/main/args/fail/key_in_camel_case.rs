@@ -1,0 +1,2 @@
+#[selfup::main(restartSignal = "SIGHUP")]
+async fn prog(_: selfup::State) {}
