@@ -12,7 +12,7 @@ use crate::channel::Channel;
 use crate::config::{Address, Config};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Observer;
-use crate::listeners;
+use crate::listeners::{self, Bound};
 use crate::master::{Birth, Outcome};
 use crate::role::Part;
 use crate::state::State;
@@ -26,7 +26,7 @@ use crate::upgrade;
 /// a probe of this binary evaluates it too.
 ///
 /// Where there can be no master, a warning says why and the program runs in this process, unless
-/// the config says `required`. Any other error is printed, and the code is 1.
+/// the config says `required`. `SELFUP=off` in the environment forces that, whatever is required. Any other error is printed, and the code is 1.
 pub fn run(config: impl FnOnce() -> Result<Config>, program: impl Into<Program>) -> ExitCode {
     play(config, program.into(), Fallback::Allowed).unwrap_or_else(|error| {
         let _ = writeln!(std::io::stderr(), "[selfup] error: {}", error.chain());
@@ -34,7 +34,7 @@ pub fn run(config: impl FnOnce() -> Result<Config>, program: impl Into<Program>)
     })
 }
 
-/// [`run`], with its errors for the caller, and without a fallback.
+/// [`run`], with its errors for the caller, and without a fallback unless `SELFUP=off` forces it.
 ///
 /// # Errors
 ///
@@ -112,12 +112,16 @@ fn play(
     match part {
         Part::Child(channel) => be_child(channel, program),
         Part::Probe { channel, token } => Ok(be_probe(&channel, token, config)),
-        Part::Fallback => {
-            let config = config()?;
-            let bound = listeners::bind_all(&config.addresses, config.backlog, BIND_PATIENCE)?;
-            run_here(program, State::alone(bound)?)
+        Part::Fallback => be_alone(config()?, program),
+        Part::Master => {
+            let birth = birth.unwrap_or_else(Birth::begin);
+            let ended = be_master(birth.as_ref(), config, program, fallback);
+            // `run` ends the process, and what is pending must not decide how; others go on.
+            if let (Ok(birth), Fallback::Refused) = (&birth, fallback) {
+                birth.end();
+            }
+            ended
         }
-        Part::Master => be_master(birth, config()?, program, fallback),
     }
 }
 
@@ -133,30 +137,58 @@ fn be_probe(channel: &Channel, token: String, config: impl FnOnce() -> Result<Co
     ExitCode::SUCCESS
 }
 
+/// Without a master, because the operator said so (whatever the config requires), or because there
+/// is none on this system.
+fn be_alone(mut config: Config, program: Program) -> Result<ExitCode> {
+    let observer = Observer::start(config.verbosity, config.on_event.take());
+    let bound = listeners::bind_all(&config.addresses, config.backlog, BIND_PATIENCE)?;
+    let reason = Error::new(ErrorKind::Unsupported, "`SELFUP=off` is set");
+    fall_back(&observer, reason, bound, program)
+}
+
 fn be_master(
-    birth: Option<Result<Birth>>,
-    mut config: Config,
+    birth: Result<&Birth, &Error>,
+    config: impl FnOnce() -> Result<Config>,
     program: Program,
     fallback: Fallback,
 ) -> Result<ExitCode> {
+    let prepare = || {
+        let config = config()?;
+        let bound = listeners::bind_all(&config.addresses, config.backlog, BIND_PATIENCE)?;
+        Ok((config, bound))
+    };
+    let prepared = match birth {
+        Ok(birth) => birth.prepare(prepare),
+        Err(_) => prepare(),
+    };
+    let (mut config, bound) = prepared?;
     let required = config.required || fallback == Fallback::Refused;
-    let observer = Observer::start(config.verbosity, config.on_event.take())?;
-    let bound = listeners::bind_all(&config.addresses, config.backlog, BIND_PATIENCE)?;
-    let outcome = match birth.unwrap_or_else(Birth::begin) {
+    let observer = Observer::start(config.verbosity, config.on_event.take());
+    let outcome = match birth {
         Ok(birth) => birth.run(config, bound, observer.clone()),
-        Err(error) => Outcome::Unsupervised { error, bound },
+        Err(error) => {
+            let error = Error::new(error.kind(), error.chain());
+            Outcome::Unsupervised { error, bound }
+        }
     };
     observer.finish();
     match outcome {
         Outcome::Ended(status) => Ok(end_as(status)),
         Outcome::Failed(error) => Err(error),
         Outcome::Unsupervised { error, .. } if required => Err(error),
-        Outcome::Unsupervised { error, bound } => {
-            let text = "the program runs without a master: no restarts, no upgrades";
-            observer.warn(Error::new(ErrorKind::Unsupported, text).caused_by(error));
-            run_here(program, State::alone(bound)?)
-        }
+        Outcome::Unsupervised { error, bound } => fall_back(&observer, error, bound, program),
     }
+}
+
+fn fall_back(
+    observer: &Observer,
+    reason: Error,
+    bound: Vec<Bound>,
+    program: Program,
+) -> Result<ExitCode> {
+    let text = "the program runs without a master: no restarts, no upgrades";
+    observer.warn(Error::new(ErrorKind::Unsupported, text).caused_by(reason));
+    run_here(program, State::alone(bound)?)
 }
 
 fn run_here(program: Program, state: State) -> Result<ExitCode> {

@@ -12,11 +12,11 @@ use std::fmt;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::error::{Context as _, Error, ErrorKind, Result};
+use crate::error::Error;
 use crate::identity::{BinaryId, Generation};
 
 /// One step in the life of a service, as its master sees it.
@@ -231,7 +231,11 @@ impl fmt::Display for Event {
 
 /// Tells events to everybody who listens. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Observer(SyncSender<Told>);
+pub(crate) enum Observer {
+    Thread(SyncSender<Told>),
+    /// Where no thread can be had, nothing of a master can either: whoever tells waits.
+    Here(Arc<Mutex<Listeners>>),
+}
 
 /// What a program without a `tracing` subscriber sees on stderr.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -245,7 +249,7 @@ pub(crate) enum Verbosity {
 pub(crate) type EventHook = Box<dyn FnMut(&Event) + Send>;
 
 /// What the thread is sent.
-enum Told {
+pub(crate) enum Told {
     Event(Event),
     /// Everything before this was told.
     Mark(SyncSender<()>),
@@ -259,25 +263,28 @@ const LAST: Duration = Duration::from_secs(1);
 
 impl Observer {
     /// Starts the thread that tells.
-    pub(crate) fn start(verbosity: Verbosity, hook: Option<EventHook>) -> Result<Self> {
+    pub(crate) fn start(verbosity: Verbosity, hook: Option<EventHook>) -> Self {
         let (sender, events) = sync_channel(QUEUE);
-        let mut listeners = Listeners { verbosity, hook };
+        let listeners = Arc::new(Mutex::new(Listeners { verbosity, hook }));
+        let on_thread = Arc::clone(&listeners);
         let thread = std::thread::Builder::new().name("selfup-events".into());
         let started = thread.spawn(move || {
             for told in events {
                 match told {
-                    Told::Event(event) => listeners.tell(&event),
+                    Told::Event(event) => tell(&on_thread, &event),
                     Told::Mark(reached) => drop(reached),
                 }
             }
         });
-        started.context(ErrorKind::Unsupported, || "no thread for events; raise `ulimit -u`")?;
-        Ok(Self(sender))
+        if started.is_ok() { Self::Thread(sender) } else { Self::Here(listeners) }
     }
 
     /// Tells `event`, without waiting for anybody.
     pub(crate) fn tell(&self, event: &Event) {
-        let _ = self.0.try_send(Told::Event(event.clone()));
+        match self {
+            Self::Thread(sender) => drop(sender.try_send(Told::Event(event.clone()))),
+            Self::Here(listeners) => tell(listeners, event),
+        }
     }
 
     /// Tells an error that has no event of its own.
@@ -288,7 +295,9 @@ impl Observer {
     /// Waits a moment until what was told so far is heard, before the process ends.
     pub(crate) fn finish(&self) {
         let (mark, reached) = sync_channel(0);
-        if self.0.try_send(Told::Mark(mark)).is_ok() {
+        if let Self::Thread(sender) = self
+            && sender.try_send(Told::Mark(mark)).is_ok()
+        {
             let _ = reached.recv_timeout(LAST);
         }
     }
@@ -301,7 +310,7 @@ impl fmt::Debug for Observer {
 }
 
 /// Who is told.
-struct Listeners {
+pub(crate) struct Listeners {
     verbosity: Verbosity,
     hook: Option<EventHook>,
 }
@@ -328,6 +337,10 @@ impl Listeners {
     }
 }
 
+fn tell(listeners: &Mutex<Listeners>, event: &Event) {
+    listeners.lock().unwrap_or_else(PoisonError::into_inner).tell(event);
+}
+
 fn trace(event: &Event) {
     let name = event.name();
     if event.is_warning() {
@@ -348,7 +361,7 @@ mod tests {
             seen.send(event.name()).unwrap();
             assert_ne!(event.name(), "paused", "the hook panics, as the test asks it to");
         };
-        let observer = Observer::start(Verbosity::Silent, Some(Box::new(hook))).unwrap();
+        let observer = Observer::start(Verbosity::Silent, Some(Box::new(hook)));
         observer.tell(&Event::Paused { generation: Generation::FIRST });
         observer.tell(&Event::Resumed { generation: Generation::FIRST });
         assert_eq!(names.recv(), Ok("paused"));
@@ -364,7 +377,7 @@ mod tests {
                 std::thread::park();
             }
         };
-        let observer = Observer::start(Verbosity::Silent, Some(Box::new(hook))).unwrap();
+        let observer = Observer::start(Verbosity::Silent, Some(Box::new(hook)));
         observer.tell(&Event::Paused { generation: Generation::FIRST });
         is_told.recv().unwrap();
         for _ in 0..2 * QUEUE {

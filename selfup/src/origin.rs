@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::signal::SigSet;
 
-use crate::sys;
+use crate::{role, sys};
 
 /// Path, arguments, environment and signal mask, as they were at start.
 #[derive(Debug, Clone)]
@@ -25,9 +25,7 @@ impl Origin {
         let real = std::env::current_exe()?;
         let args: Vec<_> = std::env::args_os().collect();
         let path = started_as(&real).unwrap_or(real);
-        let env = std::env::vars_os()
-            .filter(|(name, _)| !name.as_encoded_bytes().starts_with(b"SELFUP_"))
-            .collect();
+        let env = std::env::vars_os().filter(|(name, _)| name != role::VARIABLE).collect();
         Ok(Self { path, args, env, mask: SigSet::thread_get_mask()? })
     }
 
@@ -44,7 +42,7 @@ impl Origin {
         &self.args
     }
 
-    /// The environment without what selfup itself passes on.
+    /// The environment without the role.
     pub(crate) fn env(&self) -> &[(OsString, OsString)] {
         &self.env
     }

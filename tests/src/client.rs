@@ -27,7 +27,15 @@ pub fn get(address: SocketAddr, target: &str) -> String {
 pub fn try_get(address: SocketAddr, target: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    stream.write_all(format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes())?;
+    send_request(&mut stream, target)?;
+    read_answer(&mut stream)
+}
+
+fn send_request(stream: &mut TcpStream, target: &str) -> io::Result<()> {
+    stream.write_all(format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes())
+}
+
+fn read_answer(stream: &mut TcpStream) -> io::Result<String> {
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     let answer = String::from_utf8_lossy(&answer).into_owned();
@@ -36,6 +44,42 @@ pub fn try_get(address: SocketAddr, target: &str) -> io::Result<String> {
             Ok(body.to_owned())
         }
         _ => Err(io::Error::other(format!("the answer is not whole: {answer:?}"))),
+    }
+}
+
+/// A connection of its own, for a request that is sent later.
+#[derive(Debug)]
+pub struct Connection(TcpStream);
+
+impl Connection {
+    /// Connects, and says nothing yet.
+    ///
+    /// # Panics
+    ///
+    /// If the service refuses it.
+    #[must_use]
+    pub fn open(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect_timeout(&address, PATIENCE).expect("it is accepted");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a deadline that is not zero");
+        Self(stream)
+    }
+
+    /// Sends the one request.
+    ///
+    /// # Panics
+    ///
+    /// If the connection is gone.
+    pub fn ask(&mut self, target: &str) {
+        send_request(&mut self.0, target).expect("the connection is open");
+    }
+
+    /// The body of the answer.
+    ///
+    /// # Errors
+    ///
+    /// A connection that was reset, or an answer that is not whole.
+    pub fn answer(mut self) -> io::Result<String> {
+        read_answer(&mut self.0)
     }
 }
 

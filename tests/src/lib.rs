@@ -3,20 +3,27 @@
 //!
 //! Nothing here sleeps in place of waiting: a [`Service`] is observed through the lines that its
 //! processes print, and every wait ends at [`PATIENCE`], by which a machine would have to be stuck.
+#![allow(clippy::expect_used, reason = "what goes wrong in the harness fails the test at once")]
 
 mod client;
+mod mounted;
 mod process;
+mod published;
 mod publisher;
 mod release;
 mod service;
+mod terminal;
 
 use std::time::Duration;
 
-pub use self::client::{Load, get, try_get};
-pub use self::process::{Processes, eventually};
+pub use self::client::{Connection, Load, get, try_get};
+pub use self::mounted::Mounted;
+pub use self::process::{Processes, eventually, send};
+pub use self::published::Published;
 pub use self::publisher::{Answer, Publisher};
 pub use self::release::Release;
 pub use self::service::{Service, ServiceBuilder};
+pub use self::terminal::Terminal;
 
 /// How long anything may take. No test passes faster or slower for it.
 pub const PATIENCE: Duration = Duration::from_secs(120);

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Instant;
+
+use nix::unistd::Pid;
 
 use crate::PATIENCE;
 
@@ -22,6 +25,16 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         assert!(Instant::now() < until, "this has not come true: {what}");
         std::thread::park_timeout(std::time::Duration::from_millis(5));
     }
+}
+
+/// Sends `pid` a signal by number, for nix has no names for the real-time ones.
+///
+/// # Panics
+///
+/// If the process is gone.
+pub fn send(pid: Pid, signal: i32) {
+    let status = Command::new("kill").arg(format!("-{signal}")).arg(pid.to_string()).status();
+    assert!(status.expect("there is a `kill`").success(), "{pid} is there to be signalled");
 }
 
 /// The processes that run a binary of one directory.

@@ -1,21 +1,32 @@
 //! A server that publishes releases over HTTP, well or badly.
 
 use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddrV4, TcpListener, TcpStream};
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, getsockname, listen, setsockopt,
+    socket, sockopt,
+};
 
 use crate::{PATIENCE, Release};
 
 /// What is published, and how.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum Answer {
-    /// The release under its ETag; 304 to who has it.
+    /// The release under its `ETag`; 304 to who has it.
     Whole(Release),
     /// The whole length is announced, and the connection closed after this many bytes.
     Truncated(Release, usize),
     /// The whole length is announced, and nothing comes after this many bytes.
     Stalled(Release, usize),
+    /// The whole length is announced, and the connection reset after this many bytes.
+    Reset(Release, usize),
+    /// The release, with nothing but its length to know it by.
+    Untagged(Release),
     /// Only a status.
     Status(u16),
 }
@@ -25,6 +36,8 @@ pub enum Answer {
 pub struct Publisher {
     port: u16,
     shared: Arc<Shared>,
+    /// Bound, and not listened on yet.
+    closed: Mutex<Option<OwnedFd>>,
 }
 
 #[derive(Debug)]
@@ -41,18 +54,47 @@ impl Publisher {
     /// If no port can be had.
     #[must_use]
     pub fn start(answer: Answer) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = listener.local_addr().expect("it is bound").port();
-        let shared =
-            Arc::new(Shared { answer: Mutex::new((answer, vec![])), asked: Condvar::new() });
-        let serving = Arc::clone(&shared);
+        let publisher = Self::closed();
+        publisher.open(answer);
+        publisher
+    }
+
+    /// Has a port, where every connection is refused until this is [open](Self::open).
+    ///
+    /// # Panics
+    ///
+    /// If no port can be had.
+    #[must_use]
+    pub fn closed() -> Self {
+        let (family, kind) = (AddressFamily::Inet, SockType::Stream);
+        let socket = socket(family, kind, SockFlag::SOCK_CLOEXEC, None).expect("a socket");
+        let any_port = SockaddrIn::from(SocketAddrV4::new([127, 0, 0, 1].into(), 0));
+        bind(socket.as_raw_fd(), &any_port).expect("a port");
+        let name = getsockname::<SockaddrIn>(socket.as_raw_fd());
+        let port = name.expect("it is bound").port();
+        let answer = Mutex::new((Answer::Status(500), vec![]));
+        let shared = Arc::new(Shared { answer, asked: Condvar::new() });
+        Self { port, shared, closed: Mutex::new(Some(socket)) }
+    }
+
+    /// Publishes `answer` from now on, at the port that was closed.
+    ///
+    /// # Panics
+    ///
+    /// If it is open already.
+    pub fn open(&self, answer: Answer) {
+        self.publish(answer);
+        let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let socket = closed.expect("it is closed");
+        listen(&socket, Backlog::MAXCONN).expect("a bound socket listens");
+        let listener = TcpListener::from(socket);
+        let serving = Arc::clone(&self.shared);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let serving = Arc::clone(&serving);
                 std::thread::spawn(move || serving.serve(stream));
             }
         });
-        Self { port, shared }
     }
 
     /// Where the release is published.
@@ -142,18 +184,22 @@ impl Shared {
                     "HTTP/1.1 {code} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
                 );
             }
-            Answer::Whole(release) => (release, release.bytes().len()),
-            Answer::Truncated(release, sent) | Answer::Stalled(release, sent) => (release, *sent),
+            Answer::Whole(release) | Answer::Untagged(release) => (release, release.bytes().len()),
+            Answer::Truncated(release, sent)
+            | Answer::Stalled(release, sent)
+            | Answer::Reset(release, sent) => (release, *sent),
         };
         let tag = format!("\"{}\"", release.id());
-        if known == Some(&tag) {
+        let is_tagged = !matches!(answer, Answer::Untagged(_));
+        if is_tagged && known == Some(&tag) {
             self.note(format!("{method} 304"));
             return write!(stream, "HTTP/1.1 304 X\r\nETag: {tag}\r\nConnection: close\r\n\r\n");
         }
         let length = release.bytes().len();
+        let tag = if is_tagged { format!("ETag: {tag}\r\n") } else { String::new() };
         write!(
             stream,
-            "HTTP/1.1 200 X\r\nETag: {tag}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+            "HTTP/1.1 200 X\r\n{tag}Content-Length: {length}\r\nConnection: close\r\n\r\n"
         )?;
         if method == "GET" {
             stream.write_all(&release.bytes()[..sent])?;
@@ -162,6 +208,11 @@ impl Shared {
         if matches!(answer, Answer::Stalled(..)) {
             // Until the client gives up.
             let _ = io::copy(stream, &mut io::sink());
+        }
+        if matches!(answer, Answer::Reset(..)) {
+            // No lingering: what is not delivered is thrown away, and the client told so.
+            let now = nix::libc::linger { l_onoff: 1, l_linger: 0 };
+            return Ok(setsockopt(stream, sockopt::Linger, &now)?);
         }
         stream.shutdown(Shutdown::Both)
     }
@@ -174,9 +225,10 @@ impl Shared {
 
 fn kind_of(answer: &Answer) -> &'static str {
     match answer {
-        Answer::Whole(_) => "200",
+        Answer::Whole(_) | Answer::Untagged(_) => "200",
         Answer::Truncated(..) => "truncated",
         Answer::Stalled(..) => "stalled",
+        Answer::Reset(..) => "reset",
         Answer::Status(_) => "status",
     }
 }

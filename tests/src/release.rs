@@ -1,13 +1,19 @@
 //! Versions of the fixture: copies of one binary, told apart by what is written behind its end.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
-/// The bytes of one version.
+use selfup::BinaryId;
+
+/// The bytes of one version. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Release {
-    bytes: Vec<u8>,
+    bytes: Arc<[u8]>,
+    id: Arc<OnceLock<BinaryId>>,
 }
 
 impl Release {
@@ -18,25 +24,55 @@ impl Release {
     /// If the fixture was not built.
     #[must_use]
     pub fn good() -> Self {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let count = COUNT.fetch_add(1, Ordering::SeqCst);
-        let mut bytes = fs::read(fixture()).expect("the fixture is built with the suites");
-        bytes.extend_from_slice(format!("\nversion {count}\n").as_bytes());
-        Self { bytes }
+        Self::ending_with("")
+    }
+
+    /// One of the other programs of the suites, by the name of its file in `fixtures/`.
+    ///
+    /// # Panics
+    ///
+    /// If it was not built.
+    #[must_use]
+    pub fn of_fixture(name: &str) -> Self {
+        let path = fixture().with_file_name(name);
+        Self::of(fs::read(path).expect("the fixture is built with the suites"))
     }
 
     /// A version with a flaw; the words are those of the fixture.
+    ///
+    /// # Panics
+    ///
+    /// If the fixture was not built.
     #[must_use]
     pub fn flawed(flaw: &str) -> Self {
-        let mut release = Self::good();
-        release.bytes.extend_from_slice(format!("#fixture {flaw}\n").as_bytes());
-        release
+        Self::ending_with(&format!("#fixture {flaw}\n"))
+    }
+
+    fn ending_with(words: &str) -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let count = COUNT.fetch_add(1, Ordering::SeqCst);
+        let mut bytes = fs::read(fixture()).expect("the fixture is built with the suites");
+        bytes.extend_from_slice(format!("\nversion {count}\n{words}").as_bytes());
+        Self::of(bytes)
+    }
+
+    /// The program without the last `missing` bytes of its ELF file, and without what is behind it.
+    ///
+    /// # Panics
+    ///
+    /// If the fixture was not built, or has fewer bytes.
+    #[must_use]
+    pub fn cut_short(missing: usize) -> Self {
+        let mut bytes = fs::read(fixture()).expect("the fixture is built with the suites");
+        let length = bytes.len().checked_sub(missing).expect("the fixture is longer");
+        bytes.truncate(length);
+        Self::of(bytes)
     }
 
     /// A version made of any bytes.
     #[must_use]
     pub fn of(bytes: impl Into<Vec<u8>>) -> Self {
-        Self { bytes: bytes.into() }
+        Self { bytes: bytes.into().into(), id: Arc::default() }
     }
 
     /// A version that is some other program of this machine.
@@ -62,11 +98,17 @@ impl Release {
     }
 
     /// What `State::id` says of it.
+    ///
+    /// # Panics
+    ///
+    /// If there is no place for a temporary file.
     #[must_use]
-    pub fn id(&self) -> selfup::BinaryId {
-        let file = tempfile::NamedTempFile::new().expect("a temporary file");
-        fs::write(file.path(), &self.bytes).expect("a temporary file can be written");
-        selfup::BinaryId::of_file(file.path()).expect("a temporary file can be read")
+    pub fn id(&self) -> BinaryId {
+        *self.id.get_or_init(|| {
+            let file = tempfile::NamedTempFile::new().expect("a temporary file");
+            fs::write(file.path(), &self.bytes).expect("a temporary file can be written");
+            BinaryId::of_file(file.path()).expect("a temporary file can be read")
+        })
     }
 
     /// Puts it at `path` by a rename, as a deploy does, executable.
@@ -75,13 +117,19 @@ impl Release {
     ///
     /// If that cannot be done.
     pub fn install(&self, path: &Path) {
-        let directory = path.parent().expect("a file has a directory");
-        let new = tempfile::Builder::new().prefix(".installing").tempfile_in(directory);
-        let new = new.expect("the directory can be written").into_temp_path();
-        fs::write(&new, &self.bytes).expect("the release can be written");
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        fs::set_permissions(&new, mode).expect("the mode can be set");
-        new.persist(path).expect("the release can be renamed");
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let count = COUNT.fetch_add(1, Ordering::SeqCst);
+        let new = path.with_file_name(format!(".installing-{}-{count}", std::process::id()));
+        // Written by another process: what this one holds open for writing, a process that another
+        // test starts at this moment would hold open too, and nobody could execute it meanwhile.
+        let mut writer = Command::new("sh");
+        writer.args(["-c", "cat > \"$0\" && chmod 755 \"$0\""]).arg(&new);
+        let mut writer = writer.stdin(Stdio::piped()).spawn().expect("there is a shell");
+        let mut stdin = writer.stdin.take().expect("it is piped");
+        stdin.write_all(&self.bytes).expect("the release can be written");
+        drop(stdin);
+        assert!(writer.wait().is_ok_and(|status| status.success()), "the release can be written");
+        fs::rename(&new, path).expect("the release can be renamed");
     }
 }
 

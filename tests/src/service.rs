@@ -13,23 +13,33 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
-use crate::{PATIENCE, Processes, Release, get};
+use crate::{Connection, PATIENCE, Processes, Release, Terminal, get};
 
 /// How a service is to be started.
 #[derive(Debug)]
 pub struct ServiceBuilder {
-    directory: TempDir,
+    directory: Directory,
+    path: PathBuf,
     environment: Vec<(OsString, OsString)>,
     wrapper: Vec<OsString>,
     own_group: bool,
+    stdin: Stdio,
 }
 
 /// A service that runs, in a directory of its own.
 #[derive(Debug)]
 pub struct Service {
-    directory: TempDir,
+    directory: Directory,
     master: Child,
     lines: Arc<Lines>,
+}
+
+/// Where a binary lies.
+#[derive(Debug)]
+struct Directory {
+    path: PathBuf,
+    /// Gone with the service, unless the directory is the test's own.
+    _owned: Option<TempDir>,
 }
 
 /// What the processes have printed so far, on stdout and stderr alike.
@@ -49,9 +59,32 @@ impl ServiceBuilder {
     pub fn new(release: &Release) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         release.install(&directory.path().join("app"));
-        let builder =
-            Self { directory, environment: Vec::new(), wrapper: Vec::new(), own_group: true };
-        builder.set("ADDRESS", "127.0.0.1:0").set("PROBATION", "0s")
+        let path = directory.path().to_owned();
+        Self::in_directory(Directory { path, _owned: Some(directory) })
+    }
+
+    /// The binary that is in `directory` already, which outlives the service: for a second service
+    /// of one binary, or the next start of one that ended.
+    #[must_use]
+    pub fn of(directory: &Path) -> Self {
+        Self::in_directory(Directory { path: directory.to_owned(), _owned: None })
+    }
+
+    fn in_directory(directory: Directory) -> Self {
+        let path = directory.path.join("app");
+        let (environment, wrapper, stdin) = (Vec::new(), Vec::new(), Stdio::null());
+        let builder = Self { directory, path, environment, wrapper, own_group: true, stdin };
+        builder
+            .set("ADDRESS", "127.0.0.1:0")
+            .set("PROBATION", "0s")
+            .set("MIN_FETCH_INTERVAL", "50ms")
+    }
+
+    /// Starts the binary by `path`, which leads to it.
+    #[must_use]
+    pub fn through(mut self, path: &Path) -> Self {
+        path.clone_into(&mut self.path);
+        self
     }
 
     /// Sets a variable of the fixture.
@@ -68,16 +101,37 @@ impl ServiceBuilder {
         self
     }
 
+    /// Starts it with every signal at its default action, whatever whoever runs the test ignores.
+    #[must_use]
+    pub fn with_default_signals(self) -> Self {
+        self.under(&["env", "--default-signal"])
+    }
+
+    /// Gives it this standard input. Default: none.
+    #[must_use]
+    pub fn stdin(mut self, stdin: impl Into<Stdio>) -> Self {
+        self.stdin = stdin.into();
+        self
+    }
+
+    /// Runs it in the foreground of `terminal`, as a shell would.
+    #[must_use]
+    pub fn in_terminal(mut self, terminal: &Terminal) -> Self {
+        // It leads a session of its own, so it must not lead a process group before.
+        self.own_group = false;
+        self.under(&["setsid", "--ctty"]).stdin(terminal.line())
+    }
+
     /// The directory of the binary.
     #[must_use]
     pub fn directory(&self) -> &Path {
-        self.directory.path()
+        &self.directory.path
     }
 
     /// The binary.
     #[must_use]
     pub fn binary(&self) -> PathBuf {
-        self.directory.path().join("app")
+        self.directory.path.join("app")
     }
 
     /// Starts it.
@@ -88,9 +142,9 @@ impl ServiceBuilder {
     #[must_use]
     pub fn spawn(self) -> Service {
         let mut words = self.wrapper.clone();
-        words.push(self.binary().into());
+        words.push(self.path.into());
         let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).stdin(Stdio::null());
+        command.args(&words[1..]).stdin(self.stdin);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         if self.own_group {
@@ -143,6 +197,7 @@ impl Service {
     /// # Panics
     ///
     /// If it does not come, with everything that did.
+    #[expect(clippy::must_use_candidate, reason = "often it is only waited for")]
     pub fn wait_for(&self, text: &str) -> String {
         self.wait_for_nth(text, 1)
     }
@@ -213,6 +268,15 @@ impl Service {
         kill(self.pid(), signal).expect("the master is there");
     }
 
+    /// Sends its whole process group a signal, as `timeout` and a shell do.
+    ///
+    /// # Panics
+    ///
+    /// If there is nobody in it any more.
+    pub fn signal_group(&self, signal: Signal) {
+        nix::sys::signal::killpg(self.pid(), signal).expect("the group is there");
+    }
+
     /// Asks for a restart, and waits until generation `next` is committed.
     pub fn restart(&self, next: u64) {
         self.signal(Signal::SIGUSR2);
@@ -225,16 +289,25 @@ impl Service {
         get(self.address(), target)
     }
 
+    /// A connection that a generation has accepted and not heard of yet, and that one's answer to
+    /// another.
+    #[must_use]
+    pub fn hold(&self) -> (Connection, String) {
+        let held = Connection::open(self.address());
+        // Connections are accepted in their order.
+        (held, self.get("/"))
+    }
+
     /// Its binary.
     #[must_use]
     pub fn binary(&self) -> PathBuf {
-        self.directory.path().join("app")
+        self.directory.path.join("app")
     }
 
     /// Its directory.
     #[must_use]
     pub fn directory(&self) -> &Path {
-        self.directory.path()
+        &self.directory.path
     }
 
     /// The names of the files beside the binary.
@@ -244,7 +317,7 @@ impl Service {
     /// If the directory is gone.
     #[must_use]
     pub fn files(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(self.directory.path()).expect("the directory is there");
+        let entries = std::fs::read_dir(&self.directory.path).expect("the directory is there");
         let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
         let mut names: Vec<_> = names.filter(|name| name != "app").collect();
         names.sort();
@@ -254,7 +327,7 @@ impl Service {
     /// Its processes.
     #[must_use]
     pub fn processes(&self) -> Processes {
-        Processes::of(self.directory.path())
+        Processes::of(&self.directory.path)
     }
 
     /// Waits for the end of the master.

@@ -49,8 +49,21 @@ impl Address {
 
     /// Whether a second listener for `other` could never be bound beside this one. Port 0 is
     /// another port each time.
-    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
-        self.port != 0 && self.port == other.port && self.host == other.host
+    pub(crate) fn is_taken_by(&self, other: &Self) -> bool {
+        let same_port = self.port != 0 && self.port == other.port;
+        same_port && (self.host.covers(&other.host) || other.host.covers(&self.host))
+    }
+}
+
+impl Host {
+    fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Any, _) => true,
+            (Self::Ip(one), Self::Ip(other)) if one.is_unspecified() => {
+                one.is_ipv6() || other.is_ipv4()
+            }
+            _ => self == other,
+        }
     }
 }
 
@@ -211,6 +224,17 @@ mod tests {
             assert_eq!((address.host(), address.port()), (&host, port), "{text}");
             assert_eq!(address.to_string(), text);
         }
+    }
+
+    #[test]
+    fn addresses_that_exclude_each_other_are_known() {
+        let is_taken = |one: &str, other: &str| {
+            Address::parse(one).unwrap().is_taken_by(&Address::parse(other).unwrap())
+        };
+        assert!(is_taken(":1", "127.0.0.1:1") && is_taken("127.0.0.1:1", ":1"));
+        assert!(is_taken("0.0.0.0:1", "127.0.0.1:1") && is_taken("[::]:1", "127.0.0.1:1"));
+        assert!(!is_taken("0.0.0.0:1", "[::1]:1") && !is_taken("127.0.0.1:1", "127.0.0.2:1"));
+        assert!(!is_taken(":1", ":2") && !is_taken(":0", ":0"));
     }
 
     #[test]

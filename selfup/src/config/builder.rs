@@ -1,7 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Config, IntoAddresses, IntoDuration, RestartSignal, Restarts, Upgrades};
+use super::{Address, Config, IntoAddresses, IntoDuration, RestartSignal, Restarts, Upgrades};
 use crate::error::{BoxError, Error, ErrorKind, Result};
 use crate::event::{Event, Verbosity};
 use crate::fetcher::Fetcher;
@@ -245,8 +245,20 @@ impl Builder {
     fn check_addresses(&mut self) {
         let addresses = std::mem::take(&mut self.config.addresses);
         for (index, address) in addresses.iter().enumerate() {
-            if addresses[..index].iter().any(|earlier| earlier.is_same_as(address)) {
-                self.refuse(format!("`address`: {:?} is listed twice", address.as_str()));
+            // One that was no text may say more than an address of ours can.
+            if let Err(error) = Address::parse(address.as_str()) {
+                self.refuse(format!("`address`: {error}"));
+            }
+            let earlier = addresses[..index].iter().find(|earlier| earlier.is_taken_by(address));
+            match earlier.map(Address::as_str) {
+                Some(earlier) if earlier == address.as_str() => {
+                    self.refuse(format!("`address`: {earlier:?} is listed twice"));
+                }
+                Some(earlier) => self.refuse(format!(
+                    "`address`: {earlier:?} and {:?} cannot both be bound; keep one of them",
+                    address.as_str()
+                )),
+                None => {}
             }
         }
         if addresses.len() > MOST_ADDRESSES {
@@ -286,7 +298,6 @@ const MOST_ADDRESSES: usize = 253;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Address;
 
     fn message(builder: Builder) -> String {
         builder.build().unwrap_err().to_string()

@@ -60,28 +60,29 @@ fn bind(address: &Address, backlog: i32) -> io::Result<TcpListener> {
     let port = address.port();
     match address.host() {
         Host::Ip(ip) => listen(SocketAddr::new(*ip, port), backlog),
-        Host::Any => listen((Ipv6Addr::UNSPECIFIED, port).into(), backlog).or_else(|error| {
-            let has_ipv6 = !matches!(
-                error.raw_os_error(),
-                Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL | libc::EPROTONOSUPPORT)
-            );
-            if has_ipv6 {
-                Err(error)
-            } else {
+        Host::Any => match listen((Ipv6Addr::UNSPECIFIED, port).into(), backlog) {
+            Err(error) if is_of_no_interface(&error) => {
                 listen((Ipv4Addr::UNSPECIFIED, port).into(), backlog)
             }
-        }),
+            listener => listener,
+        },
         Host::Name(name) => {
             let mut last = io::Error::other("the name has no address");
             for resolved in (name.as_str(), port).to_socket_addrs()? {
                 match listen(resolved, backlog) {
-                    Ok(listener) => return Ok(listener),
-                    Err(error) => last = error,
+                    // A name may have addresses of a family that this machine has not.
+                    Err(error) if is_of_no_interface(&error) => last = error,
+                    listener => return listener,
                 }
             }
             Err(last)
         }
     }
+}
+
+fn is_of_no_interface(error: &io::Error) -> bool {
+    let none = [libc::EAFNOSUPPORT, libc::EADDRNOTAVAIL, libc::EPROTONOSUPPORT];
+    error.raw_os_error().is_some_and(|number| none.contains(&number))
 }
 
 fn listen(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {

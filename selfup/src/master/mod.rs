@@ -59,8 +59,19 @@ impl Birth {
         begun.context(ErrorKind::Unsupported, || "this process cannot become a master")
     }
 
+    /// Waits for what is needed before the first child, and can be stopped meanwhile.
+    pub(crate) fn prepare<T>(&self, wait: impl FnOnce() -> T) -> T {
+        self.signals.except_the_fatal(wait)
+    }
+
+    /// Gives the signals back to a process that goes on; what came meanwhile was for the service.
+    pub(crate) fn end(&self) {
+        self.signals.forget_pending();
+        self.signals.give_back();
+    }
+
     /// Supervises until the program ends.
-    pub(crate) fn run(self, config: Config, bound: Vec<Bound>, observer: Observer) -> Outcome {
+    pub(crate) fn run(&self, config: Config, bound: Vec<Bound>, observer: Observer) -> Outcome {
         for bound in &bound {
             let address = bound.address.to_string();
             observer.tell(&Event::Bound { address, local: bound.local });
@@ -81,11 +92,11 @@ impl Birth {
             }
         };
         let limits = Limits::new(&config);
-        let upgrader = match Upgrader::start(config.upgrades, &origin, &observer, config.required) {
+        let upgrader = match Upgrader::start(config.upgrades, origin, &observer, config.required) {
             Ok(upgrader) => upgrader,
             Err(error) => return Outcome::Failed(error),
         };
-        let launch = Launch { origin, listeners: bound, restarts: config.restarts };
+        let launch = Launch { origin: origin.clone(), listeners: bound, restarts: config.restarts };
         let master = Master::new(limits, launch, reading, upgrader, observer);
         let outcome = runtime.block_on(master.run());
         if matches!(outcome, Outcome::Unsupervised { .. }) {
@@ -120,6 +131,7 @@ struct Master {
     tell_news: mpsc::Sender<(Generation, News)>,
     upgrader: Upgrader,
     observer: Observer,
+    heard_since_due: usize,
     outcome: Option<Ending>,
 }
 
@@ -136,6 +148,9 @@ enum Ending {
     FirstNotStarted(Error),
 }
 
+/// So much is heard after a deadline has passed, before it counts.
+const MOST_HEARD: usize = 256;
+
 /// So many messages of children may wait for the loop; a child that has more waits to tell them.
 const QUEUE: usize = 64;
 
@@ -149,8 +164,18 @@ impl Master {
     ) -> Self {
         let plan = Plan::new(limits);
         let (tell_news, news) = mpsc::channel(QUEUE);
-        let (children, outcome) = (BTreeMap::new(), None);
-        Self { plan, launch, children, signals, news, tell_news, upgrader, observer, outcome }
+        Self {
+            plan,
+            launch,
+            children: BTreeMap::new(),
+            signals,
+            news,
+            tell_news,
+            upgrader,
+            observer,
+            heard_since_due: 0,
+            outcome: None,
+        }
     }
 
     async fn run(mut self) -> Outcome {
@@ -174,7 +199,13 @@ impl Master {
     /// Waits for whatever happens first.
     async fn next(&mut self) -> Result<Input> {
         loop {
-            let deadline = reach(self.plan.deadline());
+            let deadline = self.plan.deadline();
+            let is_due = deadline.is_some_and(|deadline| deadline <= Instant::now());
+            self.heard_since_due = if is_due { self.heard_since_due + 1 } else { 0 };
+            if self.heard_since_due > MOST_HEARD {
+                self.heard_since_due = 0;
+                return Ok(Input::Tick);
+            }
             let happening = async {
                 tokio::select! {
                     input = self.signals.next() => Happening::Signal(input),
@@ -187,7 +218,7 @@ impl Master {
                 // stopped for a while must not punish its children for it.
                 biased;
                 happening = happening => happening,
-                () = deadline => return Ok(Input::Tick),
+                () = reach(deadline) => return Ok(Input::Tick),
             };
             match happening {
                 Happening::Signal(input) => {
@@ -209,7 +240,7 @@ impl Master {
             News::Said(FromChild::Paused) => Some(Input::Paused(generation)),
             News::Said(FromChild::Restart) => Some(Input::Restart),
             News::Said(FromChild::CheckNow) => {
-                self.upgrader.order(Order::CheckNow);
+                self.upgrader.check_now();
                 None
             }
             News::Said(FromChild::Hello { .. } | FromChild::Unknown) => None,
@@ -265,6 +296,7 @@ impl Master {
             Action::Discard => self.upgrader.order(Order::Discard),
             Action::Keep => self.upgrader.order(Order::Keep),
             Action::Restore(reason) => self.upgrader.order(Order::Restore(reason)),
+            Action::LetGo => self.launch.listeners.clear(),
             Action::Suspend => signal::stop_this_process(),
             Action::Tell(event) => self.observer.tell(&event),
             Action::End(status) => self.outcome = Some(Ending::With(status)),
@@ -318,9 +350,17 @@ fn not_executed(path: &str, source: io::Error) -> Error {
     Error::new(ErrorKind::Spawn, format!("{path} was not executed: {advice}")).caused_by(source)
 }
 
+/// Waits for the deadline, and then until the followers of the children have told what they heard.
 async fn reach(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
         None => pending().await,
     }
+    for _ in 0..SETTLE {
+        tokio::task::yield_now().await;
+    }
 }
+
+/// So many turns of the runtime are given to what has happened, once a deadline has passed: one to
+/// see what the kernel has, one for the followers to hear it, and as many again.
+const SETTLE: usize = 4;

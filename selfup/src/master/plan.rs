@@ -75,6 +75,8 @@ pub(crate) enum Action {
     Keep,
     /// The swapped binary failed, for this reason: put the previous one back.
     Restore(Error),
+    /// Close the master's own listeners: nobody new is served any more.
+    LetGo,
     /// Stop the master as the terminal stopped the program, until it is continued.
     Suspend,
     Tell(Event),
@@ -108,8 +110,15 @@ pub(crate) struct Plan {
     motion: Motion,
     files: Files,
     draining: BTreeMap<Generation, Draining>,
-    /// The one request that waits for its turn.
-    waiting: Option<Request>,
+    waiting: Waiting,
+}
+
+/// What waits for its turn, each remembered once. A restart outlives an upgrade that comes to
+/// nothing, or that is to wait for the next start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Waiting {
+    restart: bool,
+    upgrade: bool,
 }
 
 /// How far one generation has come in following another.
@@ -137,13 +146,6 @@ struct Draining {
     is_killed: bool,
 }
 
-/// What can wait. An upgrade ends in a restart too, so the greater one covers both.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Request {
-    Restart,
-    Upgrade,
-}
-
 impl Plan {
     /// What brings the first child up. It has nobody to wait for, and nothing to fall back on.
     pub(crate) fn beginning() -> Vec<Action> {
@@ -160,7 +162,7 @@ impl Plan {
             motion: Motion::Still,
             files: Files::Idle,
             draining: BTreeMap::new(),
-            waiting: None,
+            waiting: Waiting::default(),
         }
     }
 
@@ -168,8 +170,8 @@ impl Plan {
     pub(crate) fn on(&mut self, now: Instant, input: Input) -> Vec<Action> {
         let mut out = Vec::new();
         match input {
-            Input::Restart => self.ask(Request::Restart, &mut out),
-            Input::Offered => self.ask(Request::Upgrade, &mut out),
+            Input::Restart => self.restart(&mut out),
+            Input::Offered => self.offered(&mut out),
             Input::Swapped(done) => self.swapped(now, done, &mut out),
             Input::Restored => self.files = Files::Idle,
             Input::Ready(generation) => self.ready(now, generation, &mut out),
@@ -186,9 +188,9 @@ impl Plan {
                 self.gone(now, generation, status, reason, &mut out);
             }
             Input::Signal { number, by_kernel } => self.signal(now, number, by_kernel, &mut out),
-            Input::Tick => {}
+            // Nothing else does: what has happened counts before a deadline that has passed.
+            Input::Tick => self.expire(now, &mut out),
         }
-        self.expire(now, &mut out);
         self.proceed(now, &mut out);
         out
     }
@@ -217,23 +219,28 @@ impl Plan {
         }
     }
 
-    fn ask(&mut self, request: Request, out: &mut Vec<Action>) {
-        if self.motion == Motion::Stopping {
-            if request == Request::Upgrade {
-                out.push(Action::Discard);
-            }
-        } else if request == Request::Restart && self.limits.restart_signal.is_none() {
+    fn restart(&mut self, out: &mut Vec<Action>) {
+        if self.limits.restart_signal.is_none() {
             let text = "a restart was asked for, but `no_restart` is set";
             out.push(tell_warning(Error::new(ErrorKind::Unsupported, text)));
+        } else if self.motion != Motion::Stopping {
+            self.waiting.restart = true;
+        }
+    }
+
+    fn offered(&mut self, out: &mut Vec<Action>) {
+        if self.motion == Motion::Stopping {
+            out.push(Action::Discard);
         } else {
-            self.waiting = self.waiting.max(Some(request));
+            self.waiting.upgrade = true;
         }
     }
 
     fn start(&mut self, now: Instant, is_upgrade: bool, out: &mut Vec<Action>) {
         let candidate = self.newest.next();
         self.newest = candidate;
-        let until = now + self.limits.ready;
+        self.waiting.restart = false;
+        let until = after(now, self.limits.ready);
         self.motion = Motion::Starting(Trial { candidate, until, is_upgrade });
         out.push(Action::Start(candidate));
     }
@@ -260,12 +267,15 @@ impl Plan {
         if let Motion::Handover(trial) = self.motion
             && self.serving == Some(generation)
         {
-            self.try_out(now, trial);
+            self.try_out(now, trial, out);
         }
     }
 
-    fn try_out(&mut self, now: Instant, trial: Trial) {
-        let until = now + self.limits.probation;
+    fn try_out(&mut self, now: Instant, trial: Trial, out: &mut Vec<Action>) {
+        if self.limits.probation.is_zero() {
+            return self.commit(now, trial, out);
+        }
+        let until = after(now, self.limits.probation);
         self.motion = Motion::Probation(Trial { until, ..trial });
     }
 
@@ -283,7 +293,7 @@ impl Plan {
     }
 
     fn drain(&mut self, now: Instant, generation: Generation, out: &mut Vec<Action>) {
-        let until = now + self.limits.terminate;
+        let until = after(now, self.limits.terminate);
         self.draining.insert(generation, Draining { until, is_killed: false });
         out.push(Action::Tell(Event::Draining { generation }));
         out.push(Action::Drain(generation));
@@ -354,13 +364,9 @@ impl Plan {
                 self.kill(now, trial.candidate, out);
                 self.give_up(now, trial, reason, out);
             }
-            Motion::Handover(trial) if trial.until <= now => self.try_out(now, trial),
+            Motion::Handover(trial) if trial.until <= now => self.try_out(now, trial, out),
+            Motion::Probation(trial) if trial.until <= now => self.commit(now, trial, out),
             _ => {}
-        }
-        if let Motion::Probation(trial) = self.motion
-            && trial.until <= now
-        {
-            self.commit(now, trial, out);
         }
         self.expire_draining(now, out);
         self.expire_files(now, out);
@@ -374,15 +380,21 @@ impl Plan {
         match self.motion {
             Motion::Stopping => self.try_end(out),
             Motion::Still if self.draining.len() < self.limits.max_draining => {
-                match self.waiting.take() {
-                    Some(Request::Restart) => self.start(now, false, out),
-                    Some(Request::Upgrade) => self.swap(now, out),
-                    None => {}
+                if std::mem::take(&mut self.waiting.upgrade) {
+                    self.swap(now, out);
+                } else if self.waiting.restart {
+                    self.start(now, false, out);
                 }
             }
             _ => {}
         }
     }
+}
+
+/// `now` and `duration`, or a time that nobody will see: "never" is a setting, too.
+fn after(now: Instant, duration: Duration) -> Instant {
+    const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+    now + duration.min(NEVER)
 }
 
 fn tell_warning(error: Error) -> Action {

@@ -43,6 +43,19 @@ impl Blocked {
         Ok(Self { set, previous })
     }
 
+    /// Runs `wait` while those that end a process do so: there is no child yet that would be told.
+    pub(super) fn except_the_fatal<T>(&self, wait: impl FnOnce() -> T) -> T {
+        let fatal = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT];
+        // PID 1 would lose them: nothing is fatal to it.
+        let fatal = fatal.into_iter().filter(|_| std::process::id() != 1);
+        let fatal = fatal.filter(|signal| !self.previous.contains(*signal)).collect();
+        // The sets are valid, so neither call can fail.
+        let _ = pthread_sigmask(SigmaskHow::SIG_UNBLOCK, Some(&fatal), None);
+        let waited = wait();
+        let _ = pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&fatal), None);
+        waited
+    }
+
     /// Reads them, on the runtime of this thread.
     pub(super) fn read(&self) -> io::Result<Signals> {
         let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
@@ -50,8 +63,16 @@ impl Blocked {
         Ok(Signals(sys::fd::watch(descriptor)?))
     }
 
+    /// Reads what is pending, and does nothing about it.
+    pub(super) fn forget_pending(&self) {
+        let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
+        if let Ok(pending) = SignalFd::with_flags(&self.set, flags) {
+            while let Ok(Some(_)) = pending.read_signal() {}
+        }
+    }
+
     /// Gives the signals back, for a program that runs in this very process.
-    pub(super) fn give_back(self) {
+    pub(super) fn give_back(&self) {
         // The mask came from the kernel, so the kernel takes it.
         let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&self.previous), None);
     }

@@ -5,13 +5,17 @@
 //! the plan says so: between two restarts, never during one.
 
 use std::future::{pending, poll_fn};
+use std::io::{PipeReader, PipeWriter};
+use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver as BlockingReceiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, watch};
+use tokio::net::unix::pipe::Receiver;
+use tokio::runtime::Runtime;
+use tokio::sync::{Notify, mpsc};
 
 use super::plan::Input;
 use crate::config::Upgrades;
@@ -24,7 +28,6 @@ use crate::upgrade::{Candidate, Pipeline};
 /// What the loop tells the thread.
 #[derive(Debug)]
 pub(super) enum Order {
-    CheckNow,
     Swap,
     Discard,
     Keep,
@@ -38,9 +41,11 @@ pub(super) struct Upgrader(Option<Thread>);
 #[derive(Debug)]
 struct Thread {
     orders: mpsc::UnboundedSender<Order>,
+    /// Asks for a poll, once, however often it is said.
+    check: Arc<Notify>,
     reports: mpsc::UnboundedReceiver<Input>,
     /// Dropped to end the thread, wherever it waits.
-    alive: watch::Sender<()>,
+    alive: PipeWriter,
     /// Ends when the thread has.
     ended: BlockingReceiver<()>,
 }
@@ -65,23 +70,22 @@ impl Upgrader {
         let Upgrades { fetcher, min_fetch_interval, pre_upgrade, .. } = upgrades;
         let Some(fetcher) = fetcher else { return Ok(Self(None)) };
         let (orders, receive_orders) = mpsc::unbounded_channel();
+        let check = Arc::new(Notify::new());
+        let checked = Arc::clone(&check);
         let (report, reports) = mpsc::unbounded_channel();
-        let (alive, gone) = watch::channel(());
+        let (gone, alive) = std::io::pipe().context(ErrorKind::Unsupported, no_descriptors)?;
         let (ending, ended) = sync_channel(0);
         let (opened, opening) = sync_channel(1);
-        let (origin, observer) = (origin.clone(), observer.clone());
+        let origin = origin.clone();
+        let (told, observer) = (observer, observer.clone());
         let work = move || {
             let _ending = ending;
-            let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-                Ok(runtime) => runtime,
-                Err(source) => {
-                    let text = "no runtime for the upgrade thread; raise the limit of open files";
-                    let error = Error::new(ErrorKind::Unsupported, text).caused_by(source);
-                    return disable(error, &opened, &observer);
-                }
-            };
-            let pipeline = match Pipeline::open(origin, pre_upgrade, observer.clone()) {
-                Ok(pipeline) => pipeline,
+            let prepared = prepare(gone).and_then(|(runtime, gone, wanted)| {
+                let pipeline = Pipeline::open(origin, pre_upgrade, observer.clone())?;
+                Ok((runtime, gone, pipeline.while_open(wanted)))
+            });
+            let (runtime, gone, pipeline) = match prepared {
+                Ok(prepared) => prepared,
                 Err(error) => return disable(error, &opened, &observer),
             };
             let _ = opened.try_send(None);
@@ -90,6 +94,7 @@ impl Upgrader {
                 pipeline,
                 min_fetch_interval,
                 orders: receive_orders,
+                check: checked,
                 report,
                 observer,
             };
@@ -98,7 +103,15 @@ impl Upgrader {
             runtime.shutdown_background();
         };
         let thread = std::thread::Builder::new().name("selfup-upgrade".into()).spawn(work);
-        thread.context(ErrorKind::Unsupported, || "no thread for upgrades; raise `ulimit -u`")?;
+        let started =
+            thread.context(ErrorKind::Unsupported, || "no thread for upgrades; raise `ulimit -u`");
+        if let Err(error) = started {
+            if required {
+                return Err(error);
+            }
+            told.tell(&Event::UpgradesDisabled { reason: error.into() });
+            return Ok(Self(None));
+        }
         if required {
             match opening.recv_timeout(OPENING) {
                 Ok(None) => {}
@@ -110,13 +123,20 @@ impl Upgrader {
                 }
             }
         }
-        Ok(Self(Some(Thread { orders, reports, alive, ended })))
+        Ok(Self(Some(Thread { orders, check, reports, alive, ended })))
     }
 
     pub(super) fn order(&self, order: Order) {
         if let Some(thread) = &self.0 {
             // A thread that has ended reported that upgrades are off.
             let _ = thread.orders.send(order);
+        }
+    }
+
+    /// Has the fetcher polled as soon as `min_fetch_interval` lets it.
+    pub(super) fn check_now(&self) {
+        if let Some(thread) = &self.0 {
+            thread.check.notify_one();
         }
     }
 
@@ -138,6 +158,20 @@ impl Upgrader {
     }
 }
 
+/// What the thread runs on, and the end of the master as its tasks and as its probes wait for it.
+fn prepare(gone: PipeReader) -> Result<(Runtime, Receiver, OwnedFd)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.context(ErrorKind::Unsupported, no_descriptors)?;
+    let wanted = gone.try_clone().context(ErrorKind::Unsupported, no_descriptors)?;
+    let gone = runtime.block_on(async { Receiver::from_owned_fd(gone.into()) });
+    let gone = gone.context(ErrorKind::Unsupported, no_descriptors)?;
+    Ok((runtime, gone, wanted.into()))
+}
+
+fn no_descriptors() -> &'static str {
+    "what the upgrade thread needs cannot be made; raise the limit of open files"
+}
+
 fn disable(error: Error, opened: &SyncSender<Option<Error>>, observer: &Observer) {
     let text = error.chain();
     let _ = opened.try_send(Some(error));
@@ -151,16 +185,18 @@ struct Cycle {
     pipeline: Pipeline,
     min_fetch_interval: Duration,
     orders: mpsc::UnboundedReceiver<Order>,
+    check: Arc<Notify>,
     report: mpsc::UnboundedSender<Input>,
     observer: Observer,
 }
 
 impl Cycle {
     /// Polls until the master is `gone`.
-    async fn run(mut self, mut gone: watch::Receiver<()>) {
+    async fn run(mut self, gone: Receiver) {
         tokio::select! {
             () = self.poll_for_ever() => {}
-            _ = gone.changed() => {}
+            // Nothing is ever written to it: it is readable at its end.
+            _ = gone.readable() => {}
         }
     }
 
@@ -170,9 +206,14 @@ impl Cycle {
             if let Some(candidate) = self.poll().await {
                 self.offer(candidate).await;
             }
-            let interval = self.fetcher.poll_interval().max(self.min_fetch_interval);
-            self.pause(interval.saturating_sub(began.elapsed())).await;
+            self.pause(began).await;
         }
+    }
+
+    fn interval(&self) -> Duration {
+        // A fetcher that panics has said so on stderr.
+        let interval = catch_unwind(AssertUnwindSafe(|| self.fetcher.poll_interval()));
+        interval.map_or(self.min_fetch_interval, |interval| interval.max(self.min_fetch_interval))
     }
 
     /// Asks the fetcher once, and takes what it gives through the pipeline. What goes wrong is told
@@ -230,23 +271,21 @@ impl Cycle {
         }
     }
 
-    /// The next order that decides something.
     async fn decision(&mut self) -> Order {
-        loop {
-            match self.orders.recv().await {
-                Some(Order::CheckNow) => {}
-                Some(order) => return order,
-                None => pending().await,
-            }
+        match self.orders.recv().await {
+            Some(order) => order,
+            // The master ends, and this with it.
+            None => pending().await,
         }
     }
 
-    /// Waits for the next poll.
-    async fn pause(&mut self, interval: Duration) {
-        let due = tokio::time::sleep(interval);
+    /// Waits for the next poll: for the whole interval, unless one is asked for.
+    async fn pause(&self, since: Instant) {
+        tokio::time::sleep(self.min_fetch_interval.saturating_sub(since.elapsed())).await;
+        let rest = self.interval().saturating_sub(since.elapsed());
         tokio::select! {
-            () = due => {}
-            Some(_) = self.orders.recv() => {}
+            () = tokio::time::sleep(rest) => {}
+            () = self.check.notified() => {}
         }
     }
 

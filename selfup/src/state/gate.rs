@@ -2,9 +2,11 @@
 
 use std::io::{self, PipeReader, PipeWriter, Read as _, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::watch;
+
+use super::listener::Listener;
 
 /// What a running program may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +30,8 @@ pub(crate) struct Gate {
     closed: Mutex<Closed>,
     /// Readable while the phase is any but `Serving`.
     readable: PipeReader,
+    /// What is accepted from: woken for connections in `Serving` only, and closed in `Draining`.
+    listeners: OnceLock<Vec<Listener>>,
 }
 
 /// The writing end of the pipe, which holds one byte while the gate is closed.
@@ -41,7 +45,13 @@ impl Gate {
             writer.write_all(b"x")?;
         }
         let (changed, closed) = (Condvar::new(), Mutex::new(Closed(writer)));
-        Ok(Self { phase: watch::Sender::new(phase), changed, closed, readable })
+        let (phase, listeners) = (watch::Sender::new(phase), OnceLock::new());
+        Ok(Self { phase, changed, closed, readable, listeners })
+    }
+
+    /// Has `listeners` follow the phase from now on.
+    pub(crate) fn hang(&self, listeners: Vec<Listener>) {
+        let _ = self.listeners.set(listeners);
     }
 
     pub(crate) fn phase(&self) -> Phase {
@@ -61,8 +71,17 @@ impl Gate {
             (_, Phase::Serving) => (&self.readable).read_exact(&mut [0]),
             _ => Ok(()),
         };
+        let listeners = || self.listeners.get().into_iter().flatten();
+        if phase == Phase::Serving {
+            listeners().for_each(Listener::resume);
+        }
         self.phase.send_replace(phase);
         self.changed.notify_all();
+        match phase {
+            Phase::Waiting | Phase::Serving => {}
+            Phase::Paused => listeners().for_each(Listener::pause),
+            Phase::Draining => listeners().for_each(Listener::close),
+        }
     }
 
     pub(crate) fn subscribe(&self) -> watch::Receiver<Phase> {
@@ -73,6 +92,19 @@ impl Gate {
     pub(crate) fn wait_for(&self, wanted: Phase) {
         let mut closed = self.lock();
         while self.phase() != wanted {
+            closed = self.changed.wait(closed).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Blocks until this process accepts; `false` if it never will again.
+    pub(crate) fn wait_to_accept(&self) -> bool {
+        let mut closed = self.lock();
+        loop {
+            match self.phase() {
+                Phase::Serving => return true,
+                Phase::Draining => return false,
+                Phase::Waiting | Phase::Paused => {}
+            }
             closed = self.changed.wait(closed).unwrap_or_else(PoisonError::into_inner);
         }
     }

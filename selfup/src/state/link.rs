@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::gate::{Gate, Phase};
-use super::listener::Listener;
 use crate::channel::message::{FromChild, FromMaster};
 use crate::channel::{Channel, Received};
 use crate::sys;
@@ -53,7 +52,7 @@ impl Link {
 
     pub(super) fn ready_if_automatic(&self) {
         if !self.ready_manually && !self.is_ready.load(Ordering::Acquire) {
-            // A full channel is a master that is busy; the next poll says it again.
+            // A full channel is a master that is busy; the next accept says it again.
             let _ = self.ready();
         }
     }
@@ -62,15 +61,14 @@ impl Link {
     pub(super) fn serve(
         self: &Arc<Self>,
         gate: Arc<Gate>,
-        listeners: Vec<Listener>,
         terminate_timeout: Duration,
     ) -> io::Result<()> {
         let link = self.clone();
         let thread = std::thread::Builder::new().name("selfup-channel".into());
         thread.spawn(move || {
-            link.obey(&gate, &listeners);
+            link.obey(&gate);
             // The master is gone. Nobody else bounds this drain.
-            Self::drain(&gate, &listeners);
+            gate.set(Phase::Draining);
             std::thread::sleep(terminate_timeout);
             sys::signal::end_by(libc::SIGKILL);
         })?;
@@ -78,7 +76,7 @@ impl Link {
     }
 
     /// Does what the master says, until it is gone.
-    fn obey(&self, gate: &Gate, listeners: &[Listener]) {
+    fn obey(&self, gate: &Gate) {
         let Some(channel) = &self.channel else { return };
         loop {
             let message = match channel.receive() {
@@ -91,18 +89,12 @@ impl Link {
                 FromMaster::Admit | FromMaster::Resume => gate.set(Phase::Serving),
                 FromMaster::Pause => {
                     gate.set(Phase::Paused);
-                    listeners.iter().for_each(Listener::pause);
                     // Unheard, it costs the master its patience for this one message.
                     let _ = self.say(&FromChild::Paused);
                 }
-                FromMaster::Drain => Self::drain(gate, listeners),
+                FromMaster::Drain => gate.set(Phase::Draining),
                 FromMaster::Welcome(_) | FromMaster::Unknown => {}
             }
         }
-    }
-
-    fn drain(gate: &Gate, listeners: &[Listener]) {
-        gate.set(Phase::Draining);
-        listeners.iter().for_each(Listener::close);
     }
 }

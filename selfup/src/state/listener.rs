@@ -12,6 +12,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::net::TcpStream;
 
+use super::drain::GracefulShutdown;
 use super::gate::{Gate, Phase};
 use super::link::Link;
 use super::readiness::Readiness;
@@ -61,8 +62,12 @@ impl Listener {
             let _ = phase.wait_for(|phase| *phase == Phase::Serving).await;
             tokio::select! {
                 biased;
-                _ = phase.wait_for(|phase| *phase != Phase::Serving) => self.pause(),
+                _ = phase.wait_for(|phase| *phase != Phase::Serving) => {}
                 accepted = self.accept_when_ready() => {
+                    // It was closed under this very attempt, which is no error of the program's.
+                    if accepted.is_err() && self.is_draining() {
+                        continue;
+                    }
                     let (stream, peer) = accepted?;
                     stream.set_nonblocking(true)?;
                     let stream = TcpStream::from_std(stream)?;
@@ -82,40 +87,67 @@ impl Listener {
         }
     }
 
-    /// Is not woken for connections until the next accept.
+    /// Is not woken for connections until it is resumed.
     pub(super) fn pause(&self) {
-        self.shared.readiness.switch_off(&self.shared.socket);
+        self.shared.readiness.pause(&self.shared.socket);
+    }
+
+    pub(super) fn resume(&self) {
+        self.shared.readiness.resume(&self.shared.socket);
     }
 
     /// The next connection, for a program without a runtime: blocks, and pauses as
     /// [`accept`](Self::accept) does.
     ///
-    /// It does not return once the program is to end; a program that ends by
-    /// [`graceful_shutdown`](crate::State::graceful_shutdown) accepts on threads of its own.
+    /// It does not return any more once the program is to end: use [`incoming`](Self::incoming) to
+    /// learn of that.
     ///
     /// # Errors
     ///
     /// As [`accept`](Self::accept).
     pub fn accept_blocking(&self) -> io::Result<(std::net::TcpStream, SocketAddr)> {
+        loop {
+            match self.accept_until_the_end() {
+                Some(accepted) => return accepted,
+                None => std::thread::park(),
+            }
+        }
+    }
+
+    /// The connections, for a program without a runtime, until it is to end.
+    ///
+    /// Whoever has come to its end has seen every connection that this generation was given.
+    pub fn incoming(
+        &self,
+    ) -> impl Iterator<Item = io::Result<(std::net::TcpStream, SocketAddr)>> + use<'_> {
+        // SIGTERM ends the wait, rather than the process.
+        let _shutdown = GracefulShutdown::new(&self.shared.gate);
+        std::iter::from_fn(|| self.accept_until_the_end())
+    }
+
+    fn accept_until_the_end(&self) -> Option<io::Result<(std::net::TcpStream, SocketAddr)>> {
         self.shared.link.ready_if_automatic();
         loop {
-            self.shared.gate.wait_for(Phase::Serving);
+            if !self.shared.gate.wait_to_accept() {
+                return None;
+            }
             let socket = PollFd::new(self.shared.socket.as_fd(), PollFlags::POLLIN);
             let closed = PollFd::new(self.shared.gate.closed(), PollFlags::POLLIN);
             let mut descriptors = [closed, socket];
             match poll(&mut descriptors, PollTimeout::NONE) {
                 Err(Errno::EINTR) => continue,
-                polled => polled?,
-            };
+                Err(error) => return Some(Err(error.into())),
+                Ok(_) => {}
+            }
             if descriptors[0].any() == Some(true) {
                 continue;
             }
             match self.shared.socket.accept() {
                 Err(error) if is_passing(&error) || error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
+                Err(_) if self.is_draining() => {}
+                Err(error) => return Some(Err(error)),
                 Ok((stream, peer)) => {
-                    stream.set_nonblocking(false)?;
-                    return Ok((stream, peer));
+                    return Some(stream.set_nonblocking(false).map(|()| (stream, peer)));
                 }
             }
         }
@@ -139,15 +171,17 @@ impl Listener {
     /// The socket itself, non-blocking, for a stack that accepts by its own means.
     ///
     /// This generation is *unpausable* from here on: until it drains, it accepts beside its
-    /// successor.
+    /// successor, and its port is not free before it lets go of the socket.
+    ///
+    /// Leave it non-blocking: that is a property of the one open socket that every generation
+    /// shares, and `set_nonblocking(false)` here would hang the others.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Handoff`] if the process is out of descriptors.
+    /// [`ErrorKind::Handoff`] if the process is out of descriptors, or is to end already.
     pub fn into_std_tcp(self) -> Result<TcpListener> {
         self.shared.link.ready_if_automatic();
-        self.pause();
-        self.shared.socket.try_clone().context(
+        self.shared.readiness.duplicate(&self.shared.socket).context(
             ErrorKind::Handoff,
             || "the listener was not duplicated; raise the limit of open files",
         )
@@ -159,9 +193,15 @@ impl Listener {
     ///
     /// [`ErrorKind::Handoff`], also outside a runtime.
     pub fn into_tokio_tcp(self) -> Result<tokio::net::TcpListener> {
+        let outside = || "the listener is registered within a tokio runtime only; call it there";
+        tokio::runtime::Handle::try_current().context(ErrorKind::Handoff, outside)?;
         let socket = self.into_std_tcp()?;
         tokio::net::TcpListener::from_std(socket)
             .context(ErrorKind::Handoff, || "the listener was not registered with the runtime")
+    }
+
+    fn is_draining(&self) -> bool {
+        self.shared.gate.phase() == Phase::Draining
     }
 
     /// Lets go of the socket, whoever still borrows it. It is not accepted from again.
@@ -200,4 +240,69 @@ fn is_passing(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionReset
             | io::ErrorKind::Interrupted
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    fn listener() -> Listener {
+        let address = Address::parse("127.0.0.1:0").unwrap();
+        let bound = crate::listeners::bind_all(&[address], 16, Duration::ZERO).unwrap().remove(0);
+        let gate = Arc::new(Gate::new(Phase::Serving).unwrap());
+        Listener::new(bound, &gate, &Arc::new(Link::none())).unwrap()
+    }
+
+    /// Connects and drains while `accept` runs on a thread of its own, which then hears of it.
+    fn drain_under<T: Send + 'static>(
+        accept: impl FnOnce(Listener, oneshot::Receiver<()>) -> T + Send + 'static,
+    ) -> T {
+        let listener = listener();
+        let (tell_drained, drained) = oneshot::channel();
+        let accepting = std::thread::spawn({
+            let listener = listener.clone();
+            || accept(listener, drained)
+        });
+        let _client = std::net::TcpStream::connect(listener.shared.local).unwrap();
+        listener.shared.gate.set(Phase::Draining);
+        listener.close();
+        drop(tell_drained);
+        accepting.join().unwrap()
+    }
+
+    #[test]
+    fn a_drain_under_a_thread_that_accepts_ends_what_comes_without_an_error() {
+        for _ in 0..200 {
+            let error = drain_under(|listener, _| listener.incoming().find_map(io::Result::err));
+            assert!(error.is_none(), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_drain_under_a_task_that_accepts_is_no_error() {
+        for _ in 0..200 {
+            let error = drain_under(|listener, drained| {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                runtime.unwrap().block_on(async {
+                    let accepting = async {
+                        loop {
+                            if let Err(error) = listener.accept().await {
+                                return error;
+                            }
+                        }
+                    };
+                    tokio::select! {
+                        biased;
+                        error = accepting => Some(error),
+                        _ = drained => None,
+                    }
+                })
+            });
+            assert!(error.is_none(), "{error:?}");
+        }
+    }
 }

@@ -55,8 +55,11 @@ impl State {
             return Ok(None);
         };
         let bound = listeners::receive(&welcome.addresses, descriptors)?;
-        let state = Self::welcomed(&welcome, channel, bound);
-        state.context(ErrorKind::Handoff, || "the channel is not served").map(Some)
+        match Self::welcomed(&welcome, channel, bound) {
+            // The master died behind its welcome.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(None),
+            state => state.context(ErrorKind::Handoff, || "the channel is not served").map(Some),
+        }
     }
 
     fn welcomed(welcome: &Welcome, channel: Channel, bound: Vec<Bound>) -> std::io::Result<Self> {
@@ -66,7 +69,7 @@ impl State {
         let state = Self::new(generation, Some(welcome.master_pid), bound, &gate, &link)?;
         let timeout = Duration::from_millis(welcome.terminate_timeout_ms);
         link.say(&FromChild::Hello { protocol: PROTOCOL })?;
-        link.serve(gate, state.0.listeners.clone(), timeout)?;
+        link.serve(gate, timeout)?;
         Ok(state)
     }
 
@@ -88,6 +91,7 @@ impl State {
     ) -> std::io::Result<Self> {
         let listeners = bound.into_iter().map(|bound| Listener::new(bound, gate, link));
         let listeners = listeners.collect::<std::io::Result<Vec<_>>>()?;
+        gate.hang(listeners.clone());
         Ok(Self(Arc::new(Inner {
             generation,
             master_pid,

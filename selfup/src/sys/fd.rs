@@ -78,6 +78,7 @@ unsafe impl Owner for nix::sys::signalfd::SignalFd {}
 
 /// Registers with the runtime of this thread, for reading.
 pub(crate) fn watch<T: Owner>(owner: T) -> io::Result<AsyncFd<T>> {
+    tokio::runtime::Handle::try_current().map_err(io::Error::other)?;
     // SAFETY: `Owner` promises what tokio asks for.
     Ok(unsafe { AsyncFd::register_with_interest(owner, Interest::READABLE) }?)
 }

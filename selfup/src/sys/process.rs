@@ -15,7 +15,7 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::sys::signal::{SigSet, SigmaskHow};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::unistd::Pid;
 
 use super::pidfd::Process;
@@ -35,7 +35,8 @@ pub(crate) struct Start<'a> {
     pub(crate) stdio: [Option<BorrowedFd<'a>>; 3],
     /// The signal mask.
     pub(crate) mask: SigSet,
-    /// Whether it leads a process group of its own.
+    /// Whether it leads a process group of its own, where no signal for this one's reaches it. So
+    /// that nobody forgets it there, it is killed when the thread that started it ends.
     pub(crate) own_group: bool,
     /// Whether it may leave a core file.
     pub(crate) core: bool,
@@ -78,8 +79,16 @@ impl Start<'_> {
             let _ = nix::unistd::setpgid(pid, pid);
         }
         drop(report);
-        Process::open(pid).map(|process| Started { process, failure })
+        let process = Process::open(pid).inspect_err(|_| discard(pid))?;
+        Ok(Started { process, failure })
     }
+}
+
+/// Ends a child that cannot be held.
+fn discard(pid: Pid) {
+    // It is ours and was not waited for, so the number is still its own.
+    let _ = nix::sys::signal::kill(pid, Signal::SIGKILL);
+    let _ = nix::sys::wait::waitpid(pid, None);
 }
 
 /// The error in what [`Started::failure`] gave, if it gave one.
@@ -95,6 +104,8 @@ struct Image {
     env: CStrings,
     keep: Vec<RawFd>,
     stdio: [RawFd; 3],
+    /// Who forks.
+    parent: Pid,
 }
 
 /// Strings of C and the null-terminated array of pointers to them.
@@ -129,6 +140,7 @@ impl Image {
             env: CStrings::new(start.env.iter().map(variable))?,
             keep: start.keep.iter().map(AsRawFd::as_raw_fd).collect(),
             stdio: start.stdio.map(|fd| fd.map_or(-1, |fd| fd.as_raw_fd())),
+            parent: Pid::this(),
         })
     }
 
@@ -146,6 +158,18 @@ impl Image {
         if let Err(error) = self.prepare(start) {
             return error;
         }
+        for _ in 0..BUSY_TRIES {
+            let error = self.execute();
+            if error != Errno::ETXTBSY {
+                return error;
+            }
+            // SAFETY: without descriptors poll touches no memory; it only waits.
+            unsafe { libc::poll(std::ptr::null_mut(), 0, BUSY_PAUSE) };
+        }
+        Errno::ETXTBSY
+    }
+
+    fn execute(&self) -> Errno {
         let (args, env) = (self.args.pointers.as_ptr(), self.env.pointers.as_ptr());
         // SAFETY: path, arguments and environment are null-terminated as execve wants them, and
         // live until it replaces this process.
@@ -157,6 +181,7 @@ impl Image {
         if start.own_group {
             // SAFETY: setpgid takes two integers.
             Errno::result(unsafe { libc::setpgid(0, 0) })?;
+            die_with(self.parent)?;
         }
         if !start.core {
             let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
@@ -180,6 +205,21 @@ impl Image {
         // sigprocmask on one thread is pthread_sigmask.
         start.mask.thread_set_mask()
     }
+}
+
+/// A file that somebody holds open for writing is tried again for two seconds: it is being copied,
+/// or a process that was forked a moment ago has yet to let go of it.
+const BUSY_TRIES: usize = 100;
+
+/// The time between two tries, in milliseconds.
+const BUSY_PAUSE: i32 = 20;
+
+/// Has the kernel kill this process when the thread of `parent` that forked it ends.
+fn die_with(parent: Pid) -> Result<(), Errno> {
+    // SAFETY: PR_SET_PDEATHSIG takes an integer.
+    Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) })?;
+    // It may have ended before this was asked for.
+    if Pid::parent() == parent { Ok(()) } else { Err(Errno::ESRCH) }
 }
 
 fn keep_over_exec(fd: RawFd) -> Result<(), Errno> {

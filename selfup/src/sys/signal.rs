@@ -38,7 +38,9 @@ pub(crate) fn write_on(signal: i32, pipe: OwnedFd) -> io::Result<()> {
 /// Ends this process with `signal` as its default action would, without a core file. Returns only
 /// if the signal cannot end this process, as in PID 1.
 pub(crate) fn end_by(signal: i32) {
-    let _ = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0);
+    // Unlike a limit of 0 bytes, this also keeps a core from being piped to a program.
+    #[cfg(target_os = "linux")]
+    let _ = nix::sys::prctl::set_dumpable(false);
     reset(signal);
     unblock(signal);
     // SAFETY: raise takes an integer; the signal is unblocked in this very thread.

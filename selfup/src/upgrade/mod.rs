@@ -39,6 +39,7 @@ mod verify;
 
 use std::error::Error as StdError;
 use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
@@ -69,6 +70,8 @@ pub(crate) struct Pipeline {
     ended: Option<(BinaryId, Option<String>)>,
     limits: stage::Limits,
     probe_limits: probe::Limits,
+    /// Closed at its other end when nobody wants an upgrade any more.
+    wanted: Option<OwnedFd>,
 }
 
 impl Pipeline {
@@ -96,7 +99,14 @@ impl Pipeline {
             ended: None,
             limits: stage::Limits::default(),
             probe_limits: probe::Limits::default(),
+            wanted: None,
         })
+    }
+
+    /// Probes no longer than the other end of `wanted` is open.
+    pub(crate) fn while_open(mut self, wanted: OwnedFd) -> Self {
+        self.wanted = Some(wanted);
+        self
     }
 
     /// Takes `download` through every step before the swap.
@@ -202,7 +212,9 @@ impl Pipeline {
     fn judge(&mut self, candidate: &mut Candidate) -> Result<()> {
         note::check(candidate.path())?;
         self.ask_hook(candidate)?;
-        let addresses = probe::probe(candidate.path(), &self.origin, self.probe_limits)?;
+        let wanted = self.wanted.as_ref().map(OwnedFd::as_fd);
+        let (path, limits) = (candidate.path(), self.probe_limits);
+        let addresses = probe::probe(path, &self.origin, limits, wanted)?;
         candidate.set_addresses(addresses);
         Ok(())
     }

@@ -22,7 +22,7 @@ mod watch;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -55,9 +55,14 @@ impl Default for Limits {
 /// Runs the candidate at `path`, and gives the addresses that it is configured to listen on.
 ///
 /// Fails with [`ErrorKind::Probe`] if that is the candidate's doing, with [`ErrorKind::Spawn`] if
-/// it could not be started for a reason of ours. Blocks for at most two seconds longer than
-/// `limits`.
-pub(super) fn probe(path: &Path, origin: &Origin, limits: Limits) -> Result<Vec<String>> {
+/// it could not be started for a reason of ours. Blocks for at most four seconds longer than
+/// `limits`, and no longer than the other end of `wanted` is open.
+pub(super) fn probe(
+    path: &Path,
+    origin: &Origin,
+    limits: Limits,
+    wanted: Option<BorrowedFd<'_>>,
+) -> Result<Vec<String>> {
     let token = format!("{:032x}", fastrand::u128(..));
     let busy_until = Instant::now() + BUSY_PATIENCE;
     loop {
@@ -65,7 +70,7 @@ pub(super) fn probe(path: &Path, origin: &Origin, limits: Limits) -> Result<Vec<
             ErrorKind::Spawn,
             || "the probe could not be started; raise the limits of processes and open files",
         )?;
-        let report = watch.follow(Instant::now() + limits.time, limits.output);
+        let report = watch.follow(Instant::now() + limits.time, limits.output, wanted);
         if !report.is_busy() || Instant::now() >= busy_until {
             return judge(report, &token, limits);
         }
@@ -133,6 +138,10 @@ fn judge(report: Report, token: &str, limits: Limits) -> Result<Vec<String>> {
             let words = "the probe could not be watched; it is tried again";
             return Err(Error::new(ErrorKind::Spawn, words).caused_by(error));
         }
+        Course::Unwanted => {
+            let words = "the probe was given up, for the service ends; it is tried again";
+            return Err(Error::new(ErrorKind::Spawn, words));
+        }
         Course::Garbled(error) => format!("its answer could not be understood ({error})"),
         Course::Flooded => {
             format!("it printed more than {} bytes and was killed", limits.output)
@@ -176,8 +185,10 @@ fn printed(bytes: &[u8]) -> Option<String> {
     (!text.is_empty()).then(|| format!("it printed {text:?}"))
 }
 
-/// A fork comes to its execve within this time, or the system has other worries.
-const BUSY_PATIENCE: Duration = Duration::from_secs(1);
+/// A fork comes to its execve within this time, or the system has other worries. Longer than one
+/// start tries by itself: a start that was forked with a copy of that descriptor keeps it, and only
+/// another one is without it.
+const BUSY_PATIENCE: Duration = Duration::from_secs(3);
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
 /// As many characters of a config's error are told; a message on the channel has a limit.

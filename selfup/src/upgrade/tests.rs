@@ -26,7 +26,7 @@ impl Service {
         let place = Place::with(&binary(1));
         let (teller, events) = channel();
         let on_event = move |event: &Event| teller.send(event.clone()).unwrap();
-        let observer = Observer::start(Verbosity::Silent, Some(Box::new(on_event))).unwrap();
+        let observer = Observer::start(Verbosity::Silent, Some(Box::new(on_event)));
         let origin = origin_at(place.path.clone(), part);
         let mut pipeline = Pipeline::open(origin, hook, observer).unwrap();
         pipeline.probe_limits.time = Duration::from_secs(2);
@@ -284,7 +284,7 @@ fn behind_a_link_the_file_is_replaced_and_the_link_stays() {
     let link = links.path().join("current");
     std::os::unix::fs::symlink(&place.path, &link).unwrap();
     std::fs::write(place.directory.path().join(".app.selfup-stage-abc123"), "left").unwrap();
-    let observer = Observer::start(Verbosity::Silent, None).unwrap();
+    let observer = Observer::start(Verbosity::Silent, None);
     let origin = origin_at(link.clone(), "good");
     let mut pipeline = Pipeline::open(origin, None, observer).unwrap();
     assert_eq!(place.names(), ["app"], "leftovers are swept");

@@ -1,4 +1,4 @@
-//! The whole of selfup in ten seconds: a service goes through two upgrades under load, and drops
+//! The whole of selfup in one run: a service goes through two upgrades under load, and drops
 //! nothing.
 //!
 //! `cargo run -p examples --bin demo` builds `app` three times (versions 1, 2 and 3 of the same

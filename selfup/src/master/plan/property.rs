@@ -33,6 +33,7 @@ struct World {
     /// The file system did not answer in time, and the service went on without it.
     gave_up_on_files: bool,
     told_to_stop: bool,
+    asked_to_restart: bool,
     /// A committed generation ended by itself.
     program_ended: bool,
     ended: bool,
@@ -55,7 +56,7 @@ enum Move {
 
 fn moves() -> impl Strategy<Value = Vec<Move>> {
     let one = prop_oneof![
-        3 => Just(Move::Restart),
+        4 => Just(Move::Restart),
         2 => Just(Move::Offer),
         4 => any::<bool>().prop_map(Move::FilesDone),
         6 => (0..4_usize).prop_map(Move::Ready),
@@ -78,7 +79,10 @@ impl World {
     /// What the plan is told of a move, and the world after it.
     fn play(&mut self, plan: &Plan, now: &mut Instant, step: Move) -> Option<Input> {
         Some(match step {
-            Move::Restart => Input::Restart,
+            Move::Restart => {
+                self.asked_to_restart = true;
+                Input::Restart
+            }
             Move::Offer => {
                 // The upgrade thread offers one candidate, and waits.
                 if self.offered > 0 || self.swapping || self.restoring || self.on_trial > 0 {
@@ -185,7 +189,7 @@ impl World {
             Action::Tell(Event::Warning { .. }) => {
                 self.gave_up_on_files |= self.swapping || self.restoring;
             }
-            Action::Suspend | Action::Tell(_) => {}
+            Action::Suspend | Action::LetGo | Action::Tell(_) => {}
         }
     }
 
@@ -193,6 +197,7 @@ impl World {
         let files_change = (self.swapping || self.restoring) && !self.gave_up_on_files;
         assert!(!files_change, "nothing starts while the file changes");
         assert!(!self.told_to_stop, "nothing starts once the service stops");
+        self.asked_to_restart = false;
         self.children.insert(generation.get(), Child::default());
         let candidates =
             self.children.values().filter(|child| !child.is_admitted && !child.is_killed);
@@ -274,7 +279,8 @@ fn settle(mut plan: Plan, mut world: World, mut now: Instant) {
         }
     }
     assert_eq!(plan.deadline(), None, "it comes to rest");
-    assert_eq!(plan.waiting, None, "nothing is forgotten");
+    assert_eq!(plan.waiting, Waiting::default(), "nothing is forgotten");
+    assert!(!world.asked_to_restart, "every restart that was asked for is begun");
     assert_eq!(world.offered, 0, "every offer is answered");
     assert_eq!(world.on_trial, 0, "every swap is kept or undone");
     assert_eq!(world.children.len(), 1, "one generation serves");

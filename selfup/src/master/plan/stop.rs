@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Action, Draining, Motion, Plan, Request};
+use super::{Action, Draining, Motion, Plan, after};
 use crate::event::Event;
 use crate::identity::Generation;
 use crate::sys::pidfd::Status;
@@ -20,7 +20,7 @@ impl Plan {
     ) {
         match number {
             libc::SIGTERM | libc::SIGINT => self.terminate(now, number, by_kernel, out),
-            _ if self.limits.restart_signal == Some(number) => self.ask(Request::Restart, out),
+            _ if self.limits.restart_signal == Some(number) => self.restart(out),
             _ => {
                 if let (Some(to), false) = (self.acting(), by_kernel) {
                     out.push(Action::Forward { to, signal: number });
@@ -34,10 +34,11 @@ impl Plan {
 
     /// TERM or INT: every generation is told, and has its time to end.
     fn terminate(&mut self, now: Instant, signal: i32, by_kernel: bool, out: &mut Vec<Action>) {
-        if self.waiting.take() == Some(Request::Upgrade) {
-            out.push(Action::Discard);
+        self.forget_requests(out);
+        if self.motion != Motion::Stopping {
+            out.push(Action::LetGo);
         }
-        let until = now + self.limits.terminate;
+        let until = after(now, self.limits.terminate);
         let last = Draining { until, is_killed: false };
         for generation in self.serving.into_iter().chain(self.trial().map(|t| t.candidate)) {
             self.draining.entry(generation).or_insert(last);
@@ -58,13 +59,17 @@ impl Plan {
     }
 
     pub(super) fn try_end(&mut self, out: &mut Vec<Action>) {
-        if self.waiting.take() == Some(Request::Upgrade) {
-            out.push(Action::Discard);
-        }
+        self.forget_requests(out);
         if self.draining.is_empty()
             && let Some(status) = self.ended
         {
             out.push(Action::End(status));
+        }
+    }
+
+    fn forget_requests(&mut self, out: &mut Vec<Action>) {
+        if std::mem::take(&mut self.waiting).upgrade {
+            out.push(Action::Discard);
         }
     }
 

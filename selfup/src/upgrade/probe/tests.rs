@@ -11,7 +11,7 @@ const QUICK: Limits = Limits { time: Duration::from_millis(500), output: 1 << 20
 /// Starts the test binary again as [`the_candidate`], which behaves as `part` says.
 fn play(part: &str, limits: Limits) -> Result<Vec<String>> {
     let exe = std::env::current_exe().unwrap();
-    probe(&exe, &origin_for(part), limits)
+    probe(&exe, &origin_for(part), limits, None)
 }
 
 fn origin_for(part: &str) -> Origin {
@@ -113,7 +113,7 @@ fn what_it_printed_is_in_the_error() {
 fn programs_that_know_nothing_of_selfup_are_refused() {
     let silent = Origin::of_test(PathBuf::from("/app"), &["app"], &[]);
     let refusal = |path: &str, origin: &Origin, limits| {
-        probe(Path::new(path), origin, limits).unwrap_err().chain()
+        probe(Path::new(path), origin, limits, None).unwrap_err().chain()
     };
     let exits = refusal("/bin/true", &silent, Limits::default());
     assert!(exits.contains("ended without an answer, with exit status 0"), "{exits}");
@@ -136,7 +136,7 @@ fn its_process_group_ends_with_it() {
     let origin =
         Origin::of_test(PathBuf::from("/app"), &["sh", "-c", &script], &[("PATH", "/bin")]);
     let limits = Limits { time: Duration::from_secs(2), ..QUICK };
-    probe(Path::new("/bin/sh"), &origin, limits).unwrap_err();
+    probe(Path::new("/bin/sh"), &origin, limits, None).unwrap_err();
     let pid: i32 = std::fs::read_to_string(&pids).unwrap().trim().parse().unwrap();
     // Its new parent may not have reaped it yet, but it runs no more.
     let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -159,15 +159,26 @@ fn a_text_file_is_not_run_and_a_busy_file_is_waited_for() {
     let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(&path, permissions).unwrap();
     let origin = origin_for("good");
-    let error = probe(&path, &origin, Limits::default()).unwrap_err();
+    let error = probe(&path, &origin, Limits::default(), None).unwrap_err();
     assert!(error.to_string().contains("could not be executed"), "{}", error.chain());
 
     std::fs::copy(std::env::current_exe().unwrap(), &path).unwrap();
     let writer = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
-    let busy = probe(&path, &origin, QUICK).unwrap_err();
+    let busy = probe(&path, &origin, Limits::default(), None).unwrap_err();
     assert!(busy.chain().contains("Text file busy"), "{}", busy.chain());
     assert_eq!(busy.kind(), ErrorKind::Spawn, "that is not the candidate's doing");
     let closer = std::thread::spawn(move || drop(writer));
-    assert_eq!(probe(&path, &origin, Limits::default()).unwrap().len(), 2);
+    assert_eq!(probe(&path, &origin, Limits::default(), None).unwrap().len(), 2);
     closer.join().unwrap();
+}
+
+#[test]
+fn a_probe_that_nobody_waits_for_any_more_is_given_up_and_no_fault_of_the_candidate() {
+    let (wanted, alive) = io::pipe().unwrap();
+    drop(alive);
+    let exe = std::env::current_exe().unwrap();
+    let limits = Limits { time: Duration::from_secs(600), output: 1 << 20 };
+    let error = probe(&exe, &origin_for("hangs"), limits, Some(wanted.as_fd())).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Spawn);
+    assert!(error.to_string().contains("for the service ends"), "{error}");
 }

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -52,6 +52,8 @@ pub(super) enum Course {
     Garbled(io::Error),
     /// We could not wait for it.
     Unwatched(io::Error),
+    /// Nobody wants its answer any more.
+    Unwanted,
 }
 
 impl Report {
@@ -80,20 +82,32 @@ impl Watch {
         }
     }
 
-    /// Waits for its end until the deadline, then ends whatever of it is left.
-    pub(super) fn follow(mut self, until: Instant, most_output: u64) -> Report {
-        let course = self.run(until, most_output).unwrap_or_else(|course| course);
+    /// Waits for its end until the deadline, or until the other end of `wanted` is closed; then ends
+    /// whatever of it is left.
+    pub(super) fn follow(
+        mut self,
+        until: Instant,
+        most_output: u64,
+        wanted: Option<BorrowedFd<'_>>,
+    ) -> Report {
+        let course = self.run(until, most_output, wanted).unwrap_or_else(|course| course);
         let status = self.end();
         Report { course, answer: self.answer, printed: self.printed, status }
     }
 
-    fn run(&mut self, until: Instant, most_output: u64) -> Result<Course, Course> {
+    fn run(
+        &mut self,
+        until: Instant,
+        most_output: u64,
+        wanted: Option<BorrowedFd<'_>>,
+    ) -> Result<Course, Course> {
         loop {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Ok(Course::Overdue);
             }
-            let [failed, said, printed, ended] = self.wait(left).map_err(Course::Unwatched)?;
+            let news = self.wait(left, wanted).map_err(Course::Unwatched)?;
+            let [failed, said, printed, ended, unwanted] = news;
             if failed {
                 self.check_execution()?;
             }
@@ -107,16 +121,21 @@ impl Watch {
             if ended {
                 return Ok(Course::Ended);
             }
+            if unwanted {
+                return Ok(Course::Unwanted);
+            }
         }
     }
 
-    /// Which of failure, channel, output and end there is news of, at the latest after `limit`.
-    fn wait(&self, limit: Duration) -> io::Result<[bool; 4]> {
+    /// Which of failure, channel, output, end and `wanted` there is news of, at the latest after
+    /// `limit`.
+    fn wait(&self, limit: Duration, wanted: Option<BorrowedFd<'_>>) -> io::Result<[bool; 5]> {
         let sources = [
             self.failure.as_ref().map(|failure| failure.as_fd()),
             self.channel.as_ref().map(|channel| channel.as_fd()),
             self.output.as_ref().map(|output| output.as_fd()),
             Some(self.process.as_fd()),
+            wanted,
         ];
         let open = sources.iter().flatten();
         let mut polled: Vec<_> = open.map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();

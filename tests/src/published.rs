@@ -1,0 +1,130 @@
+//! A service together with the publisher that it takes its releases from.
+
+use std::path::PathBuf;
+
+use crate::{Publisher, Release, Service, ServiceBuilder, eventually};
+
+/// A service, its publisher, and a note of every start of its binary.
+///
+/// Dropped in this order, so that a service never outlives what it needs.
+#[derive(Debug)]
+pub struct Published {
+    /// What runs.
+    pub service: Service,
+    /// Where its releases come from.
+    pub publisher: Publisher,
+    notes: tempfile::TempDir,
+}
+
+impl Published {
+    /// A service with these variables that polls a publisher of its own release, and has found out
+    /// that there is nothing new.
+    ///
+    /// # Panics
+    ///
+    /// If a directory cannot be made.
+    #[must_use]
+    pub fn start(variables: &[(&str, &str)]) -> Self {
+        let release = Release::good();
+        let publisher = Publisher::start(crate::Answer::Whole(release.clone()));
+        let started = Self::of(ServiceBuilder::new(&release), publisher, variables);
+        started.publisher.wait_for("GET 304", 1);
+        started
+    }
+
+    /// A service of this builder that polls `publisher`.
+    ///
+    /// # Panics
+    ///
+    /// If a directory cannot be made.
+    #[must_use]
+    pub fn of(builder: ServiceBuilder, publisher: Publisher, variables: &[(&str, &str)]) -> Self {
+        let notes = tempfile::tempdir().expect("a temporary directory");
+        let builder = builder.set("FETCHER", publisher.url());
+        let builder = builder.set("STARTS", notes.path().join("starts"));
+        let set = |builder: ServiceBuilder, (name, value): &(&str, &str)| builder.set(name, *value);
+        let service = variables.iter().fold(builder, set).start();
+        Self { service, publisher, notes }
+    }
+
+    /// Publishes `release`, and waits until a generation of it is committed.
+    pub fn upgrade(&self, release: &Release) {
+        let committed = self.service.lines(COMMITTED).len();
+        self.publisher.publish(crate::Answer::Whole(release.clone()));
+        self.service.wait_for_nth(COMMITTED, committed + 1);
+        self.service.assert_runs(release);
+    }
+
+    /// How often the binary, or a candidate for it, was started in this role: a fixture notes that
+    /// before it does anything wrong.
+    #[must_use]
+    pub fn starts(&self, role: &str) -> usize {
+        let notes = std::fs::read_to_string(self.starts_path()).unwrap_or_default();
+        notes.lines().filter(|line| *line == role).count()
+    }
+
+    fn starts_path(&self) -> PathBuf {
+        self.notes.path().join("starts")
+    }
+}
+
+impl Service {
+    /// That `release` answers, and that it is the binary on disk, byte for byte.
+    ///
+    /// # Panics
+    ///
+    /// If it is not so.
+    pub fn assert_runs(&self, release: &Release) {
+        let answer = self.get("/");
+        assert!(answer.contains(&release.id().to_string()), "{} answers: {answer}", release.id());
+        self.assert_on_disk(release);
+    }
+
+    /// That the binary on disk is `release`, byte for byte.
+    ///
+    /// # Panics
+    ///
+    /// If it is not so.
+    pub fn assert_on_disk(&self, release: &Release) {
+        let found = std::fs::read(self.binary()).expect("the binary is there");
+        assert!(found == release.bytes(), "the binary on disk is another one");
+    }
+
+    /// That nothing lies beside the binary but what a swap keeps: `previous`.
+    ///
+    /// # Panics
+    ///
+    /// If it is not so.
+    pub fn assert_previous(&self, previous: &Release) {
+        assert_eq!(self.files(), [PREVIOUS]);
+        let found = std::fs::read(self.directory().join(PREVIOUS)).expect("it was listed");
+        assert!(found == previous.bytes(), "the previous binary is another one");
+    }
+
+    /// Waits until a candidate is being written beside the binary.
+    pub fn wait_for_staged_file(&self) {
+        eventually("a candidate is being staged", || {
+            self.files().iter().any(|name| name.starts_with(".app.selfup-stage-")).then_some(())
+        });
+    }
+
+    /// A number of `/proc/PID/status` of the master, such as `VmHWM`, in KiB.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such number.
+    #[must_use]
+    pub fn memory(&self, name: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()));
+        let status = status.expect("the master is there");
+        let mut lines = status.lines().filter_map(|line| line.strip_prefix(name));
+        let line = lines.find_map(|line| line.strip_prefix(':')).expect("the kernel tells it");
+        let number = line.trim().trim_end_matches(" kB").parse();
+        number.expect("it is a number of KiB")
+    }
+}
+
+const COMMITTED: &str = "event committed: ";
+
+/// What a swap keeps beside the binary.
+const PREVIOUS: &str = ".app.selfup-previous";

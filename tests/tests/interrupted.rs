@@ -1,0 +1,105 @@
+//! Masters that end in the middle of an upgrade: by a signal that asks, or by one that does not.
+#![allow(clippy::expect_used, reason = "what is not as it should be fails the test")]
+
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use selfup_tests::{Answer, Published, Release, ServiceBuilder, eventually};
+
+#[test]
+fn a_stop_in_the_middle_of_a_download_leaves_nothing_behind() {
+    let mut published = Published::start(&[]);
+    published.publisher.publish(Answer::Stalled(Release::good(), 100_000));
+    published.publisher.wait_for("GET stalled", 1);
+    published.service.wait_for_staged_file();
+    assert!(published.service.stop().success());
+    assert_eq!(published.service.files(), [""; 0]);
+}
+
+#[test]
+fn the_next_start_sweeps_what_a_master_killed_in_the_middle_of_a_download_left() {
+    let mut published = Published::start(&[]);
+    published.publisher.publish(Answer::Stalled(Release::good(), 100_000));
+    published.publisher.wait_for("GET stalled", 1);
+    published.service.wait_for_staged_file();
+    published.service.signal(Signal::SIGKILL);
+    published.service.wait();
+    published.service.processes().wait_until_gone();
+    assert_eq!(published.service.files().len(), 1, "what a killed master cannot remove");
+
+    let second = Release::good();
+    published.publisher.publish(Answer::Whole(second.clone()));
+    let again = ServiceBuilder::of(published.service.directory());
+    let mut again = again.set("FETCHER", published.publisher.url()).start();
+    again.wait_for("event committed: generation 2 ");
+    again.assert_runs(&second);
+    assert_eq!(again.files(), [".app.selfup-previous"]);
+    assert!(again.stop().success());
+}
+
+#[test]
+fn a_stop_in_the_middle_of_a_probe_waits_for_nothing_and_leaves_nothing_behind() {
+    let mut published = Published::start(&[]);
+    published.publisher.publish(Answer::Whole(Release::flawed("probe-hangs")));
+    eventually("the probe runs", || (published.starts("Probe") == 1).then_some(()));
+    let begun = Instant::now();
+    assert!(published.service.stop().success());
+    assert!(begun.elapsed() < Duration::from_secs(4), "it waited for the probe");
+    assert_eq!(published.service.files(), [""; 0]);
+}
+
+#[test]
+fn the_next_start_sweeps_what_a_master_killed_in_the_middle_of_a_probe_left() {
+    let mut published = Published::start(&[]);
+    published.publisher.publish(Answer::Whole(Release::flawed("probe-hangs")));
+    eventually("the probe runs", || (published.starts("Probe") == 1).then_some(()));
+    starts_again_after_a_kill(&mut published);
+}
+
+#[test]
+fn a_stop_on_probation_is_no_failed_trial() {
+    let mut published = Published::start(&[("PROBATION", "10m")]);
+    let release = Release::good();
+    published.publisher.publish(Answer::Whole(release.clone()));
+    published.service.wait_for("event paused: generation 1 ");
+    assert!(published.service.stop().success());
+    published.service.assert_on_disk(&release);
+    assert_eq!(published.service.files(), [".app.selfup-previous"]);
+    assert_eq!(published.service.lines("event rolled_back: "), [""; 0]);
+}
+
+#[test]
+fn a_stop_before_a_new_generation_is_ready_is_no_failed_trial() {
+    let mut published = Published::start(&[("READY_TIMEOUT", "10m")]);
+    let release = Release::flawed("never-ready");
+    published.publisher.publish(Answer::Whole(release.clone()));
+    published.service.wait_for("event child_started: generation 2 ");
+    assert!(published.service.stop().success());
+    published.service.assert_on_disk(&release);
+    assert_eq!(published.service.files(), [".app.selfup-previous"]);
+}
+
+#[test]
+fn a_master_killed_on_probation_leaves_a_binary_that_starts() {
+    let mut published = Published::start(&[("PROBATION", "10m")]);
+    let release = Release::good();
+    published.publisher.publish(Answer::Whole(release.clone()));
+    published.service.wait_for("event paused: generation 1 ");
+    starts_again_after_a_kill(&mut published);
+}
+
+/// Kills the master, and starts and upgrades the service again.
+fn starts_again_after_a_kill(published: &mut Published) {
+    published.service.signal(Signal::SIGKILL);
+    published.service.wait();
+    published.service.processes().wait_until_gone();
+
+    let release = Release::good();
+    published.publisher.publish(Answer::Whole(release.clone()));
+    let again = ServiceBuilder::of(published.service.directory());
+    let mut again = again.set("FETCHER", published.publisher.url()).start();
+    again.wait_for("event committed: generation 2 ");
+    again.assert_runs(&release);
+    assert_eq!(again.files(), [".app.selfup-previous"]);
+    assert!(again.stop().success());
+}

@@ -1,0 +1,117 @@
+//! The master killed: its children free the port at once, finish their work, and are gone.
+
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use nix::libc;
+use nix::sys::signal::Signal;
+use selfup_tests::{Release, Service, ServiceBuilder, eventually};
+
+fn kill_master(service: &mut Service) {
+    service.signal(Signal::SIGKILL);
+    service.wait();
+}
+
+#[test]
+fn an_orphan_frees_the_port_at_once_and_answers_what_it_had_accepted() {
+    let mut service = Service::with(&[]);
+    let address = service.address();
+    let (mut held, name) = service.hold();
+    kill_master(&mut service);
+    let killed = Instant::now();
+    let bound = eventually("the port is free", || TcpListener::bind(address).ok());
+    // A second on a machine that has nothing else to do.
+    assert!(killed.elapsed() < Duration::from_secs(10), "{:?}", killed.elapsed());
+    held.ask("/sleep?100");
+    assert_eq!(held.answer().unwrap(), name, "it drains while the port is free");
+    service.processes().wait_until_gone();
+    service.wait_for("drained 1 ");
+    drop(bound);
+}
+
+#[test]
+fn an_orphan_without_work_is_gone_without_being_told() {
+    let mut service = Service::with(&[]);
+    kill_master(&mut service);
+    service.processes().wait_until_gone();
+    service.wait_for("drained 1 ");
+}
+
+#[test]
+fn a_new_master_serves_at_the_same_address_while_the_orphan_drains() {
+    let mut service = Service::with(&[]);
+    let address = service.address().to_string();
+    let (mut held, name) = service.hold();
+    let successor = ServiceBuilder::new(&Release::good()).set("ADDRESS", address);
+    kill_master(&mut service);
+    let mut successor = successor.start();
+    assert_ne!(successor.get("/"), name);
+    held.ask("/");
+    assert_eq!(held.answer().unwrap(), name);
+    service.processes().wait_until_gone();
+    assert!(successor.stop().success());
+}
+
+#[test]
+fn a_new_master_waits_for_a_port_that_is_still_taken() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let mut service = ServiceBuilder::new(&Release::good()).set("ADDRESS", address).spawn();
+    let pid = service.pid();
+    let pause = format!("{} ", libc::SYS_clock_nanosleep);
+    eventually("it waits for its next try", || {
+        let call = std::fs::read_to_string(format!("/proc/{pid}/syscall")).ok()?;
+        call.starts_with(&pause).then_some(())
+    });
+    drop(taken);
+    service.wait_for("serving 1 ");
+    assert!(service.stop().success());
+}
+
+#[test]
+fn an_orphan_that_cannot_finish_is_ended_by_the_terminate_timeout() {
+    let mut service = Service::with(&[("TERMINATE_TIMEOUT", "300ms")]);
+    let (mut held, _) = service.hold();
+    held.ask("/sleep?3600000");
+    kill_master(&mut service);
+    service.processes().wait_until_gone();
+    held.answer().unwrap_err();
+}
+
+#[test]
+fn both_generations_of_an_unfinished_restart_leave() {
+    let phases =
+        [("READY", "manual", "serving 2 "), ("PROBATION", "1h", "event paused: generation 1 ")];
+    for (name, value, reached) in phases {
+        let mut service = Service::with(&[(name, value)]);
+        let address = service.address();
+        service.signal(Signal::SIGUSR2);
+        service.wait_for(reached);
+        service.wait_for("serving 2 ");
+        kill_master(&mut service);
+        service.processes().wait_until_gone();
+        TcpListener::bind(address).unwrap();
+    }
+}
+
+#[test]
+fn a_generation_that_never_gets_ready_does_not_outlive_its_master() {
+    let mut service = Service::with(&[("TERMINATE_TIMEOUT", "300ms")]);
+    Release::flawed("never-ready").install(&service.binary());
+    service.signal(Signal::SIGUSR2);
+    service.wait_for("event child_started: generation 2 ");
+    kill_master(&mut service);
+    service.processes().wait_until_gone();
+}
+
+#[test]
+fn an_orphan_on_threads_leaves_too() {
+    let mut service = ServiceBuilder::new(&Release::of_fixture("plain")).start();
+    let address = service.address();
+    let (mut held, name) = service.hold();
+    kill_master(&mut service);
+    eventually("the port is free", || TcpListener::bind(address).ok());
+    held.ask("/");
+    assert_eq!(held.answer().unwrap(), name);
+    service.processes().wait_until_gone();
+}
