@@ -34,12 +34,12 @@
 //!
 //! # Where there can be no master
 //!
-//! On systems other than Linux, where a process may not fork, or with `SELFUP=off` in the
-//! environment, the program runs in the first process, after a warning, with a [`State`] that works
-//! the same.
+//! Where a process may not fork, where the kernel lacks what a master needs, or with `SELFUP=off` in
+//! the environment, the program runs in the first process, after a warning, with a [`State`] that
+//! works the same. The crate compiles on Linux only so far.
 
-#[cfg(not(unix))]
-compile_error!("selfup needs a Unix system: listeners are handed over as descriptors");
+#[cfg(not(target_os = "linux"))]
+compile_error!("selfup is built and tested on Linux only so far: its master needs pidfds");
 
 #[doc(hidden)]
 #[path = "private.rs"]

@@ -2,6 +2,7 @@
 
 pub use std::process::ExitCode;
 
+// One name for two things: the macro `note!`, and the module of what it expands to.
 pub use crate::__note as note;
 pub use crate::entry::{Program, ProgramArgument, ProgramOutput, Runtime, run};
 pub use crate::note::write as note;

@@ -24,6 +24,7 @@ pub struct ServiceBuilder {
     wrapper: Vec<OsString>,
     own_group: bool,
     stdin: Stdio,
+    stderr: Option<Stdio>,
 }
 
 /// A service that runs, in a directory of its own.
@@ -73,7 +74,8 @@ impl ServiceBuilder {
     fn in_directory(directory: Directory) -> Self {
         let path = directory.path.join("app");
         let (environment, wrapper, stdin) = (Vec::new(), Vec::new(), Stdio::null());
-        let builder = Self { directory, path, environment, wrapper, own_group: true, stdin };
+        let (own_group, stderr) = (true, None);
+        let builder = Self { directory, path, environment, wrapper, own_group, stdin, stderr };
         builder
             .set("ADDRESS", "127.0.0.1:0")
             .set("PROBATION", "0s")
@@ -114,6 +116,13 @@ impl ServiceBuilder {
         self
     }
 
+    /// Gives it this standard error. Default: its lines are collected with the others.
+    #[must_use]
+    pub fn stderr(mut self, stderr: impl Into<Stdio>) -> Self {
+        self.stderr = Some(stderr.into());
+        self
+    }
+
     /// Runs it in the foreground of `terminal`, as a shell would.
     #[must_use]
     pub fn in_terminal(mut self, terminal: &Terminal) -> Self {
@@ -145,16 +154,17 @@ impl ServiceBuilder {
         words.push(self.path.into());
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).stdin(self.stdin);
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdout(Stdio::piped()).stderr(self.stderr.unwrap_or_else(Stdio::piped));
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         if self.own_group {
             command.process_group(0);
         }
         let mut master = command.spawn().expect("the service starts");
         let lines = Arc::new(Lines::default());
-        let (stdout, stderr) = (master.stdout.take(), master.stderr.take());
-        lines.collect(stdout.expect("stdout is piped"));
-        lines.collect(stderr.expect("stderr is piped"));
+        lines.collect(master.stdout.take().expect("stdout is piped"));
+        if let Some(stderr) = master.stderr.take() {
+            lines.collect(stderr);
+        }
         Service { directory: self.directory, master, lines }
     }
 

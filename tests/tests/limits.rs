@@ -1,0 +1,103 @@
+//! Where a master would wedge, die or go deaf at the edge of what it was told or given.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::Instant;
+
+use nix::sys::signal::{Signal, kill};
+use selfup_tests::{Answer, Published, Publisher, Release, Service, ServiceBuilder};
+
+#[test]
+fn a_generation_that_was_stopped_over_pause_and_resume_accepts_again() {
+    let mut service = Service::with(&[("PROBATION", "1h")]);
+    let first = service.pid_of(1);
+    kill(first, Signal::SIGSTOP).unwrap();
+    service.signal(Signal::SIGUSR2);
+    let second = service.pid_of(2);
+    service.wait_for("event child_ready: generation 2 ");
+    kill(second, Signal::SIGKILL).unwrap();
+    service.wait_for("event resumed: generation 1 ");
+    kill(first, Signal::SIGCONT).unwrap();
+    assert!(service.get("/").contains(&format!("hello {first} 1 ")));
+    assert!(service.stop().success());
+}
+
+#[test]
+fn a_timeout_of_never_is_one() {
+    let never = "500000000000years";
+    let mut service = Service::with(&[
+        ("TERMINATE_TIMEOUT", never),
+        ("READY_TIMEOUT", never),
+        ("PROBATION", never),
+    ]);
+    service.signal(Signal::SIGUSR2);
+    service.wait_for("event paused: generation 1 ");
+    assert!(service.stop().success());
+}
+
+#[test]
+fn polls_that_are_asked_for_keep_to_the_shortest_interval() {
+    let began = Instant::now();
+    let release = Release::good();
+    let publisher = Publisher::start(Answer::Whole(release.clone()));
+    let variables = [("INTERVAL", "1h"), ("MIN_FETCH_INTERVAL", "2s")];
+    let service = Published::of(ServiceBuilder::new(&release), publisher, &variables);
+    for _ in 0..100 {
+        assert_eq!(service.service.get("/check"), "Ok(())\n");
+    }
+    service.publisher.wait_for("GET 304", 1);
+    let polls = service.publisher.answered().len();
+    let most = began.elapsed().as_secs() / 2 + 2;
+    assert!(polls as u64 <= most, "{polls} polls, at most {most} fit");
+}
+
+#[test]
+fn a_stop_frees_the_port_while_the_last_request_is_still_answered() {
+    let mut service = Service::with(&[]);
+    let address = service.address();
+    let (mut slow, _) = service.hold();
+    slow.ask("/sleep?1500");
+    service.signal(Signal::SIGTERM);
+    selfup_tests::eventually("the port is free", || std::net::TcpListener::bind(address).ok());
+    slow.answer().unwrap();
+    assert!(service.wait().success());
+}
+
+#[test]
+fn a_user_who_may_start_nothing_at_all_gets_a_warning_and_the_program() {
+    if !nix::unistd::Uid::effective().is_root() {
+        println!("SKIPPED: only root can become a user whose processes are counted");
+        assert!(std::env::var_os("CI").is_none(), "skipped in CI");
+        return;
+    }
+    let builder = ServiceBuilder::new(&Release::of_fixture("plain")).set("RETURNS", "code");
+    fs::set_permissions(builder.directory(), fs::Permissions::from_mode(0o755)).unwrap();
+    let nobody = ["setpriv", "--reuid=65432", "--regid=65432", "--clear-groups"];
+    let limited = [&nobody[..], &["prlimit", "--nproc=1:1"]].concat();
+    let mut service = builder.under(&limited).spawn();
+    service.wait_for("[selfup] the program runs without a master");
+    assert_eq!(service.wait().code(), Some(5), "the program ran, in the first process");
+}
+
+#[test]
+fn a_stderr_that_nobody_reads_holds_nobody_up() {
+    let (unread, full) = std::io::pipe().unwrap();
+    fill(&full).unwrap();
+    let builder = ServiceBuilder::new(&Release::good()).set("DEBUG", "1").stderr(full);
+    let mut service = builder.spawn();
+    // Its events come through a hook behind the same stderr: it is watched by asking it.
+    let _ = service.pid_of(1);
+    service.signal(Signal::SIGUSR2);
+    let second = service.pid_of(2);
+    kill(second, None).unwrap();
+    service.signal(Signal::SIGTERM);
+    assert!(service.wait().success());
+    drop(unread);
+}
+
+fn fill(pipe: &std::io::PipeWriter) -> nix::Result<()> {
+    use nix::fcntl::{FcntlArg, OFlag, fcntl};
+    fcntl(pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    while std::io::Write::write(&mut &*pipe, &[b'x'; 4096]).is_ok() {}
+    fcntl(pipe, FcntlArg::F_SETFL(OFlag::empty())).map(drop)
+}
