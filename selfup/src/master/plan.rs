@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use self::file::Files;
+pub(super) use self::terms::{Action, Input, Limits};
 use crate::error::{Error, ErrorKind};
 use crate::event::Event;
 use crate::identity::Generation;
@@ -26,74 +27,9 @@ mod file;
 #[cfg(test)]
 mod property;
 mod stop;
+mod terms;
 #[cfg(test)]
 mod tests;
-
-/// Something that happened.
-#[derive(Debug, Clone)]
-pub(crate) enum Input {
-    /// The program asks for a restart.
-    Restart,
-    /// The upgrade thread holds a candidate that passed every check.
-    Offered,
-    /// The candidate was put in place, or could not be.
-    Swapped(bool),
-    /// The previous binary was put back, or could not be.
-    Restored,
-    /// A program can serve.
-    Ready(Generation),
-    /// A child accepts nothing new any more.
-    Paused(Generation),
-    /// A child could not be started.
-    NotStarted(Generation, String),
-    /// A child ended.
-    Exited(Generation, Status),
-    /// A signal reached the master. One that the kernel sent went to the whole process group.
-    Signal { number: i32, by_kernel: bool },
-    /// A deadline may have passed.
-    Tick,
-}
-
-/// Something to do.
-#[derive(Debug)]
-pub(crate) enum Action {
-    Start(Generation),
-    Admit(Generation),
-    Pause(Generation),
-    Resume(Generation),
-    Drain(Generation),
-    Kill(Generation),
-    Forward {
-        to: Generation,
-        signal: i32,
-    },
-    /// Put the offered candidate in place.
-    Swap,
-    /// Forget the offered candidate.
-    Discard,
-    /// The swapped binary passed: it is permanent.
-    Keep,
-    /// The swapped binary failed, for this reason: put the previous one back.
-    Restore(Error),
-    /// Close the master's own listeners: nobody new is served any more.
-    LetGo,
-    /// Stop the master as the terminal stopped the program, until it is continued.
-    Suspend,
-    Tell(Event),
-    /// End the master the way the program ended.
-    End(Status),
-}
-
-/// The settings that decisions depend on.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
-    pub(crate) restart_signal: Option<i32>,
-    pub(crate) restart_after_swap: bool,
-    pub(crate) ready: Duration,
-    pub(crate) probation: Duration,
-    pub(crate) terminate: Duration,
-    pub(crate) max_draining: usize,
-}
 
 /// So long a child may take to say that it is paused; then the restart goes on without its word.
 const PAUSE: Duration = Duration::from_secs(2);
