@@ -15,11 +15,12 @@ const AS_NUMBER_5: [&str; 3] = ["sh", "-c", "exec 5<&0 </dev/null; exec \"$0\""]
 
 #[test]
 fn what_a_program_starts_has_no_variable_of_ours() {
-    let mut service = Service::with(&[("SELFUP_ROLE", "child:3:1")]);
+    let mut service = Service::with(&[("SELFUP_ROLE", "child:3:1"), ("SELFUP_OF_THE_USER", "1")]);
     for generation in 2..=3 {
         let environment = service.get("/environment");
         assert!(environment.contains("ADDRESS="), "{environment}");
-        assert!(!environment.lines().any(|line| line.starts_with("SELFUP")), "{environment}");
+        assert!(!environment.contains("SELFUP_ROLE"), "{environment}");
+        assert!(environment.contains("SELFUP_OF_THE_USER=1"), "{environment}");
         service.restart(generation);
     }
     assert!(service.stop().success());
