@@ -19,6 +19,8 @@ pub(crate) enum FromChild {
     Ready,
     /// Nothing new is accepted any more.
     Paused,
+    /// The program's health hook failed, or did not answer in time.
+    Unhealthy { reason: String },
     /// The program asks for a restart.
     Restart,
     /// The program asks for a poll of the fetcher.
@@ -40,6 +42,8 @@ pub(crate) enum FromMaster {
     Pause,
     /// Accept again.
     Resume,
+    /// The probation is over: this generation is the service now.
+    Commit,
     /// Finish what is open and end.
     Drain,
     /// From a later version.

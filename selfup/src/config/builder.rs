@@ -39,6 +39,7 @@ impl Default for Builder {
                     min_fetch_interval: Duration::from_secs(1),
                     pre_upgrade: None,
                     restart_after_fetch: true,
+                    master_follows: true,
                 },
                 restarts: Restarts {
                     signal: None,
@@ -47,6 +48,7 @@ impl Default for Builder {
                     probation: Duration::from_secs(10),
                     terminate_timeout: Duration::from_secs(30),
                     max_draining: 8,
+                    overlap: true,
                 },
                 verbosity: Verbosity::Warnings,
                 on_event: None,
@@ -161,6 +163,23 @@ impl Builder {
             self.refuse("`max_draining` must be at least 1, or no restart could ever end".into());
         }
         self.config.restarts.max_draining = generations;
+        self
+    }
+
+    /// Whether two generations may run at once. Default: true.
+    ///
+    /// `false` is for a program that cannot run twice, because it holds an exclusive lock: the old
+    /// generation drains first, while new connections wait in the listeners' queues, and the new
+    /// one starts when it is gone. If the new one fails, the previous binary is started again.
+    pub fn overlap(mut self, overlap: bool) -> Self {
+        self.config.restarts.overlap = overlap;
+        self
+    }
+
+    /// Whether the master follows an upgrade once it is committed, by executing the new binary in
+    /// place: same PID, same children, new addresses, fetcher and hooks. Default: true.
+    pub fn upgrade_master(mut self, upgrade_master: bool) -> Self {
+        self.config.upgrades.master_follows = upgrade_master;
         self
     }
 

@@ -38,6 +38,8 @@ pub(crate) struct Upgrades {
     pub(crate) min_fetch_interval: Duration,
     pub(crate) pre_upgrade: Option<PreUpgradeHook>,
     pub(crate) restart_after_fetch: bool,
+    /// Whether the master becomes the new binary, too, once it is committed.
+    pub(crate) master_follows: bool,
 }
 
 /// How one generation follows another.
@@ -50,6 +52,8 @@ pub(crate) struct Restarts {
     pub(crate) probation: Duration,
     pub(crate) terminate_timeout: Duration,
     pub(crate) max_draining: usize,
+    /// Whether two generations may run at once.
+    pub(crate) overlap: bool,
 }
 
 impl Config {

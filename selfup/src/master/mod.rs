@@ -243,7 +243,9 @@ impl Master {
                 self.upgrader.check_now();
                 None
             }
-            News::Said(FromChild::Hello { .. } | FromChild::Unknown) => None,
+            News::Said(
+                FromChild::Hello { .. } | FromChild::Unhealthy { .. } | FromChild::Unknown,
+            ) => None,
             News::NotStarted(error) => {
                 self.children.remove(&generation);
                 let path = self.launch.origin.path().display().to_string();

@@ -93,7 +93,7 @@ impl Link {
                     let _ = self.say(&FromChild::Paused);
                 }
                 FromMaster::Drain => gate.set(Phase::Draining),
-                FromMaster::Welcome(_) | FromMaster::Unknown => {}
+                FromMaster::Welcome(_) | FromMaster::Commit | FromMaster::Unknown => {}
             }
         }
     }
