@@ -135,6 +135,15 @@ fn a_binary_without_its_last_byte_is_refused() {
 }
 
 #[test]
+fn another_program_is_refused_by_its_note() {
+    let words = &[
+        "it is the program \"selfup-tests/stateless\", and this service runs",
+        "\"selfup-tests/server\"; publish a binary of this program",
+    ];
+    is_no_binary(&Release::of_fixture("stateless"), words);
+}
+
+#[test]
 fn a_program_that_ends_at_once_is_refused() {
     fails_as_a_stranger("/bin/true", &["it ended without an answer, with exit status 0"]);
 }

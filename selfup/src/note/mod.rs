@@ -14,7 +14,7 @@ use object::elf::{ELFCLASS64, FileHeader32, FileHeader64, PT_NOTE};
 use object::read::elf::{FileHeader, ProgramHeader as _};
 use object::{Endianness, ReadCache, ReadRef as _};
 
-use crate::error::{Context as _, Error, ErrorKind, Result};
+use crate::error::{BoxError, Context as _, Error, ErrorKind, Result};
 
 #[doc(hidden)]
 pub mod write;
@@ -65,17 +65,18 @@ pub fn read(path: impl AsRef<Path>) -> Result<Option<Note>> {
     let path = path.as_ref();
     let failed = || format!("{} cannot be read", path.display());
     let file = File::open(path).context(ErrorKind::Note, failed)?;
-    let data = &ReadCache::new(file);
+    read_from(&ReadCache::new(file)).map_err(|error| garbled(path).caused_by(error))
+}
+
+/// [`read`] for a file that is open.
+pub(crate) fn read_from(data: &ReadCache<File>) -> Result<Option<Note>, BoxError> {
     let found = match data.read_bytes_at(0, 16) {
-        Ok(ident) if ident[4] == ELFCLASS64.0 => find::<FileHeader64<Endianness>>(data),
-        Ok(_) => find::<FileHeader32<Endianness>>(data),
-        Err(()) => return Err(garbled(path).caused_by("it is shorter than an ELF header")),
+        Ok(ident) if ident[4] == ELFCLASS64.0 => find::<FileHeader64<Endianness>>(data)?,
+        Ok(_) => find::<FileHeader32<Endianness>>(data)?,
+        Err(()) => return Err("it is shorter than an ELF header".into()),
     };
-    let Some(descriptor) = found.map_err(|error| garbled(path).caused_by(error))? else {
-        return Ok(None);
-    };
-    let note = parse(&descriptor);
-    note.map(Some).ok_or_else(|| garbled(path).caused_by("a field of its note is cut off"))
+    let Some(descriptor) = found else { return Ok(None) };
+    parse(&descriptor).map(Some).ok_or_else(|| "a field of its note is cut off".into())
 }
 
 /// The descriptor of the first note that is ours.
@@ -167,7 +168,7 @@ mod tests {
     #[test]
     fn the_name_is_that_of_package_and_binary() {
         let written = Written::<{ FIELDS.descriptor_len() }>::new(&FIELDS);
-        let note = parse(written.descriptor()).unwrap();
+        let note = written.parse();
         assert_eq!((note.name(), note.version()), ("shop/till", "1.2.3"));
     }
 

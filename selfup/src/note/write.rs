@@ -88,8 +88,8 @@ impl<const LEN: usize> Note<LEN> {
 
 #[cfg(test)]
 impl<const LEN: usize> Note<LEN> {
-    pub(super) fn descriptor(&self) -> &[u8] {
-        &self.descriptor
+    pub(crate) fn parse(&self) -> super::Note {
+        super::parse(&self.descriptor).unwrap()
     }
 }
 

@@ -3,13 +3,14 @@
 //! The headers of an ELF file tell how long it must be: every table, segment and section has to lie
 //! inside the file, so a file that was cut off is noticed wherever it was cut, its last section
 //! included. Word size, byte order and machine must be those of the binary that runs, and the
-//! interpreter must be there.
+//! interpreter must be there. Where both have a note, it must be that of the same program.
 //!
 //! The file is not mapped, for mapping needs unsafe code and dies of a file that shrinks, and not
 //! read whole: the headers are read by offset, and what they may make us read is bounded.
 //!
 //! Limits: of a binary whose section headers were stripped, or that carries data behind its last
-//! section, only the segments are known. Whether it is the same program is not asked yet.
+//! section, only the segments are known. Of a binary without a note it is not known which program
+//! it is; the probe tells at least whether it is one of selfup's.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -26,18 +27,22 @@ use object::{Endianness, ReadCache, ReadRef as _};
 
 use self::machine::Machine;
 use crate::error::{Context as _, Error, ErrorKind, Result};
+use crate::note::{Note, read_from};
 
 mod machine;
 
 type Data<'data> = &'data ReadCache<File>;
 
-/// Refuses the file at `path` unless it is a whole binary for this machine.
+/// Refuses the file at `path` unless it is a whole binary of this program for this machine.
 pub(super) fn check(path: &Path) -> Result<()> {
-    let own = Path::new("/proc/self/exe");
-    let (own_file, _) = open(own)?;
-    let own_data = ReadCache::new(own_file);
-    let own = machine(&own_data)?;
-    let (file, start) = open(path)?;
+    check_file(open(path)?)
+}
+
+/// [`check`] for a file that is open.
+pub(super) fn check_file(file: File) -> Result<()> {
+    let own_data = &ReadCache::new(open(Path::new("/proc/self/exe"))?);
+    let own = machine(own_data)?;
+    let start = start_of(&file)?;
     check_start(&start)?;
     let data = &ReadCache::new(file);
     let found = machine(data)?;
@@ -48,19 +53,40 @@ pub(super) fn check(path: &Path) -> Result<()> {
         )));
     }
     if start[4] == ELFCLASS64.0 {
-        inspect::<FileHeader64<Endianness>>(data)
+        inspect::<FileHeader64<Endianness>>(data)?;
     } else {
-        inspect::<FileHeader32<Endianness>>(data)
+        inspect::<FileHeader32<Endianness>>(data)?;
+    }
+    let found = read_from(data).map_err(|error| {
+        refused("its note is garbled; publish the binary as it was built").caused_by(error)
+    })?;
+    // Whatever is wrong with our own, it is no fault of the file's.
+    check_name(read_from(own_data).ok().flatten().as_ref(), found.as_ref())
+}
+
+/// Refuses the binary of another program, where both say which they are.
+fn check_name(own: Option<&Note>, found: Option<&Note>) -> Result<()> {
+    match (own, found) {
+        (Some(own), Some(found)) if own.name() != found.name() => Err(refused(format!(
+            "it is the program {:?}, and this service runs {:?}; publish a binary of this program, \
+             or, if it was renamed, set `name` to the one that it had",
+            found.name(),
+            own.name()
+        ))),
+        _ => Ok(()),
     }
 }
 
-fn open(path: &Path) -> Result<(File, Vec<u8>)> {
-    // Not the candidate's fault: it is tried again.
-    let failed = || format!("{} cannot be read", path.display());
-    let file = File::open(path).context(ErrorKind::Stage, failed)?;
+// Not the candidate's fault: it is tried again.
+fn open(path: &Path) -> Result<File> {
+    File::open(path).context(ErrorKind::Stage, || format!("{} cannot be read", path.display()))
+}
+
+fn start_of(mut file: &File) -> Result<Vec<u8>> {
     let mut start = Vec::new();
-    (&file).take(START).read_to_end(&mut start).context(ErrorKind::Stage, failed)?;
-    Ok((file, start))
+    let read = file.by_ref().take(START).read_to_end(&mut start);
+    read.context(ErrorKind::Stage, || "its first bytes cannot be read")?;
+    Ok(start)
 }
 
 /// Tells what is no ELF file at all, by its first bytes.

@@ -132,6 +132,32 @@ fn an_interpreter_that_is_not_there_is_named() {
     assert!(words.contains("its interpreter /lob"), "{words}");
 }
 
+#[test]
+fn another_program_is_named_beside_ours() {
+    use crate::note::write::{Fields, Note as Written};
+    const TILL: Fields = Fields::of_cargo(Some("shop"), Some("till"), Some("1.2.3"));
+    const NEWER: Fields = TILL.version("2.0.0");
+    const STOCK: Fields = Fields::of_cargo(Some("shop"), Some("stock"), Some("1.2.3"));
+    let till = Written::<{ TILL.descriptor_len() }>::new(&TILL).parse();
+    let newer = Written::<{ NEWER.descriptor_len() }>::new(&NEWER).parse();
+    let stock = Written::<{ STOCK.descriptor_len() }>::new(&STOCK).parse();
+    check_name(Some(&till), Some(&newer)).unwrap();
+    let error = check_name(Some(&till), Some(&stock)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Note);
+    let words = r#"it is the program "shop/stock", and this service runs "shop/till"; publish"#;
+    assert!(error.to_string().starts_with(words), "{error}");
+}
+
+#[test]
+fn a_binary_that_does_not_say_which_program_it_is_passes() {
+    use crate::note::write::{Fields, Note as Written};
+    const TILL: Fields = Fields::of_cargo(Some("shop"), Some("till"), Some("1.2.3"));
+    let till = Written::<{ TILL.descriptor_len() }>::new(&TILL).parse();
+    check_name(Some(&till), None).unwrap();
+    check_name(None, Some(&till)).unwrap();
+    check_name(None, None).unwrap();
+}
+
 /// Headers may lie about everything; none may make the reader panic, or read without bound.
 #[test]
 fn headers_that_lie_are_no_danger() {
