@@ -47,6 +47,28 @@ impl Published {
         Self { service, publisher, notes }
     }
 
+    /// Stops the service, and starts it again as it was started, with these variables in place of
+    /// the others.
+    ///
+    /// # Panics
+    ///
+    /// If it does not end well.
+    #[must_use]
+    pub fn start_again(&mut self, variables: &[(&str, &str)]) -> Service {
+        assert!(self.service.stop().success(), "it ends well");
+        self.start_next(variables)
+    }
+
+    /// Starts the service again once it has ended.
+    #[must_use]
+    pub fn start_next(&self, variables: &[(&str, &str)]) -> Service {
+        let builder = ServiceBuilder::of(self.service.directory());
+        let builder = builder.set("FETCHER", self.publisher.url());
+        let builder = builder.set("STARTS", self.starts_path());
+        let set = |builder: ServiceBuilder, (name, value): &(&str, &str)| builder.set(name, *value);
+        variables.iter().fold(builder, set).start()
+    }
+
     /// Publishes `release`, and waits until a generation of it is committed.
     pub fn upgrade(&self, release: &Release) {
         let committed = self.service.lines(COMMITTED).len();

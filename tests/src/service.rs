@@ -320,7 +320,7 @@ impl Service {
         &self.directory.path
     }
 
-    /// The names of the files beside the binary.
+    /// The names of the files beside the binary, but for that of its [history](Service::history).
     ///
     /// # Panics
     ///
@@ -329,9 +329,15 @@ impl Service {
     pub fn files(&self) -> Vec<String> {
         let entries = std::fs::read_dir(&self.directory.path).expect("the directory is there");
         let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
-        let mut names: Vec<_> = names.filter(|name| name != "app").collect();
+        let mut names: Vec<_> = names.filter(|name| name != "app" && name != HISTORY).collect();
         names.sort();
         names
+    }
+
+    /// What it remembers on disk of binaries that it turned down, if anything.
+    #[must_use]
+    pub fn history(&self) -> Option<String> {
+        std::fs::read_to_string(self.directory.path.join(HISTORY)).ok()
     }
 
     /// Its processes.
@@ -372,3 +378,6 @@ impl Drop for Service {
         let _ = self.master.wait();
     }
 }
+
+/// Where a service remembers what it turned down.
+const HISTORY: &str = ".app.selfup-history";

@@ -69,6 +69,9 @@ fn offer(bad: &Release, variables: &[(&str, &str)], expected: &Expected) {
     let grown = service.memory("VmHWM").saturating_sub(peak);
     assert!(grown <= 8 * 1024, "at its highest the master had grown by {grown} KiB");
 
+    let history = service.history().expect("it is remembered");
+    assert!(history.contains(&bad.id().to_string()), "{history}");
+
     published.upgrade(&Release::good());
     load.wait_for(20);
     let lost = load.stop();

@@ -4,46 +4,66 @@
 //! are offered. What failed while it ran (the probe, the trial after a swap) may have met a bad
 //! moment: it is tried again after 1 minute, 10 minutes and 1 hour, and is then refused for good.
 //!
-//! Limits: it lives in memory, so a restart of the master forgets it. The oldest of more than 64
-//! candidates is forgotten, and would be refused again for the same reason.
+//! It is kept in a [`file`] beside the binary, for the next master is offered the same bytes. In
+//! memory the times are those of the monotonic clock, so that nobody who sets the clock changes
+//! them; in the file they are wall-clock times, and no time that is read there keeps a candidate
+//! waiting for longer than its own step, whatever the clock shows by then.
+//!
+//! Limits: the oldest of more than 64 candidates is forgotten, and would be refused again for the
+//! same reason. So would everything in a file that was removed, which is how it is cleared by hand.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::error::ErrorKind;
+use super::preflight::Target;
+use crate::error::{Error, ErrorKind};
 use crate::identity::BinaryId;
+
+mod file;
+mod record;
 
 /// The candidates that were turned down, oldest first.
 #[derive(Debug, Default)]
-pub(super) struct History(VecDeque<Entry>);
+pub(super) struct History {
+    entries: VecDeque<Entry>,
+    /// Whether the file says something else.
+    is_unsaved: bool,
+    /// Whether it was told that it cannot be written.
+    is_told: bool,
+}
 
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Entry {
     id: BinaryId,
     /// What turned it down the last time.
     kind: ErrorKind,
+    /// In words, for whoever reads the file.
+    reason: String,
+    /// None, if its bytes were refused.
     failures: usize,
     retry_at: Option<Instant>,
 }
 
 impl History {
     /// Turns `id` down for good.
-    pub(super) fn refuse(&mut self, id: BinaryId, kind: ErrorKind) {
+    pub(super) fn refuse(&mut self, id: BinaryId, reason: &Error) {
         self.forget(id);
-        self.push(Entry { id, kind, failures: 0, retry_at: None });
+        self.push(Entry::new(id, reason, 0, None));
     }
 
     /// Counts a failure of `id` while it ran.
-    pub(super) fn fail(&mut self, id: BinaryId, kind: ErrorKind, now: Instant) {
-        let failures = self.find(id).map_or(0, |entry| entry.failures);
-        let retry_at = BACK_OFF.get(failures).map(|&delay| now + delay);
+    pub(super) fn fail(&mut self, id: BinaryId, reason: &Error, now: Instant) {
+        let failures = self.find(id).map_or(0, |entry| entry.failures).saturating_add(1);
+        let retry_at = step(failures).map(|step| now + step);
         self.forget(id);
-        self.push(Entry { id, kind, failures: failures + 1, retry_at });
+        self.push(Entry::new(id, reason, failures, retry_at));
     }
 
     /// Clears `id`, which proved itself.
     pub(super) fn forget(&mut self, id: BinaryId) {
-        self.0.retain(|entry| entry.id != id);
+        let before = self.entries.len();
+        self.entries.retain(|entry| entry.id != id);
+        self.is_unsaved |= self.entries.len() != before;
     }
 
     /// Whether `id` may be tried at this time.
@@ -62,68 +82,45 @@ impl History {
     }
 
     fn find(&self, id: BinaryId) -> Option<&Entry> {
-        self.0.iter().find(|entry| entry.id == id)
+        self.entries.iter().find(|entry| entry.id == id)
     }
 
     fn push(&mut self, entry: Entry) {
-        if self.0.len() == LONGEST {
-            self.0.pop_front();
+        if self.entries.len() == LONGEST {
+            self.entries.pop_front();
         }
-        self.0.push_back(entry);
+        self.entries.push_back(entry);
+        self.is_unsaved = true;
+    }
+
+    /// Takes over what `earlier` knows, as the older part.
+    fn add_earlier(&mut self, earlier: Self) {
+        for entry in std::mem::replace(&mut self.entries, earlier.entries) {
+            self.forget(entry.id);
+            self.push(entry);
+        }
     }
 }
 
-/// What a candidate that failed while it ran waits for, the first, second and third time.
+impl Entry {
+    fn new(id: BinaryId, reason: &Error, failures: usize, retry_at: Option<Instant>) -> Self {
+        let reason_text = reason.chain().chars().take(LONGEST_REASON).collect();
+        Self { id, kind: reason.kind(), reason: reason_text, failures, retry_at }
+    }
+}
+
+/// What a candidate that failed so often while it ran waits for, before it is tried again.
+fn step(failures: usize) -> Option<Duration> {
+    BACK_OFF.get(failures.checked_sub(1)?).copied()
+}
+
 const BACK_OFF: [Duration; 3] =
     [Duration::from_secs(60), Duration::from_secs(10 * 60), Duration::from_secs(60 * 60)];
 
 const LONGEST: usize = 64;
 
+/// In characters.
+const LONGEST_REASON: usize = 512;
+
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn id(number: u8) -> BinaryId {
-        BinaryId::from_bytes([number; 32])
-    }
-
-    #[test]
-    fn what_failed_while_it_ran_is_tried_three_times_more() {
-        let mut history = History::default();
-        let mut now = Instant::now();
-        for minutes in [1, 10, 60] {
-            history.fail(id(1), ErrorKind::Probe, now);
-            let at = now + Duration::from_secs(minutes * 60);
-            assert_eq!(history.retry_at(id(1)), Some(at));
-            assert!(!history.allows(id(1), at.checked_sub(Duration::from_millis(1)).unwrap()));
-            assert!(history.allows(id(1), at));
-            now = at;
-        }
-        history.fail(id(1), ErrorKind::Probe, now);
-        assert_eq!(history.retry_at(id(1)), None);
-        assert!(!history.allows(id(1), now + Duration::from_secs(24 * 3600)));
-        assert!(history.allows(id(2), now));
-    }
-
-    #[test]
-    fn what_was_refused_by_its_bytes_stays_refused() {
-        let mut history = History::default();
-        let now = Instant::now();
-        history.fail(id(1), ErrorKind::Probe, now);
-        history.refuse(id(1), ErrorKind::Note);
-        assert!(!history.allows(id(1), now + Duration::from_secs(24 * 3600)));
-        assert_eq!((history.retry_at(id(1)), history.kind(id(1))), (None, Some(ErrorKind::Note)));
-        history.forget(id(1));
-        assert!(history.allows(id(1), now));
-    }
-
-    #[test]
-    fn the_oldest_is_forgotten_so_that_memory_is_bounded() {
-        let mut history = History::default();
-        for number in 0..=64 {
-            history.refuse(id(number), ErrorKind::Note);
-        }
-        assert_eq!(history.0.len(), LONGEST);
-        assert!(history.allows(id(0), Instant::now()) && history.kind(id(1)).is_some());
-    }
-}
+mod tests;

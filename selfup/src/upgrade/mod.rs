@@ -78,7 +78,7 @@ impl Pipeline {
     /// Locks the binary on disk, and sees whether it can be replaced where it lies.
     ///
     /// The errors name the directory and the remedy. Leftovers of an upgrader that was killed are
-    /// removed.
+    /// removed, and what it turned down is known.
     pub(crate) fn open(
         origin: Origin,
         hook: Option<PreUpgradeHook>,
@@ -90,12 +90,16 @@ impl Pipeline {
             let words = format!("leftovers in directory {directory} cannot be removed");
             observer.warn(Error::new(ErrorKind::Swap, words).caused_by(error));
         }
+        let history = History::load(&target).unwrap_or_else(|error| {
+            observer.warn(error);
+            History::default()
+        });
         Ok(Self {
             origin,
             hook,
             observer,
             target,
-            history: History::default(),
+            history,
             ended: None,
             limits: stage::Limits::default(),
             probe_limits: probe::Limits::default(),
@@ -142,7 +146,9 @@ impl Pipeline {
         }
         self.observer.tell(&Event::CandidateStaged { id, length: candidate.length() });
         let Err(error) = self.judge(&mut candidate) else { return Ok(Some(candidate)) };
-        if self.turn_down(id, error.kind()) {
+        // The history may need the room that it takes.
+        drop(candidate);
+        if self.turn_down(id, &error) {
             self.end(id, validator, is_whole);
         }
         self.refuse(Some(id), error)
@@ -162,6 +168,7 @@ impl Pipeline {
     /// The trial was passed: what was swapped in stays.
     pub(crate) fn keep(&mut self, swapped: Swapped) {
         self.history.forget(swapped.id());
+        self.save_history();
         // The previous binary keeps its name; what held it for the way back is let go.
         drop(swapped);
     }
@@ -170,7 +177,8 @@ impl Pipeline {
     /// another file there meanwhile, and the candidate waits for its next chance.
     pub(crate) fn restore(&mut self, swapped: Swapped, reason: &Error) -> Result<()> {
         let (from, to) = (swapped.id(), swapped.previous_id());
-        self.history.fail(from, reason.kind(), Instant::now());
+        self.history.fail(from, reason, Instant::now());
+        self.save_history();
         let restored = swap::restore(&mut self.target, swapped);
         if self.target.id() == to {
             self.observer.tell(&Event::RolledBack { from, to });
@@ -205,7 +213,18 @@ impl Pipeline {
         if moved || !self.target.is_in_place() {
             self.target = open_target(&self.origin)?;
         }
+        if moved && let Err(error) = self.history.move_to(&self.target) {
+            self.observer.warn(error);
+        }
+        // What could not be written when it changed.
+        self.save_history();
         Ok(())
+    }
+
+    fn save_history(&mut self) {
+        if let Err(error) = self.history.save(&self.target) {
+            self.observer.warn(error);
+        }
     }
 
     /// Everything that is known before the candidate takes the path.
@@ -241,12 +260,13 @@ impl Pipeline {
 
     /// Remembers what turned `id` down, unless that was no matter of its bytes: then not, and the
     /// cycle has not ended.
-    fn turn_down(&mut self, id: BinaryId, kind: ErrorKind) -> bool {
-        match kind {
-            ErrorKind::Note | ErrorKind::Rejected => self.history.refuse(id, kind),
-            ErrorKind::Probe => self.history.fail(id, kind, Instant::now()),
+    fn turn_down(&mut self, id: BinaryId, reason: &Error) -> bool {
+        match reason.kind() {
+            ErrorKind::Note | ErrorKind::Rejected => self.history.refuse(id, reason),
+            ErrorKind::Probe => self.history.fail(id, reason, Instant::now()),
             _ => return false,
         }
+        self.save_history();
         true
     }
 

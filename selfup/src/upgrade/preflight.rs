@@ -100,6 +100,20 @@ impl Target {
         self.directory.join(self.hidden(".selfup-previous"))
     }
 
+    /// Where it is remembered what was turned down.
+    pub(super) fn history_path(&self) -> PathBuf {
+        self.directory.join(self.hidden(".selfup-history"))
+    }
+
+    /// Has the disk hold the names that the directory has now.
+    pub(super) fn flush_directory(&self) -> io::Result<()> {
+        match File::open(&self.directory)?.sync_all() {
+            // The file system knows no flushing of directories.
+            Err(error) if error.raw_os_error() == Some(Errno::EINVAL as i32) => Ok(()),
+            done => done,
+        }
+    }
+
     /// Whether the path still leads to this file.
     pub(super) fn is_in_place(&self) -> bool {
         Inode::at(&self.path).is_ok_and(|inode| inode == self.inode)
@@ -265,11 +279,12 @@ mod tests {
     #[test]
     fn leftovers_of_this_binary_are_swept_and_nothing_else() {
         let place = Place::with(b"bytes");
-        for name in [".app.selfup-stage-Xy12ab", ".app.selfup-previous", ".app2.selfup-stage-1"] {
+        let kept = [".app.selfup-history", ".app.selfup-previous", ".app2.selfup-stage-1"];
+        for name in kept.into_iter().chain([".app.selfup-stage-Xy12ab"]) {
             std::fs::write(place.directory.path().join(name), "").unwrap();
         }
         place.target().sweep().unwrap();
-        assert_eq!(place.names(), [".app.selfup-previous", ".app2.selfup-stage-1", "app"]);
+        assert_eq!(place.names(), [&kept[..], &["app"]].concat());
     }
 
     #[test]

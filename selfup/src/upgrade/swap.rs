@@ -53,7 +53,7 @@ pub(super) fn swap(target: &mut Target, candidate: Candidate) -> Result<Swapped>
     check(target, &candidate)?;
     stage::seal(candidate.file(), target).map_err(|error| failed(error, target))?;
     let kept = keep_previous(target)
-        .and_then(|kept| flush(target).map(|()| kept))
+        .and_then(|kept| target.flush_directory().map(|()| kept))
         .map_err(|error| failed(error, target))?;
     let id = candidate.id();
     let (staged, file) = candidate.into_file();
@@ -63,7 +63,7 @@ pub(super) fn swap(target: &mut Target, candidate: Candidate) -> Result<Swapped>
     let previous = std::mem::replace(target, candidate);
     let previous = kept.unwrap_or(previous);
     let swapped = Swapped { id, previous };
-    let Err(error) = flush(target) else { return Ok(swapped) };
+    let Err(error) = target.flush_directory() else { return Ok(swapped) };
     let error = failed(error, target);
     let restored = restore(target, swapped);
     // A candidate that stays in place without a trial is the worse news.
@@ -86,7 +86,7 @@ pub(super) fn restore(target: &mut Target, swapped: Swapped) -> Result<()> {
     })?;
     *target = previous;
     // The service runs the right binary either way; only a power cut could undo this.
-    flush(target).context(ErrorKind::Rollback, || {
+    target.flush_directory().context(ErrorKind::Rollback, || {
         format!("directory {} could not be flushed to the disk", target.directory().display())
     })
 }
@@ -141,14 +141,6 @@ fn locked_copy(target: &Target) -> io::Result<(tempfile::TempPath, Flock<File>)>
     let file = File::open(&copy)?;
     stage::seal(&file, target)?;
     Ok((copy, lock(file)?))
-}
-
-fn flush(target: &Target) -> io::Result<()> {
-    match File::open(target.directory())?.sync_all() {
-        // The file system knows no flushing of directories.
-        Err(error) if error.raw_os_error() == Some(Errno::EINVAL as i32) => Ok(()),
-        done => done,
-    }
 }
 
 fn failed(error: io::Error, target: &Target) -> Error {

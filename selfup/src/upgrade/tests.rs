@@ -23,7 +23,16 @@ impl Service {
     }
 
     fn with_hook(part: &str, hook: Option<PreUpgradeHook>) -> Self {
-        let place = Place::with(&binary(1));
+        Self::at(Place::with(&binary(1)), part, hook)
+    }
+
+    /// The next master of the same service.
+    fn again(self) -> Self {
+        drop(self.pipeline);
+        Self::at(self.place, "good", None)
+    }
+
+    fn at(place: Place, part: &str, hook: Option<PreUpgradeHook>) -> Self {
         let (teller, events) = channel();
         let on_event = move |event: &Event| teller.send(event.clone()).unwrap();
         let observer = Observer::start(Verbosity::Silent, Some(Box::new(on_event)));
@@ -80,6 +89,8 @@ fn binary(number: u8) -> Vec<u8> {
 
 const PREVIOUS: &str = ".app.selfup-previous";
 
+const HISTORY: &str = ".app.selfup-history";
+
 #[test]
 fn a_good_candidate_takes_the_path() {
     let mut service = Service::whose_candidates("good");
@@ -115,7 +126,7 @@ fn what_is_no_binary_is_refused_once_and_leaves_nothing() {
     assert_eq!(service.refusal(page).kind(), ErrorKind::Note);
     assert_eq!(service.validator(), Some(id(page).short()), "other bytes are waited for");
     assert!(service.examine(page).unwrap().is_none());
-    assert_eq!(service.place.names(), ["app"]);
+    assert_eq!(service.place.names(), [HISTORY, "app"]);
     assert!(service.examine(&binary(2)).unwrap().is_some(), "the next good one is taken");
     assert_eq!(service.told(), ["candidate_staged"]);
 }
@@ -181,12 +192,12 @@ fn what_fails_in_the_probe_is_tried_again_after_a_while() {
 
     let earlier = Instant::now().checked_sub(Duration::from_secs(60)).unwrap();
     service.pipeline.history.forget(id(&bad));
-    service.pipeline.history.fail(id(&bad), ErrorKind::Probe, earlier);
+    service.pipeline.history.fail(id(&bad), &reason, earlier);
     assert_eq!(service.validator(), None, "its time has come: the bytes are asked for");
     assert_eq!(service.refusal(&bad).kind(), ErrorKind::Probe);
     assert!(service.pipeline.retry_at().unwrap() > Instant::now() + Duration::from_secs(590));
     assert_eq!(service.validator(), Some(id(&bad).short()));
-    assert_eq!(service.place.names(), ["app"]);
+    assert_eq!(service.place.names(), [HISTORY, "app"]);
 }
 
 #[test]
@@ -257,7 +268,7 @@ fn a_candidate_that_fails_its_trial_is_rolled_back_and_waits() {
     service.pipeline.restore(swapped, &reason).unwrap();
     assert_eq!(service.pipeline.current().id(), id(&old));
     assert!(service.place.content("app") == old);
-    assert_eq!(service.place.names(), ["app"]);
+    assert_eq!(service.place.names(), [HISTORY, "app"]);
     assert!(service.pipeline.retry_at().is_some());
     assert!(service.examine(&new).unwrap().is_none());
     assert_eq!(service.told(), ["candidate_staged", "upgraded", "rolled_back"]);
@@ -294,4 +305,67 @@ fn behind_a_link_the_file_is_replaced_and_the_link_stays() {
     assert_eq!(std::fs::read_link(&link).unwrap(), place.path);
     assert_eq!(BinaryId::of_file(&link).unwrap(), id(&binary(2)));
     assert_eq!(place.names(), [PREVIOUS, "app"]);
+}
+
+#[test]
+fn the_next_master_does_not_try_again_what_failed_in_its_trial() {
+    let mut service = Service::whose_candidates("good");
+    let bad = binary(2);
+    let candidate = service.examine(&bad).unwrap().unwrap();
+    let swapped = service.pipeline.swap(candidate).unwrap();
+    let reason = Error::new(ErrorKind::NotReady, "generation 2 never became ready");
+    service.pipeline.restore(swapped, &reason).unwrap();
+
+    let mut service = service.again();
+    assert!(service.examine(&bad).unwrap().is_none());
+    assert_eq!(service.validator(), Some(id(&bad).short()), "nor is it sent again");
+    let left = service.pipeline.retry_at().unwrap() - Instant::now();
+    assert!(left <= Duration::from_secs(60), "{left:?}");
+    let candidate = service.examine(&binary(3)).unwrap().unwrap();
+    let swapped = service.pipeline.swap(candidate).unwrap();
+    service.pipeline.keep(swapped);
+    assert_eq!(service.place.names(), [HISTORY, PREVIOUS, "app"]);
+    assert_eq!(service.told(), ["candidate_staged", "upgraded"]);
+}
+
+#[test]
+fn what_proved_itself_after_all_is_forgotten_for_the_next_master_too() {
+    let mut service = Service::whose_candidates("panics");
+    let bad = binary(2);
+    let reason = service.refusal(&bad);
+    let earlier = Instant::now().checked_sub(Duration::from_secs(70)).unwrap();
+    service.pipeline.history.forget(id(&bad));
+    service.pipeline.history.fail(id(&bad), &reason, earlier);
+    service.pipeline.save_history();
+
+    let mut service = service.again();
+    let candidate = service.examine(&bad).unwrap().unwrap();
+    let swapped = service.pipeline.swap(candidate).unwrap();
+    service.pipeline.keep(swapped);
+    assert_eq!(service.place.names(), [PREVIOUS, "app"]);
+}
+
+#[test]
+fn a_history_that_cannot_be_read_is_told_and_is_none() {
+    let service = Service::whose_candidates("good");
+    std::fs::write(service.place.directory.path().join(HISTORY), "garbage").unwrap();
+    let mut service = service.again();
+    assert!(service.examine(&binary(2)).unwrap().is_some());
+    assert_eq!(service.told(), ["warning", "candidate_staged"]);
+}
+
+#[test]
+fn a_history_that_cannot_be_written_is_told_once_and_kept_in_memory() {
+    let mut service = Service::whose_candidates("good");
+    // No rename replaces a directory.
+    std::fs::create_dir(service.place.directory.path().join(HISTORY)).unwrap();
+    for page in [b"<html>1", b"<html>2", b"<html>1"] {
+        assert!(service.examine(page).unwrap().is_none());
+    }
+    std::fs::remove_dir(service.place.directory.path().join(HISTORY)).unwrap();
+    assert!(service.examine(b"<html>2").unwrap().is_none());
+    assert!(service.place.content(HISTORY).len() > 200, "it is written once it can be");
+    let refused = ["candidate_staged", "candidate_refused"];
+    let told = service.told();
+    assert_eq!(told, ["candidate_staged", "warning", "candidate_refused", refused[0], refused[1]]);
 }

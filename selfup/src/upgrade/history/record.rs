@@ -1,0 +1,134 @@
+//! What the history is in its file: JSON that says what it is, for whoever opens it.
+//!
+//! A later version may add fields, each with a default; a `version` that is not ours says that this
+//! is not enough.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Entry, History, LONGEST_REASON, step};
+use crate::error::{BoxError, ErrorKind};
+
+/// The same instant on both clocks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    pub(super) monotonic: Instant,
+    /// Since 1970. A clock that shows an earlier year shows 1970.
+    pub(super) wall: Duration,
+}
+
+impl Moment {
+    pub(super) fn now() -> Self {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self { monotonic: Instant::now(), wall }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Record {
+    version: u32,
+    /// For people only.
+    #[serde(default)]
+    about: String,
+    #[serde(default)]
+    refused: Vec<Refused>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Refused {
+    sha256: String,
+    #[serde(default)]
+    kind: String,
+    #[serde(default)]
+    reason: String,
+    /// How often it failed while it ran; 0 if its bytes were refused.
+    #[serde(default)]
+    failures: usize,
+    /// In seconds since 1970; none if it is not tried again.
+    #[serde(default)]
+    retry_at: Option<u64>,
+}
+
+pub(super) fn to_text(history: &History, now: Moment) -> Result<String, BoxError> {
+    let refused = history.entries.iter().map(|entry| Refused::of(entry, now)).collect();
+    let record = Record { version: VERSION, about: ABOUT.to_owned(), refused };
+    Ok(serde_json::to_string_pretty(&record)? + "\n")
+}
+
+pub(super) fn from_text(text: &str, now: Moment) -> Result<History, BoxError> {
+    let record: Record = serde_json::from_str(text)?;
+    if record.version != VERSION {
+        let found = record.version;
+        return Err(format!("it is of version {found}, and {VERSION} can be read").into());
+    }
+    let mut history = History::default();
+    for refused in record.refused {
+        let entry = refused.into_entry(now)?;
+        history.forget(entry.id);
+        history.push(entry);
+    }
+    history.is_unsaved = false;
+    Ok(history)
+}
+
+impl Refused {
+    fn of(entry: &Entry, now: Moment) -> Self {
+        let at = |at: Instant| {
+            let left = at.saturating_duration_since(now.monotonic);
+            let past = now.monotonic.saturating_duration_since(at);
+            (now.wall + left).saturating_sub(past)
+        };
+        // Never earlier than it is.
+        let seconds = |time: Duration| time.as_secs() + u64::from(time.subsec_nanos() > 0);
+        Self {
+            sha256: entry.id.to_string(),
+            kind: name(entry.kind).to_owned(),
+            reason: entry.reason.clone(),
+            failures: entry.failures,
+            retry_at: entry.retry_at.map(|retry_at| seconds(at(retry_at))),
+        }
+    }
+
+    fn into_entry(self, now: Moment) -> Result<Entry, BoxError> {
+        let left = |step: Duration| {
+            let at = self.retry_at.map(Duration::from_secs);
+            at.map_or(step, |at| at.saturating_sub(now.wall).min(step))
+        };
+        Ok(Entry {
+            id: self.sha256.parse()?,
+            kind: kind(&self.kind),
+            reason: self.reason.chars().take(LONGEST_REASON).collect(),
+            failures: self.failures,
+            retry_at: step(self.failures).map(|step| now.monotonic + left(step)),
+        })
+    }
+}
+
+fn name(kind: ErrorKind) -> &'static str {
+    NAMES.iter().find(|(known, _)| *known == kind).map_or(OTHER, |(_, name)| name)
+}
+
+fn kind(name: &str) -> ErrorKind {
+    NAMES.iter().find(|(_, known)| *known == name).map_or(ErrorKind::Rejected, |(kind, _)| *kind)
+}
+
+const VERSION: u32 = 1;
+
+const ABOUT: &str = "binaries that this service turned down; remove this file while the service is \
+                     stopped to have all of them tried again";
+
+/// What turns a candidate down, by names that stay the same whatever is renamed in this crate.
+const NAMES: [(ErrorKind, &str); 8] = [
+    (ErrorKind::Note, "note"),
+    (ErrorKind::Rejected, "rejected"),
+    (ErrorKind::Probe, "probe"),
+    (ErrorKind::Spawn, "spawn"),
+    (ErrorKind::NotReady, "not-ready"),
+    (ErrorKind::Handoff, "handoff"),
+    (ErrorKind::Bind, "bind"),
+    (ErrorKind::Program, "program"),
+];
+
+/// For a kind without a name; it is read as [`ErrorKind::Rejected`], like every unknown name.
+const OTHER: &str = "other";
