@@ -53,7 +53,7 @@ pub fn try_run(
 /// call the probe is answered by `run`, which also checks the config.
 pub fn sanity_check() {
     if let Some((channel, token)) = Part::take_probe() {
-        upgrade::answer_probe(&channel, token, &Ok(Vec::new()));
+        upgrade::answer_probe(&channel, token, &Ok(Vec::new()), take_over_anything);
         #[expect(clippy::exit, reason = "a probe ends here by contract")]
         std::process::exit(0);
     }
@@ -133,8 +133,14 @@ fn be_child(channel: Channel, program: Program) -> Result<ExitCode> {
 fn be_probe(channel: &Channel, token: String, config: impl FnOnce() -> Result<Config>) -> ExitCode {
     let addresses =
         config().map(|config| config.addresses.iter().map(Address::to_string).collect::<Vec<_>>());
-    upgrade::answer_probe(channel, token, &addresses);
+    upgrade::answer_probe(channel, token, &addresses, take_over_anything);
     ExitCode::SUCCESS
+}
+
+/// There is no succession yet, so nothing that a snapshot could say is beyond this binary.
+#[expect(clippy::unnecessary_wraps, reason = "it stands in for what can fail")]
+fn take_over_anything(_snapshot: &str) -> Result<()> {
+    Ok(())
 }
 
 /// Without a master, because the operator said so (whatever the config requires), or because there

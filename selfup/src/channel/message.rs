@@ -66,6 +66,14 @@ pub(crate) struct Welcome {
     pub(crate) ready_manually: bool,
 }
 
+/// What a candidate that is probed finds on its channel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ProbeQuestion {
+    /// The master's state, as a succession would hand it on.
+    #[serde(default)]
+    pub(crate) snapshot: Option<String>,
+}
+
 /// What a candidate answers when it is probed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ProbeAnswer {
@@ -75,7 +83,7 @@ pub(crate) struct ProbeAnswer {
     /// The addresses that it is configured to listen on.
     #[serde(default)]
     pub(crate) addresses: Vec<String>,
-    /// Why its configuration cannot work.
+    /// Why it cannot work here, in words that need no others.
     #[serde(default)]
     pub(crate) error: Option<String>,
 }

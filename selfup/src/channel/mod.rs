@@ -40,6 +40,11 @@ impl Channel {
         Ok((Self(one), Self(other)))
     }
 
+    /// Whether `message` is short enough to be received.
+    pub(crate) fn fits(message: &impl Serialize) -> io::Result<bool> {
+        Ok(serde_json::to_vec(message)?.len() <= LONGEST)
+    }
+
     pub(crate) fn send(&self, message: &impl Serialize) -> io::Result<()> {
         self.send_with(message, &[])
     }
@@ -69,10 +74,9 @@ impl Channel {
         let packet = loop {
             match seqpacket::receive(self.0.as_fd(), &mut buffer, wait) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // The other side died with messages of ours unread: that is an end, too.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
-                    return Ok(Received::End);
-                }
+                // The other side died with messages of ours unread, which is told once and before
+                // what it said itself. The end comes behind that.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
                 packet => break packet?,
             }
         };
@@ -117,5 +121,16 @@ mod tests {
         let message = theirs.try_receive::<FromChild>().unwrap();
         assert!(matches!(message, Received::Message(FromChild::Ready, _)));
         assert!(matches!(theirs.try_receive::<FromChild>().unwrap(), Received::End));
+    }
+
+    #[test]
+    fn the_last_words_of_a_side_that_listened_to_nothing_are_heard() {
+        let (ours, theirs) = Channel::pair().unwrap();
+        ours.send(&FromChild::CheckNow).unwrap();
+        theirs.send(&FromChild::Ready).unwrap();
+        drop(theirs);
+        let message = ours.try_receive::<FromChild>().unwrap();
+        assert!(matches!(message, Received::Message(FromChild::Ready, _)));
+        assert!(matches!(ours.try_receive::<FromChild>().unwrap(), Received::End));
     }
 }

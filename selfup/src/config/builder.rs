@@ -112,7 +112,9 @@ impl Builder {
 
     /// A last word on each candidate, before it is run at all: an error refuses it.
     ///
-    /// Default: none. It runs in the master, on the upgrade thread.
+    /// Default: none. It runs in the master, on the upgrade thread, which blocks the signals that the
+    /// master handles, SIGTERM among them. Every process that it starts inherits that, unless it is
+    /// started by [`Candidate::command`]: what is to be ended by a signal has to unblock it.
     pub fn pre_upgrade<E: Into<BoxError>>(
         mut self,
         mut hook: impl FnMut(&Candidate) -> Result<(), E> + Send + 'static,

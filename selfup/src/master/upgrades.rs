@@ -23,7 +23,7 @@ use crate::error::{BoxError, Context as _, Error, ErrorKind, Result};
 use crate::event::{Event, Observer};
 use crate::fetcher::{BoxFetcher, Fetched};
 use crate::origin::Origin;
-use crate::upgrade::{Candidate, Pipeline};
+use crate::upgrade::{Candidate, Pipeline, Rehearsal};
 
 /// What the loop tells the thread.
 #[derive(Debug)]
@@ -81,7 +81,8 @@ impl Upgrader {
         let work = move || {
             let _ending = ending;
             let prepared = prepare(gone).and_then(|(runtime, gone, wanted)| {
-                let pipeline = Pipeline::open(origin, pre_upgrade, observer.clone())?;
+                let pipeline =
+                    Pipeline::open(origin, pre_upgrade, observer.clone(), Rehearsal::default())?;
                 Ok((runtime, gone, pipeline.while_open(wanted)))
             });
             let (runtime, gone, pipeline) = match prepared {

@@ -6,10 +6,12 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::Command;
 
+use nix::sys::signal::SigSet;
 use tempfile::TempPath;
 
 use super::preflight::Inode;
 use crate::identity::BinaryId;
+use crate::sys;
 
 /// A fetched binary, whole and digested, in a file of its own beside the binary that it may
 /// replace.
@@ -23,13 +25,15 @@ pub struct Candidate {
     file: File,
     id: BinaryId,
     stamp: Stamp,
+    /// The signal mask that whoever started the service gave it.
+    mask: SigSet,
     addresses: Vec<String>,
     validator: Option<String>,
 }
 
 /// What changes when somebody writes to a file, or puts another one in its place.
 #[derive(Debug, PartialEq, Eq)]
-struct Stamp {
+pub(super) struct Stamp {
     inode: Inode,
     length: u64,
     modified: (i64, i64),
@@ -39,7 +43,8 @@ impl Candidate {
     pub(super) fn new(path: TempPath, id: BinaryId, validator: Option<String>) -> io::Result<Self> {
         let file = File::open(&path)?;
         let stamp = Stamp::of(&file)?;
-        Ok(Self { path, file, id, stamp, addresses: Vec::new(), validator })
+        let mask = SigSet::empty();
+        Ok(Self { path, file, id, stamp, mask, addresses: Vec::new(), validator })
     }
 
     /// The file, which can be executed.
@@ -61,10 +66,13 @@ impl Candidate {
     }
 
     /// A command that runs it, to be given arguments that make it end: without any it starts as
-    /// every selfup program does, as a master.
+    /// every selfup program does, as a master. It gets the signal mask that the service was started
+    /// with; the thread of a hook blocks the signals that the master handles.
     #[must_use]
     pub fn command(&self) -> Command {
-        Command::new(&self.path)
+        let mut command = Command::new(&self.path);
+        sys::process::set_mask(&mut command, self.mask);
+        command
     }
 
     /// The addresses that it said it listens on, once it was probed.
@@ -75,6 +83,10 @@ impl Candidate {
 
     pub(super) fn set_addresses(&mut self, addresses: Vec<String>) {
         self.addresses = addresses;
+    }
+
+    pub(super) fn set_mask(&mut self, mask: SigSet) {
+        self.mask = mask;
     }
 
     pub(super) fn validator(&self) -> Option<&str> {
@@ -97,12 +109,57 @@ impl Candidate {
 }
 
 impl Stamp {
-    fn of(file: &File) -> io::Result<Self> {
+    pub(super) fn of(file: &File) -> io::Result<Self> {
         let metadata = file.metadata()?;
         Ok(Self {
             inode: Inode::of(&metadata),
             length: metadata.len(),
             modified: (metadata.mtime(), metadata.mtime_nsec()),
         })
+    }
+
+    pub(super) fn inode(&self) -> Inode {
+        self.inode
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::signal::Signal;
+
+    use super::*;
+    use crate::upgrade::testing::{Place, staged};
+
+    /// What a command of a candidate prints of its own status.
+    fn status(candidate: &Candidate) -> String {
+        loop {
+            match candidate.command().arg("/proc/self/status").output() {
+                // A fork of another test has the file open.
+                Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => {
+                    std::thread::yield_now();
+                }
+                output => break String::from_utf8(output.unwrap().stdout).unwrap(),
+            }
+        }
+    }
+
+    #[test]
+    fn its_command_does_not_inherit_what_the_masters_threads_block() {
+        let place = Place::with(b"bytes");
+        let cat = std::fs::read("/bin/cat").unwrap();
+        let mut candidate = staged(&place.target(), &cat).unwrap();
+        SigSet::all().thread_block().unwrap();
+        let free = status(&candidate);
+        let mut mask = SigSet::empty();
+        mask.add(Signal::SIGHUP);
+        candidate.set_mask(mask);
+        let masked = status(&candidate);
+        SigSet::all().thread_unblock().unwrap();
+        assert!(free.contains("SigBlk:\t0000000000000000"), "{free}");
+        assert!(masked.contains("SigBlk:\t0000000000000001"), "{masked}");
+        // std ignores it, and gives what it starts the default again.
+        let ignored = free.lines().find_map(|line| line.strip_prefix("SigIgn:\t")).unwrap();
+        let bits = u64::from_str_radix(ignored, 16).unwrap();
+        assert_eq!(bits & (1 << (libc::SIGPIPE - 1)), 0, "{ignored}");
     }
 }

@@ -23,6 +23,9 @@
 //! What is wrong with the bytes is told as an event, once, and is no error: the pipeline did its
 //! work. Its errors, which are told by the caller, are about everything else.
 //!
+//! A binary that somebody else put at the path is looked at by [`vet`](vet()), which is steps 4 and 6
+//! alone: it is the operator's, and is neither copied nor moved.
+//!
 //! Limits: everything here blocks, but for reading the download, so it runs on a thread beside the
 //! master's loop. Strays of a probe that left its process group are not hunted.
 
@@ -31,11 +34,13 @@ mod history;
 mod note;
 mod preflight;
 mod probe;
+mod rehearsal;
 mod stage;
 mod swap;
 #[cfg(test)]
 mod testing;
 mod verify;
+mod vet;
 
 use std::error::Error as StdError;
 use std::io;
@@ -49,7 +54,10 @@ use self::history::History;
 pub(crate) use self::preflight::Inode;
 use self::preflight::Target;
 pub(crate) use self::probe::answer_probe;
+pub(crate) use self::rehearsal::Rehearsal;
 pub(crate) use self::swap::Swapped;
+#[expect(unused_imports, reason = "for a restart onto a changed file")]
+pub(crate) use self::vet::{Vetted, vet};
 use crate::error::{BoxError, Context as _, Error, ErrorKind, Result};
 use crate::event::{Event, Observer};
 use crate::fetcher::{Current, Download};
@@ -65,6 +73,7 @@ pub(crate) struct Pipeline {
     hook: Option<PreUpgradeHook>,
     observer: Observer,
     target: Target,
+    rehearsal: Rehearsal,
     history: History,
     /// The bytes of the last cycle that ended, and what its source said to ask for next time.
     ended: Option<(BinaryId, Option<String>)>,
@@ -78,11 +87,13 @@ impl Pipeline {
     /// Locks the binary on disk, and sees whether it can be replaced where it lies.
     ///
     /// The errors name the directory and the remedy. Leftovers of an upgrader that was killed are
-    /// removed, and what it turned down is known.
+    /// removed, and what it turned down is known. Each probe is asked to take over what `rehearsal`
+    /// says by then.
     pub(crate) fn open(
         origin: Origin,
         hook: Option<PreUpgradeHook>,
         observer: Observer,
+        rehearsal: Rehearsal,
     ) -> Result<Self> {
         let target = open_target(&origin)?;
         if let Err(error) = target.sweep() {
@@ -99,6 +110,7 @@ impl Pipeline {
             hook,
             observer,
             target,
+            rehearsal,
             history,
             ended: None,
             limits: stage::Limits::default(),
@@ -144,6 +156,7 @@ impl Pipeline {
             self.end(id, validator, is_whole);
             return Ok(None);
         }
+        candidate.set_mask(self.origin.mask());
         self.observer.tell(&Event::CandidateStaged { id, length: candidate.length() });
         let Err(error) = self.judge(&mut candidate) else { return Ok(Some(candidate)) };
         // The history may need the room that it takes.
@@ -233,7 +246,8 @@ impl Pipeline {
         self.ask_hook(candidate)?;
         let wanted = self.wanted.as_ref().map(OwnedFd::as_fd);
         let (path, limits) = (candidate.path(), self.probe_limits);
-        let addresses = probe::probe(path, &self.origin, limits, wanted)?;
+        let snapshot = self.rehearsal.get();
+        let addresses = probe::probe(path, &self.origin, snapshot.as_deref(), limits, wanted)?;
         candidate.set_addresses(addresses);
         Ok(())
     }

@@ -6,6 +6,11 @@
 //! service. It answers on a channel of its own, with the token it was given, so neither what it
 //! prints nor how it exits can be taken for an answer; then it ends, before its program is called.
 //!
+//! A snapshot of the master's state waits for it on the channel: a binary that could not take over
+//! from this master is refused here, where that costs nothing. It is taken without waiting, so that
+//! a candidate may be asked by a master that sends none; one of an earlier version leaves it unread.
+//! A snapshot that is longer than a packet is not sent, and the succession is the first to try.
+//!
 //! One thread waits for the answer, the output, and the end at once, with one deadline for all.
 //! Output is read so that nobody blocks on a full pipe; the beginning is kept for the error, and
 //! who prints without end is killed. In the end the whole process group is killed, before its
@@ -30,8 +35,8 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use self::watch::{Course, Report, Watch};
-use crate::channel::Channel;
-use crate::channel::message::{PROTOCOL, ProbeAnswer};
+use crate::channel::message::{PROTOCOL, ProbeAnswer, ProbeQuestion};
+use crate::channel::{Channel, Received};
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::origin::Origin;
 use crate::role;
@@ -52,50 +57,66 @@ impl Default for Limits {
     }
 }
 
-/// Runs the candidate at `path`, and gives the addresses that it is configured to listen on.
+/// Runs the candidate at `path`, and gives the addresses that it is configured to listen on. It is
+/// asked to take over `snapshot`.
 ///
 /// Fails with [`ErrorKind::Probe`] if that is the candidate's doing, with [`ErrorKind::Spawn`] if
-/// it could not be started for a reason of ours. Blocks for at most four seconds longer than
-/// `limits`, and no longer than the other end of `wanted` is open.
+/// it could not be started for a reason of ours. Blocks for about a second longer than `limits`,
+/// and no longer than the other end of `wanted` is open.
 pub(super) fn probe(
     path: &Path,
     origin: &Origin,
+    snapshot: Option<&str>,
     limits: Limits,
     wanted: Option<BorrowedFd<'_>>,
 ) -> Result<Vec<String>> {
     let token = format!("{:032x}", fastrand::u128(..));
-    let busy_until = Instant::now() + BUSY_PATIENCE;
-    loop {
-        let watch = start(path, origin, &token).context(
-            ErrorKind::Spawn,
-            || "the probe could not be started; raise the limits of processes and open files",
-        )?;
-        let report = watch.follow(Instant::now() + limits.time, limits.output, wanted);
-        if !report.is_busy() || Instant::now() >= busy_until {
-            return judge(report, &token, limits);
-        }
-        // Some other thread's fork has a copy of the descriptor that wrote the file, until its
-        // execve closes it. Nothing tells when.
-        std::thread::sleep(BUSY_PAUSE);
-    }
+    let watch = start(path, origin, snapshot, &token).context(
+        ErrorKind::Spawn,
+        || "the probe could not be started; raise the limits of processes and open files",
+    )?;
+    let report = watch.follow(Instant::now() + limits.time, limits.output, wanted);
+    judge(report, &token, limits)
 }
 
 /// The candidate's side: answers, as the last thing that this process does for its master.
-pub(crate) fn answer_probe(channel: &Channel, token: String, config: &Result<Vec<String>>) {
-    let (addresses, error) = match config {
-        Ok(addresses) => (addresses.clone(), None),
-        Err(error) => {
-            let words = error.chain();
-            (Vec::new(), Some(words.chars().take(LONGEST_WORDS).collect()))
-        }
+///
+/// `rehearse` reads a snapshot of the master's state as a succession would.
+pub(crate) fn answer_probe(
+    channel: &Channel,
+    token: String,
+    config: &Result<Vec<String>>,
+    rehearse: fn(&str) -> Result<()>,
+) {
+    let answered = match config {
+        Ok(addresses) => rehearsed(channel, rehearse).map(|()| addresses.clone()),
+        Err(error) => Err(format!("its config cannot work here: {}", error.chain())),
+    };
+    let (addresses, error) = match answered {
+        Ok(addresses) => (addresses, None),
+        Err(words) => (Vec::new(), Some(words.chars().take(LONGEST_WORDS).collect())),
     };
     let answer = ProbeAnswer { protocol: PROTOCOL, token, addresses, error };
     // A master that is gone needs no answer.
     let _ = channel.send(&answer);
 }
 
-fn start(path: &Path, origin: &Origin, token: &str) -> io::Result<Watch> {
+/// Whether this binary could take over from its master, if that asks.
+fn rehearsed(channel: &Channel, rehearse: fn(&str) -> Result<()>) -> Result<(), String> {
+    // A master of an earlier version asks nothing, and what a later one asks may be unreadable.
+    let Ok(Received::Message(question, _)) = channel.try_receive() else { return Ok(()) };
+    let ProbeQuestion { snapshot: Some(snapshot) } = question else { return Ok(()) };
+    rehearse(&snapshot)
+        .map_err(|error| format!("it cannot take over the master's state: {}", error.chain()))
+}
+
+fn start(path: &Path, origin: &Origin, snapshot: Option<&str>, token: &str) -> io::Result<Watch> {
     let (ours, theirs) = Channel::pair()?;
+    let question = ProbeQuestion { snapshot: snapshot.map(ToOwned::to_owned) };
+    // It waits in the channel: nothing has to wait for the candidate.
+    if Channel::fits(&question)? {
+        ours.send(&question)?;
+    }
     let null = File::open("/dev/null")?;
     let (output, print) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
     fcntl(&output, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
@@ -153,10 +174,7 @@ fn judge(report: Report, token: &str, limits: Limits) -> Result<Vec<String>> {
         Course::Ended => match report.answer {
             Some(answer) if answer.token != token => "it answered with another token".to_owned(),
             Some(ProbeAnswer { error: Some(error), .. }) => {
-                return Err(Error::new(
-                    ErrorKind::Probe,
-                    format!("its config cannot work here: {error}"),
-                ));
+                return Err(Error::new(ErrorKind::Probe, error));
             }
             Some(answer) => return Ok(answer.addresses),
             None => match report.status {
@@ -185,13 +203,7 @@ fn printed(bytes: &[u8]) -> Option<String> {
     (!text.is_empty()).then(|| format!("it printed {text:?}"))
 }
 
-/// A fork comes to its execve within this time, or the system has other worries. Longer than one
-/// start tries by itself: a start that was forked with a copy of that descriptor keeps it, and only
-/// another one is without it.
-const BUSY_PATIENCE: Duration = Duration::from_secs(3);
-const BUSY_PAUSE: Duration = Duration::from_millis(20);
-
-/// As many characters of a config's error are told; a message on the channel has a limit.
+/// As many characters of an error are told; a message on the channel has a limit.
 const LONGEST_WORDS: usize = 4096;
 
 /// By exact names: a program may have a `LISTEN_ADDRESS` of its own.

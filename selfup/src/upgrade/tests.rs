@@ -37,7 +37,7 @@ impl Service {
         let on_event = move |event: &Event| teller.send(event.clone()).unwrap();
         let observer = Observer::start(Verbosity::Silent, Some(Box::new(on_event)));
         let origin = origin_at(place.path.clone(), part);
-        let mut pipeline = Pipeline::open(origin, hook, observer).unwrap();
+        let mut pipeline = Pipeline::open(origin, hook, observer, Rehearsal::default()).unwrap();
         pipeline.probe_limits.time = Duration::from_secs(2);
         Self { place, pipeline, events }
     }
@@ -201,6 +201,18 @@ fn what_fails_in_the_probe_is_tried_again_after_a_while() {
 }
 
 #[test]
+fn a_candidate_has_to_read_the_newest_snapshot_of_the_masters_state() {
+    let mut service = Service::whose_candidates("good");
+    let rehearsal = service.pipeline.rehearsal.clone();
+    rehearsal.set("of a later version".into());
+    let reason = service.refusal(&binary(2));
+    assert_eq!(reason.kind(), ErrorKind::Probe);
+    assert!(reason.to_string().contains("cannot take over the master's state"), "{reason}");
+    rehearsal.set("of this version".into());
+    assert!(service.examine(&binary(3)).unwrap().is_some());
+}
+
+#[test]
 fn other_bytes_end_the_wait_for_a_retry() {
     let mut service = Service::whose_candidates("panics");
     service.refusal(&binary(2));
@@ -297,7 +309,7 @@ fn behind_a_link_the_file_is_replaced_and_the_link_stays() {
     std::fs::write(place.directory.path().join(".app.selfup-stage-abc123"), "left").unwrap();
     let observer = Observer::start(Verbosity::Silent, None);
     let origin = origin_at(link.clone(), "good");
-    let mut pipeline = Pipeline::open(origin, None, observer).unwrap();
+    let mut pipeline = Pipeline::open(origin, None, observer, Rehearsal::default()).unwrap();
     assert_eq!(place.names(), ["app"], "leftovers are swept");
     let candidate = block_on(pipeline.examine(download(&binary(2)))).unwrap().unwrap();
     let swapped = pipeline.swap(candidate).unwrap();

@@ -11,7 +11,7 @@ const QUICK: Limits = Limits { time: Duration::from_millis(500), output: 1 << 20
 /// Starts the test binary again as [`the_candidate`], which behaves as `part` says.
 fn play(part: &str, limits: Limits) -> Result<Vec<String>> {
     let exe = std::env::current_exe().unwrap();
-    probe(&exe, &origin_for(part), limits, None)
+    probe(&exe, &origin_for(part), None, limits, None)
 }
 
 fn origin_for(part: &str) -> Origin {
@@ -31,21 +31,26 @@ pub(in crate::upgrade) fn origin_at(path: PathBuf, part: &str) -> Origin {
 fn the_candidate() {
     let Ok(part) = std::env::var("TEST_CANDIDATE") else { return };
     let Part::Probe { channel, token } = Part::take() else { panic!("started as no probe") };
-    let addresses = Ok(vec![":3000".to_owned(), "[::1]:4000".to_owned()]);
+    let listed = vec![":3000".to_owned(), "[::1]:4000".to_owned()];
+    let addresses = Ok(listed.clone());
     match part.as_str() {
-        "good" => answer_probe(&channel, token, &addresses),
+        "good" => answer_probe(&channel, token, &addresses, rehearse),
         "environment" => {
             let listed = std::env::vars().map(|(name, _)| name).collect();
-            answer_probe(&channel, token, &Ok(listed));
+            answer_probe(&channel, token, &Ok(listed), rehearse);
         }
-        "forged" => answer_probe(&channel, "0".repeat(32), &addresses),
+        "forged" => answer_probe(&channel, "0".repeat(32), &addresses, rehearse),
         "config" => {
             let cause = "`address` \"x\" has no port";
             let error = Error::new(ErrorKind::Config, "no config").caused_by(cause);
-            answer_probe(&channel, token, &Err(error));
+            answer_probe(&channel, token, &Err(error), rehearse);
+        }
+        "older" => {
+            let answer = ProbeAnswer { protocol: PROTOCOL, token, addresses: listed, error: None };
+            channel.send(&answer).unwrap();
         }
         "stays" => {
-            answer_probe(&channel, token, &addresses);
+            answer_probe(&channel, token, &addresses, rehearse);
             stay();
         }
         "garbles" => channel.send(&"hello").unwrap(),
@@ -55,8 +60,25 @@ fn the_candidate() {
             stay();
         }
         "panics" => panic!("no database at example.com"),
+        // As a deploy would, at the worst moment.
+        "replaces" => {
+            let exe = std::env::current_exe().unwrap();
+            let new = exe.with_extension("new");
+            std::fs::copy(&exe, &new).unwrap();
+            std::fs::rename(new, exe).unwrap();
+            answer_probe(&channel, token, &addresses, rehearse);
+        }
         part => panic!("{part:?} is no part"),
     }
+}
+
+/// Reads every snapshot but that of a later version.
+fn rehearse(snapshot: &str) -> Result<()> {
+    if snapshot.contains("later version") {
+        return Err(Error::new(ErrorKind::Handoff, "the snapshot is of a later version"));
+    }
+    assert!(!snapshot.is_empty(), "an empty snapshot is none");
+    Ok(())
 }
 
 fn stay() -> ! {
@@ -78,6 +100,40 @@ fn a_candidate_that_answers_and_ends_is_taken() {
     assert_eq!(play("good", Limits::default()).unwrap(), [":3000", "[::1]:4000"]);
 }
 
+/// As `part`, asked to take over `snapshot`.
+fn take_over(part: &str, snapshot: &str) -> Result<Vec<String>> {
+    let exe = std::env::current_exe().unwrap();
+    probe(&exe, &origin_for(part), Some(snapshot), Limits::default(), None)
+}
+
+#[test]
+fn a_candidate_that_cannot_take_over_from_its_master_is_refused() {
+    assert_eq!(take_over("good", "of this version").unwrap().len(), 2);
+    let error = take_over("good", "of a later version").unwrap_err();
+    let words = "it cannot take over the master's state: the snapshot is of a later version";
+    assert_eq!((error.kind(), error.chain().as_str()), (ErrorKind::Probe, words));
+    let config = take_over("config", "of a later version").unwrap_err();
+    assert!(config.chain().contains("its config cannot work"), "{}", config.chain());
+}
+
+/// Its end, with the question unread, must not hide its answer.
+#[test]
+fn a_candidate_that_knows_nothing_of_snapshots_is_taken() {
+    for _ in 0..20 {
+        assert_eq!(take_over("older", "of this version").unwrap().len(), 2);
+    }
+}
+
+#[test]
+fn a_snapshot_that_is_longer_than_a_packet_is_not_sent() {
+    let long = "of a later version ".repeat(4000);
+    assert_eq!(take_over("good", &long).unwrap().len(), 2);
+    let just = "x".repeat(64 * 1024 - r#"{"snapshot":""}"#.len());
+    assert_eq!(take_over("good", &just).unwrap().len(), 2);
+    let unread = format!("{} later version", &just[" later version".len()..]);
+    take_over("good", &unread).unwrap_err();
+}
+
 #[test]
 fn it_gets_the_environment_of_a_child_without_the_process_managers() {
     let listed = play("environment", Limits::default()).unwrap();
@@ -91,7 +147,8 @@ fn an_answer_alone_is_not_enough() {
     assert!(refusal("garbles", Limits::default()).contains("could not be understood"));
     assert!(refusal("stays", QUICK).contains("answered, but had not ended after 500ms"));
     let config = refusal("config", Limits::default());
-    assert!(config.contains("no config: `address` \"x\" has no port"), "{config}");
+    let words = "its config cannot work here: no config: `address` \"x\" has no port";
+    assert!(config.contains(words), "{config}");
 }
 
 #[test]
@@ -113,7 +170,7 @@ fn what_it_printed_is_in_the_error() {
 fn programs_that_know_nothing_of_selfup_are_refused() {
     let silent = Origin::of_test(PathBuf::from("/app"), &["app"], &[]);
     let refusal = |path: &str, origin: &Origin, limits| {
-        probe(Path::new(path), origin, limits, None).unwrap_err().chain()
+        probe(Path::new(path), origin, None, limits, None).unwrap_err().chain()
     };
     let exits = refusal("/bin/true", &silent, Limits::default());
     assert!(exits.contains("ended without an answer, with exit status 0"), "{exits}");
@@ -136,7 +193,7 @@ fn its_process_group_ends_with_it() {
     let origin =
         Origin::of_test(PathBuf::from("/app"), &["sh", "-c", &script], &[("PATH", "/bin")]);
     let limits = Limits { time: Duration::from_secs(2), ..QUICK };
-    probe(Path::new("/bin/sh"), &origin, limits, None).unwrap_err();
+    probe(Path::new("/bin/sh"), &origin, None, limits, None).unwrap_err();
     let pid: i32 = std::fs::read_to_string(&pids).unwrap().trim().parse().unwrap();
     // Its new parent may not have reaped it yet, but it runs no more.
     let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -151,6 +208,28 @@ fn died_within_a_second(pid: i32) -> bool {
     nix::poll::poll(&mut [pollfd], 1000u16) == Ok(1)
 }
 
+/// A process that has a file open for writing: this one's forks would have it open, too.
+pub(in crate::upgrade) struct Writer(std::process::Child);
+
+impl Writer {
+    pub(in crate::upgrade) fn of(path: &Path) -> Self {
+        let script = r#"exec 9>>"$0" && echo open && read -r end"#;
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", script]).arg(path);
+        let piped = std::process::Stdio::piped;
+        let mut writer = command.stdin(piped()).stdout(piped()).spawn().unwrap();
+        let mut said = [0; 5];
+        io::Read::read_exact(writer.stdout.as_mut().unwrap(), &mut said).unwrap();
+        Self(writer)
+    }
+
+    pub(in crate::upgrade) fn close(&mut self) {
+        // In words: a fork that waits for the file has a copy of the pipe.
+        io::Write::write_all(self.0.stdin.as_mut().unwrap(), b"end\n").unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
 #[test]
 fn a_text_file_is_not_run_and_a_busy_file_is_waited_for() {
     let directory = tempfile::tempdir().unwrap();
@@ -159,16 +238,16 @@ fn a_text_file_is_not_run_and_a_busy_file_is_waited_for() {
     let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(&path, permissions).unwrap();
     let origin = origin_for("good");
-    let error = probe(&path, &origin, Limits::default(), None).unwrap_err();
+    let error = probe(&path, &origin, None, Limits::default(), None).unwrap_err();
     assert!(error.to_string().contains("could not be executed"), "{}", error.chain());
 
     std::fs::copy(std::env::current_exe().unwrap(), &path).unwrap();
-    let writer = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
-    let busy = probe(&path, &origin, Limits::default(), None).unwrap_err();
+    let mut writer = Writer::of(&path);
+    let busy = probe(&path, &origin, None, Limits::default(), None).unwrap_err();
     assert!(busy.chain().contains("Text file busy"), "{}", busy.chain());
     assert_eq!(busy.kind(), ErrorKind::Spawn, "that is not the candidate's doing");
-    let closer = std::thread::spawn(move || drop(writer));
-    assert_eq!(probe(&path, &origin, Limits::default(), None).unwrap().len(), 2);
+    let closer = std::thread::spawn(move || writer.close());
+    assert_eq!(probe(&path, &origin, None, Limits::default(), None).unwrap().len(), 2);
     closer.join().unwrap();
 }
 
@@ -178,7 +257,7 @@ fn a_probe_that_nobody_waits_for_any_more_is_given_up_and_no_fault_of_the_candid
     drop(alive);
     let exe = std::env::current_exe().unwrap();
     let limits = Limits { time: Duration::from_secs(600), output: 1 << 20 };
-    let error = probe(&exe, &origin_for("hangs"), limits, Some(wanted.as_fd())).unwrap_err();
+    let error = probe(&exe, &origin_for("hangs"), None, limits, Some(wanted.as_fd())).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Spawn);
     assert!(error.to_string().contains("for the service ends"), "{error}");
 }

@@ -56,14 +56,6 @@ pub(super) enum Course {
     Unwanted,
 }
 
-impl Report {
-    /// Whether its file was open for writing somewhere.
-    pub(super) fn is_busy(&self) -> bool {
-        let busy = Some(Errno::ETXTBSY as i32);
-        matches!(&self.course, Course::Unexecuted(error) if error.raw_os_error() == busy)
-    }
-}
-
 impl Watch {
     pub(super) fn new(
         process: Process,

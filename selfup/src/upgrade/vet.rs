@@ -1,0 +1,100 @@
+//! Looks at a binary that somebody put at the path by hand, before it is started as a child.
+//!
+//! It goes through the checks of a candidate that need nobody's consent: the note, and the probe.
+//! The file is the operator's, so it is looked at where it lies, nothing on disk is touched, and
+//! nothing is remembered: the next restart looks again.
+//!
+//! What is executed is what was checked: the path has to lead to the same file, unchanged, after
+//! the probe. Who starts the child compares once more, with [`Vetted::inode`].
+//!
+//! Limits: a file that is written to between the check of its note and its probe, and keeps length
+//! and time, is not noticed; the probe has run it then, and a child is on probation.
+
+use std::fs::{File, OpenOptions};
+use std::os::fd::BorrowedFd;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use super::candidate::Stamp;
+use super::preflight::Inode;
+use super::{note, probe};
+use crate::error::{Context as _, Error, ErrorKind, Result};
+use crate::origin::Origin;
+
+/// A binary that may be started as a child.
+#[derive(Debug)]
+#[cfg_attr(not(test), expect(dead_code, reason = "for a restart onto a changed file"))]
+pub(crate) struct Vetted {
+    /// The addresses that it is configured to listen on.
+    pub(crate) addresses: Vec<String>,
+    /// The file that was looked at.
+    pub(crate) inode: Inode,
+}
+
+/// Looks at the file that the path of `origin` leads to now. It is asked to take over the snapshot
+/// `rehearsal`, and given up when the other end of `wanted` is closed.
+///
+/// Fails as a candidate would: with [`ErrorKind::Note`] or [`ErrorKind::Probe`] if the file is to
+/// blame, with [`ErrorKind::Spawn`] if nothing is known about it and the next restart may try
+/// again. Blocks for as long as a probe may take.
+#[cfg_attr(not(test), expect(dead_code, reason = "for a restart onto a changed file"))]
+pub(crate) fn vet(
+    origin: &Origin,
+    rehearsal: Option<&str>,
+    wanted: Option<BorrowedFd<'_>>,
+) -> Result<Vetted> {
+    vet_within(probe::Limits::default(), origin, rehearsal, wanted)
+}
+
+fn vet_within(
+    limits: probe::Limits,
+    origin: &Origin,
+    rehearsal: Option<&str>,
+    wanted: Option<BorrowedFd<'_>>,
+) -> Result<Vetted> {
+    let path = origin.path();
+    let looked = look(limits, origin, rehearsal, wanted);
+    looked.map_err(|error| {
+        let words = format!("the binary at {} is not started", path.display());
+        Error::new(error.kind(), words).caused_by(error)
+    })
+}
+
+fn look(
+    limits: probe::Limits,
+    origin: &Origin,
+    rehearsal: Option<&str>,
+    wanted: Option<BorrowedFd<'_>>,
+) -> Result<Vetted> {
+    let path = origin.real_path().context(ErrorKind::Spawn, || GONE)?;
+    let file = open(&path)?;
+    let stamp = Stamp::of(&file).context(ErrorKind::Spawn, || UNREADABLE)?;
+    note::check_file(file)?;
+    let probed = probe::probe(&path, origin, rehearsal, limits, wanted);
+    // By the path as started: a link may lead elsewhere by now.
+    let found = open(origin.path())
+        .and_then(|file| Stamp::of(&file).context(ErrorKind::Spawn, || UNREADABLE));
+    if found? != stamp {
+        let words = "it was changed while it was looked at; restart once the deploy is done";
+        return Err(Error::new(ErrorKind::Spawn, words));
+    }
+    Ok(Vetted { addresses: probed?, inode: stamp.inode() })
+}
+
+fn open(path: &Path) -> Result<File> {
+    // What lies there may be a pipe, whose opening would wait for a writer.
+    let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
+    let file = opened.context(ErrorKind::Spawn, || UNREADABLE)?;
+    let metadata = file.metadata().context(ErrorKind::Spawn, || UNREADABLE)?;
+    if metadata.is_file() {
+        return Ok(file);
+    }
+    Err(Error::new(ErrorKind::Note, "it is no regular file; put a binary there"))
+}
+
+const GONE: &str = "the path leads to no file; put a binary there";
+
+const UNREADABLE: &str = "it cannot be read; make it readable";
+
+#[cfg(test)]
+mod tests;
