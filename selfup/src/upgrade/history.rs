@@ -4,10 +4,10 @@
 //! are offered. What failed while it ran (the probe, the trial after a swap) may have met a bad
 //! moment: it is tried again after 1 minute, 10 minutes and 1 hour, and is then refused for good.
 //!
-//! It is kept in a [`file`] beside the binary, for the next master is offered the same bytes. In
-//! memory the times are those of the monotonic clock, so that nobody who sets the clock changes
-//! them; in the file they are wall-clock times, and no time that is read there keeps a candidate
-//! waiting for longer than its own step, whatever the clock shows by then.
+//! It is kept in a [`file`](mod@file) beside the binary, for the next master is offered the same
+//! bytes. In memory the times are those of the monotonic clock, so that nobody who sets the clock
+//! changes them; in the file they are wall-clock times, and no time that is read there keeps a
+//! candidate waiting for longer than its own step, whatever the clock shows by then.
 //!
 //! Limits: the oldest of more than 64 candidates is forgotten, and would be refused again for the
 //! same reason. So would everything in a file that was removed, which is how it is cleared by hand.
