@@ -13,8 +13,8 @@ use crate::config::{Address, Config};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Observer;
 use crate::listeners::{self, Bound};
-use crate::master::{Birth, Outcome};
-use crate::role::Part;
+use crate::master::{self, Birth, Outcome, Succession};
+use crate::role::{Handed, Part, Role};
 use crate::state::State;
 use crate::sys;
 use crate::upgrade;
@@ -53,7 +53,7 @@ pub fn try_run(
 /// call the probe is answered by `run`, which also checks the config.
 pub fn sanity_check() {
     if let Some((channel, token)) = Part::take_probe() {
-        upgrade::answer_probe(&channel, token, &Ok(Vec::new()), take_over_anything);
+        upgrade::answer_probe(&channel, token, &Ok(None), master::rehearse);
         #[expect(clippy::exit, reason = "a probe ends here by contract")]
         std::process::exit(0);
     }
@@ -108,11 +108,14 @@ fn play(
     let part = Part::take();
     // Before `init`: a thread that it starts must not take the master's signals.
     let birth = matches!(part, Part::Master).then(Birth::begin);
-    program.initialise(part.role());
+    if !matches!(part, Part::Successor(_)) {
+        program.initialise(part.role());
+    }
     match part {
         Part::Child(channel) => be_child(channel, program),
         Part::Probe { channel, token } => Ok(be_probe(&channel, token, config)),
         Part::Fallback => be_alone(config()?, program),
+        Part::Successor(handed) => be_successor(handed, config, program, fallback),
         Part::Master => {
             let birth = birth.unwrap_or_else(Birth::begin);
             let ended = be_master(birth.as_ref(), config, program, fallback);
@@ -132,15 +135,9 @@ fn be_child(channel: Channel, program: Program) -> Result<ExitCode> {
 
 fn be_probe(channel: &Channel, token: String, config: impl FnOnce() -> Result<Config>) -> ExitCode {
     let addresses =
-        config().map(|config| config.addresses.iter().map(Address::to_string).collect::<Vec<_>>());
-    upgrade::answer_probe(channel, token, &addresses, take_over_anything);
+        config().map(|config| Some(config.addresses.iter().map(Address::to_string).collect()));
+    upgrade::answer_probe(channel, token, &addresses, master::rehearse);
     ExitCode::SUCCESS
-}
-
-/// There is no succession yet, so nothing that a snapshot could say is beyond this binary.
-#[expect(clippy::unnecessary_wraps, reason = "it stands in for what can fail")]
-fn take_over_anything(_snapshot: &str) -> Result<()> {
-    Ok(())
 }
 
 /// Without a master, because the operator said so (whatever the config requires), or because there
@@ -183,6 +180,27 @@ fn be_master(
         Outcome::Failed(error) => Err(error),
         Outcome::Unsupervised { error, .. } if required => Err(error),
         Outcome::Unsupervised { error, bound } => fall_back(&observer, error, bound, program),
+    }
+}
+
+/// In a process that was the master in another binary a moment ago.
+fn be_successor(
+    handed: Handed,
+    config: impl FnOnce() -> Result<Config>,
+    mut program: Program,
+    fallback: Fallback,
+) -> Result<ExitCode> {
+    let succession = Succession::begin(handed)?;
+    // Behind `begin`: should it panic, the previous binary goes on.
+    program.initialise(Role::Master);
+    let (outcome, observer, birth) = succession.run(config)?;
+    observer.finish();
+    if fallback == Fallback::Refused {
+        birth.end();
+    }
+    match outcome {
+        Outcome::Ended(status) => Ok(end_as(status)),
+        Outcome::Failed(error) | Outcome::Unsupervised { error, .. } => Err(error),
     }
 }
 

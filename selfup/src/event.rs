@@ -137,6 +137,12 @@ pub enum Event {
         /// Why.
         reason: Arc<Error>,
     },
+    /// The master executed the committed binary in place: same process, same children, new code.
+    #[non_exhaustive]
+    MasterReplaced {
+        /// The generation whose binary it runs now.
+        generation: Generation,
+    },
     /// Something failed that has no event of its own; the service goes on.
     #[non_exhaustive]
     Warning {
@@ -166,6 +172,7 @@ impl Event {
             Self::Upgraded { .. } => "upgraded",
             Self::RolledBack { .. } => "rolled_back",
             Self::UpgradesDisabled { .. } => "upgrades_disabled",
+            Self::MasterReplaced { .. } => "master_replaced",
             Self::Warning { .. } => "warning",
         }
     }
@@ -224,6 +231,9 @@ impl fmt::Display for Event {
                 write!(f, "binary {} rolled back to {}", from.short(), to.short())
             }
             Self::UpgradesDisabled { reason } => write!(f, "upgrades are off: {}", reason.chain()),
+            Self::MasterReplaced { generation } => {
+                write!(f, "the master runs the binary of generation {generation}")
+            }
             Self::Warning { error } => write!(f, "{}", error.chain()),
         }
     }

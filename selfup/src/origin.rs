@@ -29,6 +29,16 @@ impl Origin {
         Ok(Self { path, args, env, mask: SigSet::thread_get_mask()? })
     }
 
+    /// As a master before this one, in the same process, captured it.
+    pub(crate) fn taken_over(
+        path: PathBuf,
+        args: Vec<OsString>,
+        env: Vec<(OsString, OsString)>,
+        mask: SigSet,
+    ) -> Self {
+        Self { path, args, env, mask }
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

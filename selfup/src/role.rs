@@ -4,8 +4,13 @@
 //! `child:3:123456`, or `probe:3:123456:TOKEN`. A variable that leaked to some other program does
 //! not match what is open there; it is removed and ignored, so a program that itself starts selfup
 //! programs works, and a child whose master died at birth never becomes a second master.
+//!
+//! A master that executes another binary in place leaves `master:3:123456:4`: a file with its
+//! state, and the number of the binary that it was, for the way back. Without that number the
+//! binary is the one that was gone back to.
 
 use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
 
 use crate::channel::Channel;
 use crate::sys;
@@ -29,8 +34,22 @@ pub enum Role {
 pub(crate) enum Part {
     Master,
     Child(Channel),
-    Probe { channel: Channel, token: String },
+    Probe {
+        channel: Channel,
+        token: String,
+    },
+    /// The master of a service that runs already, in another binary.
+    Successor(Handed),
     Fallback,
+}
+
+/// What the master before this one left, in the same process.
+#[derive(Debug)]
+pub(crate) struct Handed {
+    /// Its state.
+    pub(crate) state: OwnedFd,
+    /// The binary that it was, by number; nobody owns it yet.
+    pub(crate) previous: Option<RawFd>,
 }
 
 /// The one variable that passes a role on.
@@ -71,6 +90,11 @@ impl Part {
         let descriptor = fields.next()?.parse().ok()?;
         let inode = fields.next()?.parse().ok()?;
         let token = fields.next();
+        if kind == "master" {
+            let previous = token.map(str::parse).transpose().ok()?;
+            let state = sys::fd::take_inherited_file(descriptor, inode)?;
+            return Some(Self::Successor(Handed { state, previous }));
+        }
         if !matches!((kind, token), ("child", None) | ("probe", Some(_))) {
             return None;
         }
@@ -83,7 +107,7 @@ impl Part {
 
     pub(crate) fn role(&self) -> Role {
         match self {
-            Self::Master => Role::Master,
+            Self::Master | Self::Successor(_) => Role::Master,
             Self::Child(_) => Role::Child,
             Self::Probe { .. } => Role::Probe,
             Self::Fallback => Role::Fallback,
@@ -93,7 +117,7 @@ impl Part {
 
 /// The variable that makes a child of a process that inherits `channel`.
 pub(crate) fn child_variable(channel: &Channel) -> std::io::Result<(OsString, OsString)> {
-    variable("child", channel, None)
+    variable("child", channel.as_fd(), None)
 }
 
 /// The variable that makes a probe of a process that inherits `channel`.
@@ -101,17 +125,24 @@ pub(crate) fn probe_variable(
     channel: &Channel,
     token: &str,
 ) -> std::io::Result<(OsString, OsString)> {
-    variable("probe", channel, Some(token))
+    variable("probe", channel.as_fd(), Some(token))
+}
+
+/// The variable that makes a master of a process that keeps `state`, and `previous` to go back to.
+pub(crate) fn successor_variable(
+    state: BorrowedFd<'_>,
+    previous: Option<RawFd>,
+) -> std::io::Result<(OsString, OsString)> {
+    variable("master", state, previous.map(|number| number.to_string()).as_deref())
 }
 
 fn variable(
     kind: &str,
-    channel: &Channel,
+    descriptor: BorrowedFd<'_>,
     token: Option<&str>,
 ) -> std::io::Result<(OsString, OsString)> {
-    let descriptor = std::os::fd::AsRawFd::as_raw_fd(channel);
-    let inode = sys::fd::inode(channel)?;
-    let mut value = format!("{kind}:{descriptor}:{inode}");
+    let inode = sys::fd::inode(descriptor)?;
+    let mut value = format!("{kind}:{}:{inode}", descriptor.as_raw_fd());
     if let Some(token) = token {
         value.push(':');
         value.push_str(token);
@@ -125,8 +156,16 @@ mod tests {
 
     #[test]
     fn a_variable_that_leaked_or_is_garbled_makes_no_child() {
-        for text in ["", "child", "child:x:y", "child:900:1", "probe:900:1", "child:0:1:t", "x:3:1"]
-        {
+        for text in [
+            "",
+            "child",
+            "child:x:y",
+            "child:900:1",
+            "probe:900:1",
+            "child:0:1:t",
+            "x:3:1",
+            "master:900:1:4",
+        ] {
             assert!(Part::parse(text).is_none(), "{text:?}");
         }
     }

@@ -80,9 +80,9 @@ pub(crate) struct ProbeAnswer {
     pub(crate) protocol: u32,
     /// The token that it was given.
     pub(crate) token: String,
-    /// The addresses that it is configured to listen on.
+    /// The addresses that it is configured to listen on, if it evaluated its config.
     #[serde(default)]
-    pub(crate) addresses: Vec<String>,
+    pub(crate) addresses: Option<Vec<String>>,
     /// Why it cannot work here, in words that need no others.
     #[serde(default)]
     pub(crate) error: Option<String>,

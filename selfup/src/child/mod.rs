@@ -6,6 +6,7 @@
 mod spawn;
 mod watch;
 
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::Arc;
 
 use nix::unistd::Pid;
@@ -24,9 +25,34 @@ pub(crate) struct Child {
     generation: Generation,
     process: Arc<Process>,
     channel: Arc<Channel>,
+    is_ready: bool,
 }
 
 impl Child {
+    /// One that a master before this one started, in the same process.
+    pub(crate) fn taken_over(generation: Generation, process: Process, channel: Channel) -> Self {
+        // Whether it said so to another master is of no consequence: that one committed it.
+        Self { generation, process: process.into(), channel: channel.into(), is_ready: true }
+    }
+
+    pub(crate) fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// Whether its program said that it can serve.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.is_ready
+    }
+
+    pub(crate) fn set_ready(&mut self) {
+        self.is_ready = true;
+    }
+
+    /// What another master needs to hold it: the descriptors of its process and its channel.
+    pub(crate) fn descriptors(&self) -> [BorrowedFd<'_>; 2] {
+        [self.process.as_fd(), self.channel.as_fd()]
+    }
+
     pub(crate) fn pid(&self) -> Pid {
         self.process.pid()
     }

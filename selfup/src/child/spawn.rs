@@ -1,4 +1,5 @@
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::Child;
@@ -16,29 +17,40 @@ use crate::sys::process::{Start, Started};
 #[derive(Debug)]
 pub(crate) struct Launch {
     pub(crate) origin: Origin,
-    pub(crate) listeners: Vec<Bound>,
     pub(crate) restarts: Restarts,
 }
 
 impl Launch {
-    /// Forks a child of this generation, with its welcome waiting for it on its channel.
+    /// Forks a child of this generation that executes `path`, with its welcome and these listeners
+    /// waiting for it on its channel.
     ///
     /// The second part tells whether the file was executed at all; see [`Started::failure`].
-    pub(crate) fn start(&self, generation: Generation) -> Result<(Child, OwnedFd)> {
-        self.try_start(generation).map_err(|error| error.in_generation(generation))
+    pub(crate) fn start(
+        &self,
+        generation: Generation,
+        path: &Path,
+        listeners: &[&Bound],
+    ) -> Result<(Child, OwnedFd)> {
+        let started = self.try_start(generation, path, listeners);
+        started.map_err(|error| error.in_generation(generation))
     }
 
-    fn try_start(&self, generation: Generation) -> Result<(Child, OwnedFd)> {
+    fn try_start(
+        &self,
+        generation: Generation,
+        path: &Path,
+        listeners: &[&Bound],
+    ) -> Result<(Child, OwnedFd)> {
         let (ours, theirs) = Channel::pair().context(
             ErrorKind::Spawn,
             || "no channel for a child; raise the limit of open files",
         )?;
-        self.welcome(generation, &ours)?;
+        self.welcome(generation, &ours, listeners)?;
         let mut env = self.origin.env().to_vec();
         let variable = role::child_variable(&theirs);
         env.push(variable.context(ErrorKind::Spawn, || "the channel has no inode")?);
         let start = Start {
-            path: self.origin.path(),
+            path,
             args: self.origin.args(),
             env: &env,
             keep: &[theirs.as_fd()],
@@ -51,21 +63,27 @@ impl Launch {
             ErrorKind::Spawn,
             || "no process for a child; raise the limit of processes (`ulimit -u`, `TasksMax=`)",
         )?;
-        let child = Child { generation, process: Arc::new(process), channel: Arc::new(ours) };
+        let (process, channel) = (Arc::new(process), Arc::new(ours));
+        let child = Child { generation, process, channel, is_ready: false };
         Ok((child, failure))
     }
 
-    fn welcome(&self, generation: Generation, channel: &Channel) -> Result<()> {
+    fn welcome(
+        &self,
+        generation: Generation,
+        channel: &Channel,
+        listeners: &[&Bound],
+    ) -> Result<()> {
         let terminate_timeout = self.restarts.terminate_timeout.as_millis();
         let welcome = FromMaster::Welcome(Welcome {
             protocol: PROTOCOL,
             generation: generation.get(),
             master_pid: std::process::id(),
-            addresses: self.listeners.iter().map(|bound| bound.address.to_string()).collect(),
+            addresses: listeners.iter().map(|bound| bound.address.to_string()).collect(),
             terminate_timeout_ms: u64::try_from(terminate_timeout).unwrap_or(u64::MAX),
             ready_manually: self.restarts.ready_manually,
         });
-        let descriptors: Vec<_> = self.listeners.iter().map(|bound| bound.socket.as_fd()).collect();
+        let descriptors: Vec<_> = listeners.iter().map(|bound| bound.socket.as_fd()).collect();
         channel.send_with(&welcome, &descriptors).context(ErrorKind::Handoff, || {
             format!("{} listeners do not fit into a welcome; use fewer", descriptors.len())
         })

@@ -3,6 +3,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use tokio::io::unix::AsyncFd;
+use tokio::net::unix::pipe::Receiver;
 use tokio::sync::mpsc::Sender;
 
 use super::Child;
@@ -28,14 +29,14 @@ pub(crate) enum News {
 /// The channel of `sender` is bounded: a child that floods its master waits for it.
 pub(crate) fn follow(
     child: &Child,
-    failure: OwnedFd,
+    failure: Option<OwnedFd>,
     sender: Sender<(Generation, News)>,
 ) -> io::Result<()> {
     let watch = Watch {
         generation: child.generation,
         process: sys::fd::watch(Arc::clone(&child.process))?,
         channel: sys::fd::watch(Arc::clone(&child.channel))?,
-        failure: tokio::net::unix::pipe::Receiver::from_owned_fd(failure)?,
+        failure: failure.map(Receiver::from_owned_fd).transpose()?,
         sender,
     };
     tokio::spawn(watch.run());
@@ -46,7 +47,8 @@ struct Watch {
     generation: Generation,
     process: AsyncFd<Arc<Process>>,
     channel: AsyncFd<Arc<Channel>>,
-    failure: tokio::net::unix::pipe::Receiver,
+    /// Tells whether the file was executed at all; nothing, if that is known.
+    failure: Option<Receiver>,
     sender: Sender<(Generation, News)>,
 }
 
@@ -69,8 +71,12 @@ impl Watch {
                 },
             }
         };
-        while let Ok(Received::Message(message, _)) = self.channel.get_ref().try_receive() {
-            self.tell(News::Said(message)).await;
+        loop {
+            match self.channel.get_ref().try_receive() {
+                Ok(Received::Message(message, _)) => self.tell(News::Said(message)).await,
+                Err(error) if is_unreadable(&error) => {}
+                Ok(Received::End) | Err(_) => break,
+            }
         }
         self.tell(News::Exited(status)).await;
     }
@@ -78,8 +84,7 @@ impl Watch {
     /// Why the file was not executed, once it is known that it was or was not.
     async fn failure(&mut self) -> Option<io::Error> {
         let mut number = Vec::new();
-        let pipe = &mut self.failure;
-        let mut limited = tokio::io::AsyncReadExt::take(pipe, 4);
+        let mut limited = tokio::io::AsyncReadExt::take(self.failure.take()?, 4);
         let read = tokio::io::AsyncReadExt::read_to_end(&mut limited, &mut number).await;
         read.err().or_else(|| failure_from(&number))
     }

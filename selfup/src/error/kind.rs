@@ -32,6 +32,8 @@ pub enum ErrorKind {
     Rollback,
     /// A signal that could not be handled or sent.
     Signal,
+    /// A master that could not be followed by the new binary's.
+    Succession,
     /// Something that this system, or this process, cannot do.
     Unsupported,
     /// What the program itself returned.
@@ -55,6 +57,7 @@ impl fmt::Display for ErrorKind {
             Self::Swap => "swap",
             Self::Rollback => "rollback",
             Self::Signal => "signal",
+            Self::Succession => "succession",
             Self::Unsupported => "unsupported",
             Self::Program => "program",
         })

@@ -1,33 +1,42 @@
 //! The process that owns the sockets and supervises. Serves no traffic.
 //!
 //! One loop, and the only one: it turns signals, what is heard from children, deadlines and the
-//! upgrade thread's reports into [`Input`]s, and the plan's [`Action`]s into calls. It never waits
-//! for one thing alone, and none of the user's code runs on it.
+//! reports of the threads beside it into [`Input`]s, and the plan's [`Action`]s into calls. It never
+//! waits for one thing alone, and none of the user's code runs on it.
 
+mod birth;
+mod children;
+mod examiner;
 mod plan;
 mod signals;
+mod sockets;
+mod succession;
 mod upgrades;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::future::pending;
 use std::io;
 use std::time::Instant;
 
 use tokio::sync::mpsc;
 
-use self::plan::{Action, Input, Limits, Plan};
-use self::signals::{Blocked, Signals};
-use self::upgrades::{Order, Upgrader};
+pub(crate) use self::birth::{Birth, Succession};
+use self::children::Children;
+use self::examiner::Examiner;
+use self::plan::{Action, Cause, Finding, Input, Plan, Standing};
+use self::signals::Signals;
+use self::sockets::Sockets;
+pub(crate) use self::succession::rehearse;
+use self::upgrades::{Order, Report, Upgrader};
 use crate::channel::message::{FromChild, FromMaster};
-use crate::child::{Child, Launch, News, follow};
-use crate::config::Config;
+use crate::child::{Child, Launch, News};
 use crate::error::{Context as _, Error, ErrorKind, Result};
-use crate::event::{Event, Observer};
+use crate::event::Observer;
 use crate::identity::Generation;
 use crate::listeners::Bound;
-use crate::origin::Origin;
 use crate::sys::pidfd::Status;
 use crate::sys::signal;
+use crate::upgrade::{Rehearsal, Vetted};
 
 /// How a master's life went.
 #[derive(Debug)]
@@ -40,96 +49,17 @@ pub(crate) enum Outcome {
     Failed(Error),
 }
 
-/// A process that has just become a master, before anything of the user's runs in it.
-#[derive(Debug)]
-pub(crate) struct Birth {
-    origin: Origin,
-    signals: Blocked,
-}
-
-impl Birth {
-    /// Remembers how the process was started, and takes its signals over.
-    pub(crate) fn begin() -> Result<Self> {
-        // Inherited as ignored, SIGCHLD would lose every exit status.
-        signal::reset(libc::SIGCHLD);
-        let begun = Origin::capture().and_then(|origin| {
-            let signals = Blocked::begin()?;
-            Ok(Self { origin, signals })
-        });
-        begun.context(ErrorKind::Unsupported, || "this process cannot become a master")
-    }
-
-    /// Waits for what is needed before the first child, and can be stopped meanwhile.
-    pub(crate) fn prepare<T>(&self, wait: impl FnOnce() -> T) -> T {
-        self.signals.except_the_fatal(wait)
-    }
-
-    /// Gives the signals back to a process that goes on; what came meanwhile was for the service.
-    pub(crate) fn end(&self) {
-        self.signals.forget_pending();
-        self.signals.give_back();
-    }
-
-    /// Supervises until the program ends.
-    pub(crate) fn run(&self, config: Config, bound: Vec<Bound>, observer: Observer) -> Outcome {
-        for bound in &bound {
-            let address = bound.address.to_string();
-            observer.tell(&Event::Bound { address, local: bound.local });
-        }
-        let Self { origin, signals } = self;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let made = runtime.and_then(|runtime| {
-            let reading = runtime.block_on(async { signals.read() })?;
-            Ok((runtime, reading))
-        });
-        let (runtime, reading) = match made {
-            Ok(made) => made,
-            Err(source) => {
-                signals.give_back();
-                let text = "what a master needs cannot be made; raise the limit of open files";
-                let error = Error::new(ErrorKind::Unsupported, text).caused_by(source);
-                return Outcome::Unsupervised { error, bound };
-            }
-        };
-        let limits = Limits::new(&config);
-        let upgrader = match Upgrader::start(config.upgrades, origin, &observer, config.required) {
-            Ok(upgrader) => upgrader,
-            Err(error) => return Outcome::Failed(error),
-        };
-        let launch = Launch { origin: origin.clone(), listeners: bound, restarts: config.restarts };
-        let master = Master::new(limits, launch, reading, upgrader, observer);
-        let outcome = runtime.block_on(master.run());
-        if matches!(outcome, Outcome::Unsupervised { .. }) {
-            signals.give_back();
-        }
-        outcome
-    }
-}
-
-impl Limits {
-    fn new(config: &Config) -> Self {
-        let restarts = config.restarts;
-        Self {
-            restart_signal: restarts.signal.map(crate::config::RestartSignal::number),
-            restart_after_swap: config.upgrades.restart_after_fetch,
-            ready: restarts.ready_timeout,
-            probation: restarts.probation,
-            terminate: restarts.terminate_timeout,
-            max_draining: restarts.max_draining,
-        }
-    }
-}
-
 /// The plan, and everything that it decides about.
 struct Master {
     plan: Plan,
-    launch: Launch,
-    children: BTreeMap<Generation, Child>,
+    children: Children,
+    examiner: Examiner,
     signals: Signals,
     news: mpsc::Receiver<(Generation, News)>,
-    /// What each child's follower gets a clone of.
-    tell_news: mpsc::Sender<(Generation, News)>,
     upgrader: Upgrader,
+    /// What the next probe is to read, and the state that it was written from.
+    rehearsal: Rehearsal,
+    rehearsed: Option<Standing>,
     observer: Observer,
     heard_since_due: usize,
     outcome: Option<Ending>,
@@ -139,7 +69,8 @@ struct Master {
 enum Happening {
     Signal(io::Result<Input>),
     News(Generation, News),
-    Report(Input),
+    Report(Report),
+    Examined(Finding, Option<Vetted>),
 }
 
 /// Why the loop ends.
@@ -156,31 +87,52 @@ const QUEUE: usize = 64;
 
 impl Master {
     fn new(
-        limits: Limits,
+        plan: Plan,
         launch: Launch,
+        sockets: Sockets,
         signals: Signals,
         upgrader: Upgrader,
+        rehearsal: Rehearsal,
         observer: Observer,
     ) -> Self {
-        let plan = Plan::new(limits);
         let (tell_news, news) = mpsc::channel(QUEUE);
         Self {
             plan,
-            launch,
-            children: BTreeMap::new(),
+            children: Children::new(launch, sockets, tell_news, observer.clone()),
+            examiner: Examiner::default(),
             signals,
             news,
-            tell_news,
             upgrader,
+            rehearsal,
+            rehearsed: None,
             observer,
             heard_since_due: 0,
             outcome: None,
         }
     }
 
-    async fn run(mut self) -> Outcome {
-        self.obey(Plan::beginning());
+    /// Looks after children that another master started.
+    fn adopt(&mut self, children: Vec<Child>) -> Result<()> {
+        children.into_iter().try_for_each(|child| self.children.adopt(child))
+    }
+
+    /// The generation that the service belongs to.
+    fn serving(&self) -> Generation {
+        self.plan.standing().map_or(Generation::FIRST, |standing| standing.serving)
+    }
+
+    /// Begins with `first`, and goes on until the program ends.
+    async fn run(mut self, first: Vec<Action>) -> Outcome {
+        self.obey(first);
+        // What a master before this one left to do.
+        self.step(Input::Tick);
         while self.outcome.is_none() {
+            if let Some(standing) = self.plan.succession()
+                && self.is_quiet().await
+            {
+                self.succeed(standing);
+                continue;
+            }
             match self.next().await {
                 Ok(input) => self.step(input),
                 Err(error) => return Outcome::Failed(error),
@@ -189,7 +141,7 @@ impl Master {
         self.upgrader.stop();
         match self.outcome {
             Some(Ending::FirstNotStarted(error)) => {
-                Outcome::Unsupervised { error, bound: self.launch.listeners }
+                Outcome::Unsupervised { error, bound: self.children.into_bound() }
             }
             Some(Ending::With(status)) => Outcome::Ended(status),
             None => unreachable!("the loop ends only with an outcome"),
@@ -210,7 +162,8 @@ impl Master {
                 tokio::select! {
                     input = self.signals.next() => Happening::Signal(input),
                     Some((generation, news)) = self.news.recv() => Happening::News(generation, news),
-                    input = self.upgrader.report() => Happening::Report(input),
+                    report = self.upgrader.report() => Happening::Report(report),
+                    (finding, vetted) = self.examiner.report() => Happening::Examined(finding, vetted),
                 }
             };
             let happening = tokio::select! {
@@ -224,7 +177,15 @@ impl Master {
                 Happening::Signal(input) => {
                     return input.context(ErrorKind::Signal, || "signals cannot be read any more");
                 }
-                Happening::Report(input) => return Ok(input),
+                Happening::Report(Report::Offered(vetted)) => {
+                    self.children.set_candidate(vetted);
+                    return Ok(Input::Offered);
+                }
+                Happening::Report(Report::Done(input)) => return Ok(input),
+                Happening::Examined(finding, vetted) => {
+                    self.children.set_deploy(vetted);
+                    return Ok(Input::Examined(finding));
+                }
                 Happening::News(generation, news) => {
                     if let Some(input) = self.heard(generation, news) {
                         return Ok(input);
@@ -236,23 +197,27 @@ impl Master {
 
     fn heard(&mut self, generation: Generation, news: News) -> Option<Input> {
         match news {
-            News::Said(FromChild::Ready) => Some(Input::Ready(generation)),
+            News::Said(FromChild::Ready) => match self.children.ready(generation)? {
+                Ok(()) => Some(Input::Ready(generation)),
+                Err(why) => Some(Input::Unfit(generation, why.into())),
+            },
+            News::Said(FromChild::Unhealthy { reason }) => {
+                Some(Input::Unfit(generation, format!("its health hook failed: {reason}")))
+            }
             News::Said(FromChild::Paused) => Some(Input::Paused(generation)),
             News::Said(FromChild::Restart) => Some(Input::Restart),
             News::Said(FromChild::CheckNow) => {
                 self.upgrader.check_now();
                 None
             }
-            News::Said(
-                FromChild::Hello { .. } | FromChild::Unhealthy { .. } | FromChild::Unknown,
-            ) => None,
+            News::Said(FromChild::Hello { .. } | FromChild::Unknown) => None,
             News::NotStarted(error) => {
-                self.children.remove(&generation);
-                let path = self.launch.origin.path().display().to_string();
+                self.children.leave(generation);
+                let path = self.children.origin().path().display().to_string();
                 Some(self.not_started(generation, not_executed(&path, error)))
             }
             News::Exited(status) => {
-                self.children.remove(&generation);
+                self.children.leave(generation);
                 Some(Input::Exited(generation, status))
             }
         }
@@ -283,22 +248,26 @@ impl Master {
                 actions.extend(self.plan.on(Instant::now(), input));
             }
         }
+        self.rehearse();
     }
 
     fn act(&mut self, action: Action) -> Option<Input> {
         match action {
-            Action::Start(generation) => return self.start(generation),
-            Action::Admit(generation) => self.tell(generation, &FromMaster::Admit),
-            Action::Pause(generation) => self.tell(generation, &FromMaster::Pause),
-            Action::Resume(generation) => self.tell(generation, &FromMaster::Resume),
-            Action::Drain(generation) => self.tell(generation, &FromMaster::Drain),
-            Action::Kill(generation) => self.signal(generation, libc::SIGKILL),
-            Action::Forward { to, signal } => self.signal(to, signal),
+            Action::Examine => return self.examine(),
+            Action::Start(generation, cause) => return self.start(generation, cause),
+            Action::Admit(generation) => self.children.tell(generation, &FromMaster::Admit),
+            Action::Pause(generation) => self.children.tell(generation, &FromMaster::Pause),
+            Action::Resume(generation) => self.children.tell(generation, &FromMaster::Resume),
+            Action::Yield(generation) => self.children.remember_binary(generation),
+            Action::Commit(generation) => self.children.commit(generation),
+            Action::Drain(generation) => self.children.tell(generation, &FromMaster::Drain),
+            Action::Kill(generation) => self.children.signal(generation, libc::SIGKILL),
+            Action::Forward { to, signal } => self.children.signal(to, signal),
             Action::Swap => self.upgrader.order(Order::Swap),
             Action::Discard => self.upgrader.order(Order::Discard),
             Action::Keep => self.upgrader.order(Order::Keep),
             Action::Restore(reason) => self.upgrader.order(Order::Restore(reason)),
-            Action::LetGo => self.launch.listeners.clear(),
+            Action::LetGo => self.children.let_go(),
             Action::Suspend => signal::stop_this_process(),
             Action::Tell(event) => self.observer.tell(&event),
             Action::End(status) => self.outcome = Some(Ending::With(status)),
@@ -306,38 +275,47 @@ impl Master {
         None
     }
 
-    fn start(&mut self, generation: Generation) -> Option<Input> {
-        let started = self.launch.start(generation).and_then(|(child, failure)| {
-            let followed = follow(&child, failure, self.tell_news.clone());
-            let followed = followed.context(ErrorKind::Spawn, || "the child cannot be followed");
-            followed.inspect_err(|_| drop(child.signal(libc::SIGKILL))).map(|()| child)
-        });
-        match started {
-            Ok(child) => {
-                let pid = child.pid().as_raw().cast_unsigned();
-                self.observer.tell(&Event::ChildStarted { generation, pid });
-                self.children.insert(generation, child);
-                None
-            }
-            Err(error) => Some(self.not_started(generation, error)),
-        }
+    fn examine(&mut self) -> Option<Input> {
+        let Some(serving) = self.children.pid(self.serving()) else {
+            let text = "nothing serves that it could be compared with".into();
+            return Some(Input::Examined(Finding::Refused(text)));
+        };
+        self.examiner.examine(self.children.origin(), serving, self.rehearsal.get());
+        None
     }
 
-    /// A child that does not hear is dealt with by its deadline, and its end is news anyway.
-    fn tell(&self, generation: Generation, message: &FromMaster) {
-        if let Some(child) = self.children.get(&generation)
-            && let Err(error) = child.tell(message)
-        {
-            self.observer.warn(error);
-        }
+    fn start(&mut self, generation: Generation, cause: Cause) -> Option<Input> {
+        let started = self.children.start(generation, cause);
+        started.err().map(|error| self.not_started(generation, error))
     }
 
-    fn signal(&self, generation: Generation, signal: i32) {
-        if let Some(child) = self.children.get(&generation)
-            && let Err(error) = child.signal(signal)
+    /// Waits until everything that was heard so far is known to the plan; says whether it is.
+    async fn is_quiet(&mut self) -> bool {
+        settle().await;
+        self.news.is_empty()
+    }
+
+    /// Has the committed binary take this master's place. Returns only if that failed.
+    fn succeed(&mut self, standing: Standing) {
+        self.observer.finish();
+        let error = if self.children.run_what_is_in_place(standing.serving) {
+            self.children.estate(standing).hand_over().chain()
+        } else {
+            "another file was put at the path meanwhile; restart onto it".into()
+        };
+        self.step(Input::NotSucceeded(error));
+    }
+
+    /// Writes down what the next probe is to read, if anything has changed.
+    fn rehearse(&mut self) {
+        let standing = self.plan.standing();
+        if standing != self.rehearsed
+            && let Some(standing) = standing.clone()
+            && let Some(text) = self.children.estate(standing).rehearsal()
         {
-            self.observer.warn(error);
+            self.rehearsal.set(text);
         }
+        self.rehearsed = standing;
     }
 }
 
@@ -358,6 +336,11 @@ async fn reach(deadline: Option<Instant>) {
         Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
         None => pending().await,
     }
+    settle().await;
+}
+
+/// Lets the followers tell what there is to hear.
+async fn settle() {
     for _ in 0..SETTLE {
         tokio::task::yield_now().await;
     }

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use self::file::Files;
-pub(super) use self::terms::{Action, Input, Limits};
+pub(super) use self::terms::{Action, Cause, Finding, Input, Leaving, Limits, Standing};
 use crate::error::{Error, ErrorKind};
 use crate::event::Event;
 use crate::identity::Generation;
@@ -30,9 +30,13 @@ mod stop;
 mod terms;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 /// So long a child may take to say that it is paused; then the restart goes on without its word.
 const PAUSE: Duration = Duration::from_secs(2);
+
+/// So long the file on disk may be looked at: longer than a probe takes.
+const EXAMINE: Duration = Duration::from_secs(30);
 
 /// The state of a service.
 #[derive(Debug)]
@@ -47,6 +51,10 @@ pub(crate) struct Plan {
     files: Files,
     draining: BTreeMap<Generation, Draining>,
     waiting: Waiting,
+    /// The last signal that reached a program, and which: what it ends by, it was told to.
+    told: Option<(Generation, i32)>,
+    /// Whether a binary was committed that the master has yet to follow.
+    must_succeed: bool,
 }
 
 /// What waits for its turn, each remembered once. A restart outlives an upgrade that comes to
@@ -61,6 +69,10 @@ struct Waiting {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Motion {
     Still,
+    /// The file on disk is looked at, until then.
+    Examining(Instant),
+    /// The old generation drains first, for two must not run at once.
+    Yielding(Cause),
     Starting(Trial),
     Handover(Trial),
     Probation(Trial),
@@ -72,7 +84,7 @@ enum Motion {
 struct Trial {
     candidate: Generation,
     until: Instant,
-    is_upgrade: bool,
+    cause: Cause,
 }
 
 /// A generation on its way out.
@@ -85,7 +97,7 @@ struct Draining {
 impl Plan {
     /// What brings the first child up. It has nobody to wait for, and nothing to fall back on.
     pub(crate) fn beginning() -> Vec<Action> {
-        vec![Action::Start(Generation::FIRST), Action::Admit(Generation::FIRST)]
+        vec![Action::Start(Generation::FIRST, Cause::Return), Action::Admit(Generation::FIRST)]
     }
 
     /// A service whose first child is being brought up.
@@ -99,7 +111,46 @@ impl Plan {
             files: Files::Idle,
             draining: BTreeMap::new(),
             waiting: Waiting::default(),
+            told: None,
+            must_succeed: false,
         }
+    }
+
+    /// A service that a master before this one brought up.
+    pub(crate) fn resume(limits: Limits, standing: &Standing) -> Self {
+        let draining = standing.draining.iter().map(|leaving| {
+            let Leaving { generation, until, is_killed } = *leaving;
+            (generation, Draining { until, is_killed })
+        });
+        Self {
+            newest: standing.newest,
+            serving: Some(standing.serving),
+            draining: draining.collect(),
+            waiting: Waiting { restart: standing.restart_waits, upgrade: false },
+            ..Self::new(limits)
+        }
+    }
+
+    /// What a master after this one needs to go on, if it is to take over now: nothing is in
+    /// motion, and a binary was committed that this master does not run yet.
+    pub(crate) fn succession(&self) -> Option<Standing> {
+        let is_settled = self.motion == Motion::Still && self.files == Files::Idle;
+        let is_due = self.must_succeed && is_settled;
+        if is_due { self.standing() } else { None }
+    }
+
+    /// What of this plan outlives the master's code; nothing, if the service has no generation.
+    pub(crate) fn standing(&self) -> Option<Standing> {
+        let draining = self.draining.iter().map(|(&generation, draining)| {
+            let Draining { until, is_killed } = *draining;
+            Leaving { generation, until, is_killed }
+        });
+        Some(Standing {
+            newest: self.newest,
+            serving: self.serving?,
+            restart_waits: self.waiting.restart,
+            draining: draining.collect(),
+        })
     }
 
     /// Decides.
@@ -109,7 +160,8 @@ impl Plan {
             Input::Restart => self.restart(&mut out),
             Input::Offered => self.offered(&mut out),
             Input::Swapped(done) => self.swapped(now, done, &mut out),
-            Input::Restored => self.files = Files::Idle,
+            Input::Kept | Input::Restored => self.files = Files::Idle,
+            Input::Examined(finding) => self.examined(now, finding, &mut out),
             Input::Ready(generation) => self.ready(now, generation, &mut out),
             Input::Paused(generation) => self.paused(now, generation, &mut out),
             Input::NotStarted(generation, why) => {
@@ -123,6 +175,12 @@ impl Plan {
                 out.push(Action::Tell(Event::ChildExited { generation, status: status_text }));
                 self.gone(now, generation, status, reason, &mut out);
             }
+            Input::Unfit(generation, why) => self.unfit(now, generation, &why, &mut out),
+            Input::NotSucceeded(why) => {
+                self.must_succeed = false;
+                let text = format!("the master goes on with the code it has: {why}");
+                out.push(tell_warning(Error::new(ErrorKind::Succession, text)));
+            }
             Input::Signal { number, by_kernel } => self.signal(now, number, by_kernel, &mut out),
             // Nothing else does: what has happened counts before a deadline that has passed.
             Input::Tick => self.expire(now, &mut out),
@@ -133,7 +191,10 @@ impl Plan {
 
     /// When a [`Input::Tick`] is due, if nothing happens before.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let motion = self.trial().map(|trial| trial.until);
+        let motion = match self.motion {
+            Motion::Examining(until) => Some(until),
+            _ => self.trial().map(|trial| trial.until),
+        };
         let draining = self.draining.values().map(|draining| draining.until);
         draining.chain(motion).chain(self.files.until()).min()
     }
@@ -143,7 +204,7 @@ impl Plan {
             Motion::Starting(trial) | Motion::Handover(trial) | Motion::Probation(trial) => {
                 Some(trial)
             }
-            Motion::Still | Motion::Stopping => None,
+            Motion::Still | Motion::Examining(_) | Motion::Yielding(_) | Motion::Stopping => None,
         }
     }
 
@@ -151,7 +212,7 @@ impl Plan {
     fn acting(&self) -> Option<Generation> {
         match self.motion {
             Motion::Handover(trial) | Motion::Probation(trial) => Some(trial.candidate),
-            _ => self.serving,
+            _ => self.serving.or_else(|| self.trial().map(|trial| trial.candidate)),
         }
     }
 
@@ -172,117 +233,30 @@ impl Plan {
         }
     }
 
-    fn start(&mut self, now: Instant, is_upgrade: bool, out: &mut Vec<Action>) {
-        let candidate = self.newest.next();
-        self.newest = candidate;
+    fn examine(&mut self, now: Instant, out: &mut Vec<Action>) {
         self.waiting.restart = false;
-        let until = after(now, self.limits.ready);
-        self.motion = Motion::Starting(Trial { candidate, until, is_upgrade });
-        out.push(Action::Start(candidate));
+        self.motion = Motion::Examining(now + EXAMINE);
+        out.push(Action::Examine);
     }
 
-    fn ready(&mut self, now: Instant, generation: Generation, out: &mut Vec<Action>) {
-        out.push(Action::Tell(Event::ChildReady { generation }));
-        let Motion::Starting(trial) = self.motion else { return };
-        if trial.candidate != generation {
+    fn examined(&mut self, now: Instant, finding: Finding, out: &mut Vec<Action>) {
+        if !matches!(self.motion, Motion::Examining(_)) {
             return;
         }
-        // Both accept for an instant, so that at every instant one does.
-        out.push(Action::Admit(generation));
-        match self.serving {
-            Some(serving) => {
-                out.push(Action::Pause(serving));
-                self.motion = Motion::Handover(Trial { until: now + PAUSE, ..trial });
-            }
-            None => self.commit(now, trial, out),
-        }
-    }
-
-    fn paused(&mut self, now: Instant, generation: Generation, out: &mut Vec<Action>) {
-        out.push(Action::Tell(Event::Paused { generation }));
-        if let Motion::Handover(trial) = self.motion
-            && self.serving == Some(generation)
-        {
-            self.try_out(now, trial, out);
-        }
-    }
-
-    fn try_out(&mut self, now: Instant, trial: Trial, out: &mut Vec<Action>) {
-        if self.limits.probation.is_zero() {
-            return self.commit(now, trial, out);
-        }
-        let until = after(now, self.limits.probation);
-        self.motion = Motion::Probation(Trial { until, ..trial });
-    }
-
-    fn commit(&mut self, now: Instant, trial: Trial, out: &mut Vec<Action>) {
-        let generation = trial.candidate;
-        out.push(Action::Tell(Event::Committed { generation }));
-        if trial.is_upgrade {
-            out.push(Action::Keep);
-        }
-        if let Some(old) = self.serving.replace(generation) {
-            self.drain(now, old, out);
-        }
-        self.ended = None;
         self.motion = Motion::Still;
-    }
-
-    fn drain(&mut self, now: Instant, generation: Generation, out: &mut Vec<Action>) {
-        let until = after(now, self.limits.terminate);
-        self.draining.insert(generation, Draining { until, is_killed: false });
-        out.push(Action::Tell(Event::Draining { generation }));
-        out.push(Action::Drain(generation));
-    }
-
-    /// A child that is no more.
-    fn gone(
-        &mut self,
-        now: Instant,
-        generation: Generation,
-        status: Status,
-        reason: Error,
-        out: &mut Vec<Action>,
-    ) {
-        self.draining.remove(&generation);
-        if let Some(trial) = self.trial()
-            && trial.candidate == generation
-        {
-            self.give_up(now, trial, reason, out);
+        if !self.files.is_idle() {
+            // A swap that was given up came to an end after all: what was seen is no longer there.
+            self.waiting.restart = true;
+            return;
         }
-        if self.serving == Some(generation) {
-            self.serving = None;
-            self.ended = Some(status);
-            match self.motion {
-                // It was on its way out; nobody needs it to come back.
-                Motion::Handover(trial) | Motion::Probation(trial) => self.commit(now, trial, out),
-                // The next one may still save the service.
-                Motion::Starting(_) | Motion::Stopping => {}
-                Motion::Still => self.stop(),
+        match finding {
+            Finding::Same => self.begin(now, Cause::Restart, out),
+            Finding::Changed => self.begin(now, Cause::Deploy, out),
+            Finding::Refused(why) => {
+                let generation = self.newest.next();
+                let reason = Error::new(ErrorKind::Rejected, why).into();
+                out.push(Action::Tell(Event::RestartAbandoned { generation, reason }));
             }
-        }
-    }
-
-    /// The candidate failed: whoever served before goes on.
-    fn give_up(&mut self, now: Instant, trial: Trial, reason: Error, out: &mut Vec<Action>) {
-        let generation = trial.candidate;
-        let was_admitted = !matches!(self.motion, Motion::Starting(_));
-        if was_admitted && let Some(serving) = self.serving {
-            out.push(Action::Resume(serving));
-            out.push(Action::Tell(Event::Resumed { generation: serving }));
-        }
-        let reason = reason.in_generation(generation);
-        if trial.is_upgrade {
-            let why = format!("generation {generation} failed: {reason}");
-            let why = Error::new(reason.kind(), why).in_generation(generation);
-            out.push(Action::Restore(why));
-            self.files = Files::restoring(now);
-        }
-        let reason = reason.into();
-        out.push(Action::Tell(Event::RestartAbandoned { generation, reason }));
-        self.motion = Motion::Still;
-        if self.serving.is_none() {
-            self.stop();
         }
     }
 
@@ -300,6 +274,10 @@ impl Plan {
                 self.kill(now, trial.candidate, out);
                 self.give_up(now, trial, reason, out);
             }
+            Motion::Examining(until) if until <= now => {
+                let text = "the file system does not say what is there; restart once it does";
+                self.examined(now, Finding::Refused(text.into()), out);
+            }
             Motion::Handover(trial) if trial.until <= now => self.try_out(now, trial, out),
             Motion::Probation(trial) if trial.until <= now => self.commit(now, trial, out),
             _ => {}
@@ -315,15 +293,31 @@ impl Plan {
         }
         match self.motion {
             Motion::Stopping => self.try_end(out),
-            Motion::Still if self.draining.len() < self.limits.max_draining => {
+            Motion::Yielding(cause) if self.serving.is_none() => self.start(now, cause, out),
+            Motion::Still => {
+                // The one that failed may hold what the one before it needs.
+                if self.serving.is_none() && self.draining.is_empty() {
+                    self.go_back(out);
+                }
+                if !self.can_begin() {
+                    return;
+                }
                 if std::mem::take(&mut self.waiting.upgrade) {
                     self.swap(now, out);
                 } else if self.waiting.restart {
-                    self.start(now, false, out);
+                    self.examine(now, out);
                 }
             }
             _ => {}
         }
+    }
+
+    /// Whether another generation may follow: not beside too many, and not under a master that is
+    /// about to be replaced.
+    fn can_begin(&self) -> bool {
+        let may_drain = self.draining.len() < self.limits.max_draining;
+        let is_replaced = self.must_succeed && self.files == Files::Idle;
+        self.serving.is_some() && may_drain && !is_replaced
     }
 }
 

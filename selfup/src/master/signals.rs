@@ -43,6 +43,11 @@ impl Blocked {
         Ok(Self { set, previous })
     }
 
+    /// What was blocked before is `previous`, as the first master of this process found it.
+    pub(super) fn in_place_of(self, previous: SigSet) -> Self {
+        Self { previous, ..self }
+    }
+
     /// Runs `wait` while those that end a process do so: there is no child yet that would be told.
     pub(super) fn except_the_fatal<T>(&self, wait: impl FnOnce() -> T) -> T {
         let fatal = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT];

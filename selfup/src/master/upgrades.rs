@@ -23,7 +23,7 @@ use crate::error::{BoxError, Context as _, Error, ErrorKind, Result};
 use crate::event::{Event, Observer};
 use crate::fetcher::{BoxFetcher, Fetched};
 use crate::origin::Origin;
-use crate::upgrade::{Candidate, Pipeline, Rehearsal};
+use crate::upgrade::{Candidate, Pipeline, Rehearsal, Vetted};
 
 /// What the loop tells the thread.
 #[derive(Debug)]
@@ -32,6 +32,14 @@ pub(super) enum Order {
     Discard,
     Keep,
     Restore(Error),
+}
+
+/// What the thread tells the loop.
+#[derive(Debug)]
+pub(super) enum Report {
+    /// It holds a candidate that passed every check, and this is known of it.
+    Offered(Vetted),
+    Done(Input),
 }
 
 /// The loop's end of the thread. Without a fetcher there is no thread, and nothing to report.
@@ -43,7 +51,7 @@ struct Thread {
     orders: mpsc::UnboundedSender<Order>,
     /// Asks for a poll, once, however often it is said.
     check: Arc<Notify>,
-    reports: mpsc::UnboundedReceiver<Input>,
+    reports: mpsc::UnboundedReceiver<Report>,
     /// Dropped to end the thread, wherever it waits.
     alive: PipeWriter,
     /// Ends when the thread has.
@@ -65,6 +73,7 @@ impl Upgrader {
         upgrades: Upgrades,
         origin: &Origin,
         observer: &Observer,
+        rehearsal: Rehearsal,
         required: bool,
     ) -> Result<Self> {
         let Upgrades { fetcher, min_fetch_interval, pre_upgrade, .. } = upgrades;
@@ -81,8 +90,7 @@ impl Upgrader {
         let work = move || {
             let _ending = ending;
             let prepared = prepare(gone).and_then(|(runtime, gone, wanted)| {
-                let pipeline =
-                    Pipeline::open(origin, pre_upgrade, observer.clone(), Rehearsal::default())?;
+                let pipeline = Pipeline::open(origin, pre_upgrade, observer.clone(), rehearsal)?;
                 Ok((runtime, gone, pipeline.while_open(wanted)))
             });
             let (runtime, gone, pipeline) = match prepared {
@@ -142,10 +150,10 @@ impl Upgrader {
     }
 
     /// The next thing that the plan should know. Cancel-safe.
-    pub(super) async fn report(&mut self) -> Input {
+    pub(super) async fn report(&mut self) -> Report {
         let Some(thread) = &mut self.0 else { return pending().await };
         match thread.reports.recv().await {
-            Some(input) => input,
+            Some(report) => report,
             None => pending().await,
         }
     }
@@ -187,7 +195,7 @@ struct Cycle {
     min_fetch_interval: Duration,
     orders: mpsc::UnboundedReceiver<Order>,
     check: Arc<Notify>,
-    report: mpsc::UnboundedSender<Input>,
+    report: mpsc::UnboundedSender<Report>,
     observer: Observer,
 }
 
@@ -249,7 +257,8 @@ impl Cycle {
 
     /// Has the plan decide what becomes of a candidate, and does it.
     async fn offer(&mut self, candidate: Candidate) {
-        self.tell(Input::Offered);
+        let (addresses, inode) = (candidate.addresses().map(<[String]>::to_vec), candidate.inode());
+        let _ = self.report.send(Report::Offered(Vetted { addresses, inode }));
         if !matches!(self.decision().await, Order::Swap) {
             return;
         }
@@ -261,15 +270,14 @@ impl Cycle {
             }
         };
         self.tell(Input::Swapped(true));
-        match self.decision().await {
-            Order::Restore(reason) => {
-                if let Err(error) = self.pipeline.restore(swapped, &reason) {
-                    self.observer.warn(error);
-                }
-                self.tell(Input::Restored);
-            }
-            _ => self.pipeline.keep(swapped),
+        let Order::Restore(reason) = self.decision().await else {
+            self.pipeline.keep(swapped);
+            return self.tell(Input::Kept);
+        };
+        if let Err(error) = self.pipeline.restore(swapped, &reason) {
+            self.observer.warn(error);
         }
+        self.tell(Input::Restored);
     }
 
     async fn decision(&mut self) -> Order {
@@ -292,7 +300,7 @@ impl Cycle {
 
     fn tell(&self, input: Input) {
         // The loop is gone only when the master ends.
-        let _ = self.report.send(input);
+        let _ = self.report.send(Report::Done(input));
     }
 }
 

@@ -14,6 +14,15 @@ use tokio::io::unix::AsyncFd;
 /// Anything else that happens to be open under the number belongs to somebody else and is left
 /// alone.
 pub(crate) fn take_inherited_socket(raw: RawFd, inode: u64) -> Option<OwnedFd> {
+    take_inherited(raw, inode, libc::S_IFSOCK)
+}
+
+/// [`take_inherited_socket`], for a file.
+pub(crate) fn take_inherited_file(raw: RawFd, inode: u64) -> Option<OwnedFd> {
+    take_inherited(raw, inode, libc::S_IFREG)
+}
+
+fn take_inherited(raw: RawFd, inode: u64, kind: libc::mode_t) -> Option<OwnedFd> {
     if raw <= 2 {
         return None;
     }
@@ -26,8 +35,7 @@ pub(crate) fn take_inherited_socket(raw: RawFd, inode: u64) -> Option<OwnedFd> {
     // SAFETY: the number is open, and the borrow ends before anything can close it.
     let borrowed = unsafe { BorrowedFd::borrow_raw(raw) };
     let stat = nix::sys::stat::fstat(borrowed).ok()?;
-    let is_socket = stat.st_mode & libc::S_IFMT == libc::S_IFSOCK;
-    if !is_socket || stat.st_ino != inode {
+    if stat.st_mode & libc::S_IFMT != kind || stat.st_ino != inode {
         return None;
     }
     // SAFETY: the number is open, was inherited, and nothing in this process knows it but the
@@ -42,6 +50,26 @@ pub(crate) fn set_cloexec(fd: &OwnedFd) -> io::Result<()> {
     let flags = nix::fcntl::FdFlag::FD_CLOEXEC;
     nix::fcntl::fcntl(fd, nix::fcntl::FcntlArg::F_SETFD(flags))?;
     Ok(())
+}
+
+/// A copy, close-on-exec, of what is open under a number that this process inherited.
+pub(crate) fn copy_inherited(raw: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: fcntl takes integers; a number that is not open is refused by an error.
+    let copy = unsafe { libc::fcntl(raw, libc::F_DUPFD_CLOEXEC, 3) };
+    Ok(adopt(Errno::result(copy)?))
+}
+
+/// Closes a number that this process inherited and that nobody owns.
+pub(crate) fn close_inherited(raw: RawFd) {
+    // SAFETY: callers pass numbers that they were told of at the start of this process, of which
+    // nobody in it has made anything that would close them.
+    unsafe { libc::close(raw) };
+}
+
+/// Keeps a number that this process inherited from what it starts.
+pub(crate) fn hide_inherited(raw: RawFd) {
+    // SAFETY: fcntl(F_SETFD) takes integers, and is harmless on a number that is not open.
+    unsafe { libc::fcntl(raw, libc::F_SETFD, libc::FD_CLOEXEC) };
 }
 
 /// The inode number behind `fd`: for a socket, its own for as long as it exists.

@@ -7,6 +7,8 @@
 pub(crate) mod env;
 pub(crate) mod fd;
 #[cfg(target_os = "linux")]
+pub(crate) mod lifeline;
+#[cfg(target_os = "linux")]
 pub(crate) mod pidfd;
 #[cfg(target_os = "linux")]
 pub(crate) mod process;

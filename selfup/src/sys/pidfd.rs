@@ -35,6 +35,11 @@ impl Process {
         Ok(Self { pid, pidfd: adopt(raw) })
     }
 
+    /// Holds the child `pid` by a descriptor that was opened for it before.
+    pub(crate) fn from_parts(pid: Pid, pidfd: OwnedFd) -> Self {
+        Self { pid, pidfd }
+    }
+
     pub(crate) fn pid(&self) -> Pid {
         self.pid
     }

@@ -7,7 +7,7 @@
 //! Between fork and `execve` the child of a process with threads may only make async-signal-safe
 //! calls, so everything that allocates happens before the fork.
 
-use std::ffi::{CString, OsStr, OsString, c_char};
+use std::ffi::{CString, OsString, c_char};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
@@ -120,7 +120,8 @@ struct Image {
 }
 
 /// Strings of C and the null-terminated array of pointers to them.
-struct CStrings {
+#[derive(Debug)]
+pub(super) struct CStrings {
     pointers: Vec<*const c_char>,
     _strings: Vec<CString>,
 }
@@ -134,21 +135,31 @@ impl CStrings {
         pointers.push(std::ptr::null());
         Ok(Self { pointers, _strings: strings })
     }
-}
 
-impl Image {
-    fn new(start: &Start<'_>) -> io::Result<Self> {
-        let variable = |(name, value): &(OsString, OsString)| {
+    pub(super) fn of_texts(texts: &[OsString]) -> io::Result<Self> {
+        Self::new(texts.iter().map(|text| CString::new(text.as_bytes())))
+    }
+
+    pub(super) fn of_variables(variables: &[(OsString, OsString)]) -> io::Result<Self> {
+        Self::new(variables.iter().map(|(name, value)| {
             let mut line = name.clone().into_encoded_bytes();
             line.push(b'=');
             line.extend_from_slice(value.as_bytes());
             CString::new(line)
-        };
-        let text = |text: &OsString| CString::new(OsStr::as_bytes(text));
+        }))
+    }
+
+    pub(super) fn as_ptr(&self) -> *const *const c_char {
+        self.pointers.as_ptr()
+    }
+}
+
+impl Image {
+    fn new(start: &Start<'_>) -> io::Result<Self> {
         Ok(Self {
             path: CString::new(start.path.as_os_str().as_bytes())?,
-            args: CStrings::new(start.args.iter().map(text))?,
-            env: CStrings::new(start.env.iter().map(variable))?,
+            args: CStrings::of_texts(start.args)?,
+            env: CStrings::of_variables(start.env)?,
             keep: start.keep.iter().map(AsRawFd::as_raw_fd).collect(),
             stdio: start.stdio.map(|fd| fd.map_or(-1, |fd| fd.as_raw_fd())),
             parent: Pid::this(),
@@ -181,7 +192,7 @@ impl Image {
     }
 
     fn execute(&self) -> Errno {
-        let (args, env) = (self.args.pointers.as_ptr(), self.env.pointers.as_ptr());
+        let (args, env) = (self.args.as_ptr(), self.env.as_ptr());
         // SAFETY: path, arguments and environment are null-terminated as execve wants them, and
         // live until it replaces this process.
         unsafe { libc::execve(self.path.as_ptr(), args, env) };

@@ -59,6 +59,25 @@ pub(crate) fn with_real_time(set: nix::sys::signal::SigSet) -> nix::sys::signal:
     unsafe { nix::sys::signal::SigSet::from_sigset_t_unchecked(raw) }
 }
 
+/// The numbers of the signals in `set`.
+#[cfg(target_os = "linux")]
+pub(crate) fn numbers(set: &nix::sys::signal::SigSet) -> Vec<i32> {
+    // SAFETY: the set is initialised, and a number that is no signal is refused by an error.
+    (1..=64).filter(|&signal| unsafe { libc::sigismember(set.as_ref(), signal) } == 1).collect()
+}
+
+/// The set of these signals.
+#[cfg(target_os = "linux")]
+pub(crate) fn of_numbers(numbers: &[i32]) -> nix::sys::signal::SigSet {
+    let mut raw = *nix::sys::signal::SigSet::empty().as_ref();
+    for &signal in numbers {
+        // SAFETY: the set is initialised and ours; a number that is no signal is refused.
+        unsafe { libc::sigaddset(&raw mut raw, signal) };
+    }
+    // SAFETY: the set is initialised: it began as one that nix made.
+    unsafe { nix::sys::signal::SigSet::from_sigset_t_unchecked(raw) }
+}
+
 /// Stops this process as Ctrl-Z would, until it is continued.
 pub(crate) fn stop_this_process() {
     // SAFETY: raise takes an integer.

@@ -27,7 +27,7 @@ pub struct Candidate {
     stamp: Stamp,
     /// The signal mask that whoever started the service gave it.
     mask: SigSet,
-    addresses: Vec<String>,
+    addresses: Option<Vec<String>>,
     validator: Option<String>,
 }
 
@@ -44,7 +44,7 @@ impl Candidate {
         let file = File::open(&path)?;
         let stamp = Stamp::of(&file)?;
         let mask = SigSet::empty();
-        Ok(Self { path, file, id, stamp, mask, addresses: Vec::new(), validator })
+        Ok(Self { path, file, id, stamp, mask, addresses: None, validator })
     }
 
     /// The file, which can be executed.
@@ -75,13 +75,17 @@ impl Candidate {
         command
     }
 
-    /// The addresses that it said it listens on, once it was probed.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for binding what an upgrade adds"))]
-    pub(crate) fn addresses(&self) -> &[String] {
-        &self.addresses
+    /// The addresses that it said it listens on, if its probe told them.
+    pub(crate) fn addresses(&self) -> Option<&[String]> {
+        self.addresses.as_deref()
     }
 
-    pub(super) fn set_addresses(&mut self, addresses: Vec<String>) {
+    /// The file, to compare with what a child executes once it is in place.
+    pub(crate) fn inode(&self) -> Inode {
+        self.stamp.inode()
+    }
+
+    pub(super) fn set_addresses(&mut self, addresses: Option<Vec<String>>) {
         self.addresses = addresses;
     }
 

@@ -56,7 +56,6 @@ use self::preflight::Target;
 pub(crate) use self::probe::answer_probe;
 pub(crate) use self::rehearsal::Rehearsal;
 pub(crate) use self::swap::Swapped;
-#[expect(unused_imports, reason = "for a restart onto a changed file")]
 pub(crate) use self::vet::{Vetted, vet};
 use crate::error::{BoxError, Context as _, Error, ErrorKind, Result};
 use crate::event::{Event, Observer};
@@ -211,13 +210,6 @@ impl Pipeline {
     pub(crate) fn retry_at(&self) -> Option<Instant> {
         let (id, _) = self.ended.as_ref()?;
         self.history.retry_at(*id)
-    }
-
-    /// The file that the binary on disk was when it was last looked at, to compare with what a
-    /// child executes.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the check of a child's executable"))]
-    pub(crate) fn inode(&self) -> Inode {
-        self.target.inode()
     }
 
     /// Follows a deploy by hand.

@@ -69,7 +69,7 @@ pub(super) fn probe(
     snapshot: Option<&str>,
     limits: Limits,
     wanted: Option<BorrowedFd<'_>>,
-) -> Result<Vec<String>> {
+) -> Result<Option<Vec<String>>> {
     let token = format!("{:032x}", fastrand::u128(..));
     let watch = start(path, origin, snapshot, &token).context(
         ErrorKind::Spawn,
@@ -85,7 +85,7 @@ pub(super) fn probe(
 pub(crate) fn answer_probe(
     channel: &Channel,
     token: String,
-    config: &Result<Vec<String>>,
+    config: &Result<Option<Vec<String>>>,
     rehearse: fn(&str) -> Result<()>,
 ) {
     let answered = match config {
@@ -94,7 +94,7 @@ pub(crate) fn answer_probe(
     };
     let (addresses, error) = match answered {
         Ok(addresses) => (addresses, None),
-        Err(words) => (Vec::new(), Some(words.chars().take(LONGEST_WORDS).collect())),
+        Err(words) => (None, Some(words.chars().take(LONGEST_WORDS).collect())),
     };
     let answer = ProbeAnswer { protocol: PROTOCOL, token, addresses, error };
     // A master that is gone needs no answer.
@@ -144,7 +144,7 @@ fn environment(origin: &Origin) -> Vec<(OsString, OsString)> {
     origin.env().iter().filter(is_kept).cloned().collect()
 }
 
-fn judge(report: Report, token: &str, limits: Limits) -> Result<Vec<String>> {
+fn judge(report: Report, token: &str, limits: Limits) -> Result<Option<Vec<String>>> {
     let time = humantime::format_duration(limits.time);
     let words = match report.course {
         Course::Unexecuted(error) if is_ours(&error) => {

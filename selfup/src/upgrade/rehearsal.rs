@@ -10,7 +10,6 @@ pub(crate) struct Rehearsal(Arc<Mutex<Option<String>>>);
 
 impl Rehearsal {
     /// From now on probes are asked to take over `snapshot`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the snapshot of a succession"))]
     pub(crate) fn set(&self, snapshot: String) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(snapshot);
     }

@@ -96,10 +96,10 @@ fn a_good_candidate_takes_the_path() {
     let mut service = Service::whose_candidates("good");
     let new = binary(2);
     let candidate = service.examine(&new).unwrap().unwrap();
-    assert_eq!(candidate.addresses(), [":3000", "[::1]:4000"]);
+    assert_eq!(candidate.addresses().unwrap(), [":3000", "[::1]:4000"]);
     assert_eq!(service.validator(), None, "its cycle has not ended yet");
     let swapped = service.pipeline.swap(candidate).unwrap();
-    assert_eq!(service.pipeline.inode(), Inode::at(&service.place.path).unwrap());
+    assert_eq!(service.pipeline.target.inode(), Inode::at(&service.place.path).unwrap());
     service.pipeline.keep(swapped);
     assert_eq!(service.pipeline.current().id(), id(&new));
     assert_eq!(service.validator(), Some(id(&new).short()));

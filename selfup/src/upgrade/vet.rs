@@ -23,10 +23,9 @@ use crate::origin::Origin;
 
 /// A binary that may be started as a child.
 #[derive(Debug)]
-#[cfg_attr(not(test), expect(dead_code, reason = "for a restart onto a changed file"))]
 pub(crate) struct Vetted {
-    /// The addresses that it is configured to listen on.
-    pub(crate) addresses: Vec<String>,
+    /// The addresses that it is configured to listen on, if its probe told them.
+    pub(crate) addresses: Option<Vec<String>>,
     /// The file that was looked at.
     pub(crate) inode: Inode,
 }
@@ -37,7 +36,6 @@ pub(crate) struct Vetted {
 /// Fails as a candidate would: with [`ErrorKind::Note`] or [`ErrorKind::Probe`] if the file is to
 /// blame, with [`ErrorKind::Spawn`] if nothing is known about it and the next restart may try
 /// again. Blocks for as long as a probe may take.
-#[cfg_attr(not(test), expect(dead_code, reason = "for a restart onto a changed file"))]
 pub(crate) fn vet(
     origin: &Origin,
     rehearsal: Option<&str>,

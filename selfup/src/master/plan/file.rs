@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Action, Motion, Plan, tell_warning};
+use super::{Action, Cause, Motion, Plan, tell_warning};
 use crate::error::{Error, ErrorKind};
 
 /// What happens to the binary on disk at this moment.
@@ -10,7 +10,10 @@ use crate::error::{Error, ErrorKind};
 pub(super) enum Files {
     Idle,
     Swapping(Instant),
+    Keeping(Instant),
     Restoring(Instant),
+    /// One of these did not end in time. The service goes on without an upgrade.
+    Overdue,
 }
 
 /// So long a swap or a restore is waited for: both are a rename and a few syncs.
@@ -23,13 +26,14 @@ impl Files {
 
     pub(super) fn until(self) -> Option<Instant> {
         match self {
-            Self::Idle => None,
-            Self::Swapping(until) | Self::Restoring(until) => Some(until),
+            Self::Idle | Self::Overdue => None,
+            Self::Swapping(until) | Self::Keeping(until) | Self::Restoring(until) => Some(until),
         }
     }
 
+    /// Whether nothing is waited for.
     pub(super) fn is_idle(self) -> bool {
-        self == Self::Idle
+        self.until().is_none()
     }
 }
 
@@ -41,17 +45,15 @@ impl Plan {
 
     pub(super) fn swapped(&mut self, now: Instant, done: bool, out: &mut Vec<Action>) {
         let was_awaited = matches!(self.files, Files::Swapping(_));
-        if was_awaited {
-            self.files = Files::Idle;
-        }
+        self.files = Files::Idle;
         match (done, self.motion) {
             (false, _) => {}
             // A clean stop is not a failed trial: the new binary is tried at the next start.
-            (true, Motion::Stopping) => out.push(Action::Keep),
+            (true, Motion::Stopping) => self.keep(now, out),
             (true, Motion::Still) if was_awaited && self.limits.restart_after_swap => {
-                self.start(now, true, out);
+                self.begin(now, Cause::Upgrade, out);
             }
-            (true, Motion::Still) if was_awaited => out.push(Action::Keep),
+            (true, Motion::Still) if was_awaited => self.keep(now, out),
             // Nobody waits for it any more, and the next start must not find what nobody tried.
             (true, _) => {
                 let reason = "the swap took so long that it was given up";
@@ -61,11 +63,17 @@ impl Plan {
         }
     }
 
+    /// What was swapped in stays.
+    pub(super) fn keep(&mut self, now: Instant, out: &mut Vec<Action>) {
+        self.files = Files::Keeping(now + PATIENCE);
+        out.push(Action::Keep);
+    }
+
     pub(super) fn expire_files(&mut self, now: Instant, out: &mut Vec<Action>) {
         if self.files.until().is_some_and(|until| until <= now) {
             let text = "the file system does not answer; the service goes on without an upgrade";
             out.push(tell_warning(Error::new(ErrorKind::Swap, text)));
-            self.files = Files::Idle;
+            self.files = Files::Overdue;
         }
     }
 }

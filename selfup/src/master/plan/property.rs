@@ -19,17 +19,38 @@ struct Child {
     is_draining: bool,
     is_killed: bool,
     said_ready: bool,
+    is_committed: bool,
+    /// Nothing came before it that it could give the service back to.
+    is_return: bool,
+}
+
+impl Child {
+    fn accepts(&self) -> bool {
+        self.is_admitted && !self.is_paused && !self.is_draining && !self.is_killed
+    }
 }
 
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, as a world has them")]
 #[derive(Debug, Default)]
 struct World {
     children: BTreeMap<u64, Child>,
+    /// Two generations may not run at once.
+    is_exclusive: bool,
     offered: usize,
     swapping: bool,
     /// Binaries in place that nobody has kept or put back yet.
     on_trial: usize,
+    keeping: bool,
     restoring: bool,
+    /// The file on disk is being looked at.
+    examining: bool,
+    /// The old generation was told to make room.
+    yielding: bool,
+    /// Whether the next succession is refused by the kernel.
+    fails_to_succeed: bool,
+    successions: usize,
+    /// The last signal that each generation was sent.
+    told: Option<(u64, i32)>,
     /// The file system did not answer in time, and the service went on without it.
     gave_up_on_files: bool,
     told_to_stop: bool,
@@ -45,6 +66,10 @@ enum Move {
     Restart,
     Offer,
     FilesDone(bool),
+    Examined(u8),
+    Unfit(usize),
+    EndAsTold,
+    RefuseSuccession,
     Ready(usize),
     AcknowledgePause(usize),
     NotStarted(usize),
@@ -59,6 +84,10 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
         4 => Just(Move::Restart),
         2 => Just(Move::Offer),
         4 => any::<bool>().prop_map(Move::FilesDone),
+        6 => (0..4_u8).prop_map(Move::Examined),
+        2 => (0..4_usize).prop_map(Move::Unfit),
+        1 => Just(Move::EndAsTold),
+        1 => Just(Move::RefuseSuccession),
         6 => (0..4_usize).prop_map(Move::Ready),
         5 => (0..4_usize).prop_map(Move::AcknowledgePause),
         1 => (0..4_usize).prop_map(Move::NotStarted),
@@ -85,44 +114,23 @@ impl World {
             }
             Move::Offer => {
                 // The upgrade thread offers one candidate, and waits.
-                if self.offered > 0 || self.swapping || self.restoring || self.on_trial > 0 {
-                    return None;
-                }
+                let is_busy = self.swapping || self.keeping || self.restoring;
+                (self.offered == 0 && !is_busy && self.on_trial == 0).then_some(())?;
                 self.offered += 1;
                 Input::Offered
             }
             Move::FilesDone(done) => self.finish_files(done)?,
-            Move::Ready(index) => {
-                let number = self.nth(index)?;
-                let child = self.children.get_mut(&number)?;
-                if std::mem::replace(&mut child.said_ready, true) || child.is_killed {
-                    return None;
-                }
-                Input::Ready(Generation::new(number))
+            Move::Examined(found) => self.finish_look(found)?,
+            Move::RefuseSuccession => {
+                self.fails_to_succeed = true;
+                return None;
             }
-            Move::AcknowledgePause(index) => {
-                let number = self.nth(index)?;
-                self.children[&number].is_paused.then_some(())?;
-                Input::Paused(Generation::new(number))
-            }
-            Move::NotStarted(index) => {
-                let number = self.nth(index)?;
-                let child = self.children.remove(&number)?;
-                if child.said_ready || number == 1 {
-                    self.children.insert(number, child);
-                    return None;
-                }
-                Input::NotStarted(Generation::new(number), "no memory".into())
-            }
-            Move::Exit(index) => {
-                let number = self.nth(index)?;
-                let child = self.children.remove(&number)?;
-                let is_service = child.is_admitted && !child.is_draining && !child.is_killed;
-                let others = self.children.values();
-                self.program_ended |= is_service
-                    && !others.clone().any(|other| other.is_paused && !other.is_draining);
-                Input::Exited(Generation::new(number), Status::Exited(3))
-            }
+            Move::Ready(_)
+            | Move::AcknowledgePause(_)
+            | Move::NotStarted(_)
+            | Move::Exit(_)
+            | Move::Unfit(_)
+            | Move::EndAsTold => self.play_child(step)?,
             Move::Signal(number, by_kernel) => {
                 self.told_to_stop |= number == libc::SIGTERM;
                 Input::Signal { number, by_kernel }
@@ -138,15 +146,102 @@ impl World {
         })
     }
 
+    /// A move of one child.
+    fn play_child(&mut self, step: Move) -> Option<Input> {
+        Some(match step {
+            Move::Ready(index) => {
+                let number = self.nth(index)?;
+                let child = self.children.get_mut(&number)?;
+                if std::mem::replace(&mut child.said_ready, true) || child.is_killed {
+                    return None;
+                }
+                Input::Ready(Generation::new(number))
+            }
+            Move::AcknowledgePause(index) => {
+                let number = self.nth(index)?;
+                self.children[&number].is_paused.then_some(())?;
+                Input::Paused(Generation::new(number))
+            }
+            Move::NotStarted(index) => {
+                let number = self.nth(index)?;
+                let child = self.children[&number];
+                (!child.said_ready && number != 1).then_some(())?;
+                self.end_child(number);
+                Input::NotStarted(Generation::new(number), "no memory".into())
+            }
+            Move::Unfit(index) => {
+                let number = self.nth(index)?;
+                Input::Unfit(Generation::new(number), "no database".into())
+            }
+            Move::EndAsTold => {
+                let (number, signal) = self.told?;
+                let child = *self.children.get(&number)?;
+                self.children.remove(&number);
+                let is_candidate = !child.is_committed && !child.is_return;
+                self.program_ended |= child.accepts() && (is_candidate || !self.can_go_back());
+                Input::Exited(Generation::new(number), Status::Signaled(signal))
+            }
+            Move::Exit(index) => {
+                let number = self.nth(index)?;
+                self.end_child(number);
+                Input::Exited(Generation::new(number), Status::Exited(3))
+            }
+            _ => return None,
+        })
+    }
+
+    /// Whether somebody is paused, and would go on.
+    fn can_go_back(&self) -> bool {
+        self.children.values().any(|child| child.is_paused && !child.is_draining)
+    }
+
+    fn end_child(&mut self, number: u64) {
+        let Some(child) = self.children.remove(&number) else { return };
+        // Between two generations, the one that comes next may fail and is answered by a return.
+        let is_on_trial = !child.is_committed && !child.is_return;
+        let is_answered = self.can_go_back() || (self.is_exclusive && is_on_trial);
+        self.program_ended |= child.accepts() && !is_answered;
+    }
+
     fn finish_files(&mut self, done: bool) -> Option<Input> {
         self.gave_up_on_files = false;
         if std::mem::take(&mut self.swapping) {
             self.on_trial += usize::from(done);
             Some(Input::Swapped(done))
+        } else if std::mem::take(&mut self.keeping) {
+            Some(Input::Kept)
         } else if std::mem::take(&mut self.restoring) {
             Some(Input::Restored)
         } else {
             None
+        }
+    }
+
+    fn finish_look(&mut self, found: u8) -> Option<Input> {
+        std::mem::take(&mut self.examining).then_some(Input::Examined(match found {
+            0 => Finding::Refused("a text file".into()),
+            1 => Finding::Changed,
+            _ => Finding::Same,
+        }))
+    }
+
+    /// What the loop does when nothing is in motion: another master goes on with what is left.
+    fn succeed(&mut self, plan: &mut Plan, now: Instant) {
+        while let Some(standing) = plan.succession() {
+            assert!(!self.told_to_stop && !self.ended, "a stop is followed by no succession");
+            assert!(!self.swapping && !self.restoring && !self.keeping, "the file is settled");
+            let serving = self.children.get(&standing.serving.get());
+            assert!(serving.is_some_and(|child| child.accepts()), "a master without a service");
+            self.successions += 1;
+            if std::mem::take(&mut self.fails_to_succeed) {
+                self.obey_all(&plan.on(now, Input::NotSucceeded("no memory".into())));
+                continue;
+            }
+            // The candidate that waited is gone with the thread that held it.
+            self.offered = 0;
+            self.examining = false;
+            *plan = Plan::resume(plan.limits, &standing);
+            self.obey_all(&plan.on(now, Input::Tick));
         }
     }
 
@@ -159,7 +254,17 @@ impl World {
     fn obey(&mut self, action: &Action) {
         assert!(!self.ended, "nothing is done after the end: {action:?}");
         match *action {
-            Action::Start(generation) => self.start(generation),
+            Action::Examine => {
+                // An earlier look that has not come back is forgotten.
+                self.examining = true;
+                self.asked_to_restart = false;
+            }
+            Action::Start(generation, cause) => self.start(generation, cause),
+            Action::Yield(_) => {
+                assert!(self.is_exclusive, "only who must not run twice makes room");
+                self.yielding = true;
+            }
+            Action::Commit(generation) => self.child(generation).is_committed = true,
             Action::Admit(generation) => self.child(generation).is_admitted = true,
             Action::Pause(generation) => {
                 let child = self.child(generation);
@@ -179,26 +284,39 @@ impl World {
                 self.swapping = true;
             }
             Action::Discard => self.offered = self.offered.checked_sub(1).expect("offered"),
-            Action::Keep => self.on_trial = self.on_trial.checked_sub(1).expect("on trial"),
+            Action::Keep => {
+                self.on_trial = self.on_trial.checked_sub(1).expect("on trial");
+                self.keeping = true;
+            }
             Action::Restore(_) => {
                 self.on_trial = self.on_trial.checked_sub(1).expect("on trial");
                 self.restoring = true;
             }
-            Action::Forward { to, .. } => assert!(self.children.contains_key(&to.get())),
+            Action::Forward { to, signal } => {
+                assert!(self.children.contains_key(&to.get()));
+                self.told = Some((to.get(), signal));
+            }
             Action::End(_) => self.end(),
             Action::Tell(Event::Warning { .. }) => {
-                self.gave_up_on_files |= self.swapping || self.restoring;
+                self.gave_up_on_files |= self.swapping || self.keeping || self.restoring;
             }
             Action::Suspend | Action::LetGo | Action::Tell(_) => {}
         }
     }
 
-    fn start(&mut self, generation: Generation) {
-        let files_change = (self.swapping || self.restoring) && !self.gave_up_on_files;
+    fn start(&mut self, generation: Generation, cause: Cause) {
+        let files_change =
+            (self.swapping || self.keeping || self.restoring) && !self.gave_up_on_files;
         assert!(!files_change, "nothing starts while the file changes");
         assert!(!self.told_to_stop, "nothing starts once the service stops");
-        self.asked_to_restart = false;
-        self.children.insert(generation.get(), Child::default());
+        let is_return = cause == Cause::Return;
+        if self.is_exclusive {
+            let others = self.children.values().filter(|child| !child.is_killed);
+            assert_eq!(others.count(), 0, "two must not run at once");
+            self.yielding = false;
+        }
+        self.asked_to_restart &= is_return;
+        self.children.insert(generation.get(), Child { is_return, ..Child::default() });
         let candidates =
             self.children.values().filter(|child| !child.is_admitted && !child.is_killed);
         assert!(candidates.count() <= 1, "at most one candidate exists");
@@ -218,34 +336,27 @@ impl World {
         if self.ended || self.told_to_stop || self.program_ended {
             return;
         }
-        let mut children = self.children.values();
-        let accepts = |child: &Child| {
-            child.is_admitted && !child.is_paused && !child.is_draining && !child.is_killed
-        };
-        assert!(children.any(accepts), "at every moment one generation accepts");
-        let others = self.children.len() > 1;
-        let waits = others || self.swapping || self.restoring;
-        if waits && plan.motion != Motion::Still || !plan.draining.is_empty() {
+        let accepts = self.children.values().any(Child::accepts);
+        // Where two must not run at once, there is a time between them.
+        assert!(accepts || self.is_exclusive, "at every moment one generation accepts");
+        let files_change = self.swapping || self.keeping || self.restoring;
+        let waits_for_files = files_change && !self.gave_up_on_files;
+        let is_in_motion = plan.motion != Motion::Still;
+        if waits_for_files || is_in_motion || !plan.draining.is_empty() {
             assert!(plan.deadline().is_some(), "every state that waits has a deadline");
         }
     }
 }
 
-fn run(moves: &[Move], probation: Duration) {
-    let limits = Limits {
-        restart_signal: Some(libc::SIGUSR2),
-        restart_after_swap: true,
-        ready: Duration::from_secs(30),
-        probation,
-        terminate: Duration::from_secs(20),
-        max_draining: 2,
-    };
+fn run(moves: &[Move], limits: Limits) {
     let mut plan = Plan::new(limits);
-    let (mut world, mut now) = (World::default(), Instant::now());
+    let mut world = World { is_exclusive: !limits.overlap, ..World::default() };
+    let mut now = Instant::now();
     world.obey_all(&Plan::beginning());
     for &step in moves {
         let Some(input) = world.play(&plan, &mut now, step) else { continue };
         world.obey_all(&plan.on(now, input));
+        world.succeed(&mut plan, now);
         world.check(&plan);
         if world.ended {
             return;
@@ -259,6 +370,7 @@ fn settle(mut plan: Plan, mut world: World, mut now: Instant) {
     for _ in 0..200 {
         let input = world
             .finish_files(false)
+            .or_else(|| world.finish_look(2))
             .or_else(|| {
                 let gone = world.children.iter().find(|(_, child)| child.is_killed)?;
                 let number = *gone.0;
@@ -273,6 +385,7 @@ fn settle(mut plan: Plan, mut world: World, mut now: Instant) {
             });
         let Some(input) = input else { break };
         world.obey_all(&plan.on(now, input));
+        world.succeed(&mut plan, now);
         world.check(&plan);
         if world.ended {
             return;
@@ -284,6 +397,7 @@ fn settle(mut plan: Plan, mut world: World, mut now: Instant) {
     assert_eq!(world.offered, 0, "every offer is answered");
     assert_eq!(world.on_trial, 0, "every swap is kept or undone");
     assert_eq!(world.children.len(), 1, "one generation serves");
+    assert!(world.children.values().all(Child::accepts), "and accepts");
 }
 
 proptest! {
@@ -293,7 +407,18 @@ proptest! {
     fn whatever_happens_one_generation_accepts_and_the_plan_comes_to_rest(
         moves in moves(),
         probation in prop::sample::select(vec![0, 10]),
+        overlap in prop::bool::weighted(0.7),
+        follows in any::<bool>(),
     ) {
-        run(&moves, Duration::from_secs(probation));
+        run(&moves, Limits {
+            restart_signal: Some(libc::SIGUSR2),
+            restart_after_swap: true,
+            ready: Duration::from_secs(30),
+            probation: Duration::from_secs(probation),
+            terminate: Duration::from_secs(20),
+            max_draining: 2,
+            overlap,
+            follows,
+        });
     }
 }

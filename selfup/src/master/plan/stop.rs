@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Action, Draining, Motion, Plan, after};
+use super::{Action, Cause, Draining, Motion, Plan, Trial, after};
 use crate::event::Event;
 use crate::identity::Generation;
 use crate::sys::pidfd::Status;
@@ -22,8 +22,11 @@ impl Plan {
             libc::SIGTERM | libc::SIGINT => self.terminate(now, number, by_kernel, out),
             _ if self.limits.restart_signal == Some(number) => self.restart(out),
             _ => {
-                if let (Some(to), false) = (self.acting(), by_kernel) {
-                    out.push(Action::Forward { to, signal: number });
+                if let Some(to) = self.acting() {
+                    self.told = Some((to, number));
+                    if !by_kernel {
+                        out.push(Action::Forward { to, signal: number });
+                    }
                 }
                 if number == libc::SIGTSTP {
                     out.push(Action::Suspend);
@@ -54,8 +57,35 @@ impl Plan {
     }
 
     /// The program ended by itself: whoever still drains may finish, then the master ends too.
-    pub(super) fn stop(&mut self) {
+    pub(super) fn stop(&mut self, out: &mut Vec<Action>) {
+        if !self.draining.is_empty() {
+            out.push(Action::LetGo);
+        }
         self.motion = Motion::Stopping;
+    }
+
+    /// Whether this end is the work of a signal that reached `generation` through the master.
+    pub(super) fn was_told_to_end(&self, generation: Generation, status: Status) -> bool {
+        matches!(status, Status::Signaled(signal) if self.told == Some((generation, signal)))
+    }
+
+    /// The candidate, which was the service to its clients, ended as it was told from outside.
+    pub(super) fn end_as_told(
+        &mut self,
+        now: Instant,
+        trial: Trial,
+        status: Status,
+        out: &mut Vec<Action>,
+    ) {
+        if trial.cause == Cause::Upgrade {
+            // It was no failure of the new binary.
+            self.keep(now, out);
+        }
+        if let Some(serving) = self.serving.take() {
+            self.drain(now, serving, out);
+        }
+        self.ended = Some(status);
+        self.stop(out);
     }
 
     pub(super) fn try_end(&mut self, out: &mut Vec<Action>) {
@@ -85,10 +115,7 @@ impl Plan {
             if draining.is_killed {
                 // A process that not even SIGKILL ends cannot keep the master.
                 self.draining.remove(&generation);
-                if self.serving == Some(generation) {
-                    self.serving = None;
-                    self.ended = Some(Status::Signaled(libc::SIGKILL));
-                }
+                self.left(now, generation, Status::Signaled(libc::SIGKILL), out);
             } else {
                 out.push(Action::Tell(Event::DrainTimedOut { generation }));
                 self.kill(now, generation, out);

@@ -9,7 +9,7 @@ use crate::upgrade::testing::test_path;
 const QUICK: Limits = Limits { time: Duration::from_millis(500), output: 1 << 20 };
 
 /// Starts the test binary again as [`the_candidate`], which behaves as `part` says.
-fn play(part: &str, limits: Limits) -> Result<Vec<String>> {
+fn play(part: &str, limits: Limits) -> Result<Option<Vec<String>>> {
     let exe = std::env::current_exe().unwrap();
     probe(&exe, &origin_for(part), None, limits, None)
 }
@@ -32,12 +32,12 @@ fn the_candidate() {
     let Ok(part) = std::env::var("TEST_CANDIDATE") else { return };
     let Part::Probe { channel, token } = Part::take() else { panic!("started as no probe") };
     let listed = vec![":3000".to_owned(), "[::1]:4000".to_owned()];
-    let addresses = Ok(listed.clone());
+    let addresses = Ok(Some(listed.clone()));
     match part.as_str() {
         "good" => answer_probe(&channel, token, &addresses, rehearse),
         "environment" => {
             let listed = std::env::vars().map(|(name, _)| name).collect();
-            answer_probe(&channel, token, &Ok(listed), rehearse);
+            answer_probe(&channel, token, &Ok(Some(listed)), rehearse);
         }
         "forged" => answer_probe(&channel, "0".repeat(32), &addresses, rehearse),
         "config" => {
@@ -46,7 +46,8 @@ fn the_candidate() {
             answer_probe(&channel, token, &Err(error), rehearse);
         }
         "older" => {
-            let answer = ProbeAnswer { protocol: PROTOCOL, token, addresses: listed, error: None };
+            let answer =
+                ProbeAnswer { protocol: PROTOCOL, token, addresses: Some(listed), error: None };
             channel.send(&answer).unwrap();
         }
         "stays" => {
@@ -97,18 +98,18 @@ fn refusal(part: &str, limits: Limits) -> String {
 
 #[test]
 fn a_candidate_that_answers_and_ends_is_taken() {
-    assert_eq!(play("good", Limits::default()).unwrap(), [":3000", "[::1]:4000"]);
+    assert_eq!(play("good", Limits::default()).unwrap().unwrap(), [":3000", "[::1]:4000"]);
 }
 
 /// As `part`, asked to take over `snapshot`.
-fn take_over(part: &str, snapshot: &str) -> Result<Vec<String>> {
+fn take_over(part: &str, snapshot: &str) -> Result<Option<Vec<String>>> {
     let exe = std::env::current_exe().unwrap();
     probe(&exe, &origin_for(part), Some(snapshot), Limits::default(), None)
 }
 
 #[test]
 fn a_candidate_that_cannot_take_over_from_its_master_is_refused() {
-    assert_eq!(take_over("good", "of this version").unwrap().len(), 2);
+    assert_eq!(take_over("good", "of this version").unwrap().unwrap().len(), 2);
     let error = take_over("good", "of a later version").unwrap_err();
     let words = "it cannot take over the master's state: the snapshot is of a later version";
     assert_eq!((error.kind(), error.chain().as_str()), (ErrorKind::Probe, words));
@@ -120,23 +121,23 @@ fn a_candidate_that_cannot_take_over_from_its_master_is_refused() {
 #[test]
 fn a_candidate_that_knows_nothing_of_snapshots_is_taken() {
     for _ in 0..20 {
-        assert_eq!(take_over("older", "of this version").unwrap().len(), 2);
+        assert_eq!(take_over("older", "of this version").unwrap().unwrap().len(), 2);
     }
 }
 
 #[test]
 fn a_snapshot_that_is_longer_than_a_packet_is_not_sent() {
     let long = "of a later version ".repeat(4000);
-    assert_eq!(take_over("good", &long).unwrap().len(), 2);
+    assert_eq!(take_over("good", &long).unwrap().unwrap().len(), 2);
     let just = "x".repeat(64 * 1024 - r#"{"snapshot":""}"#.len());
-    assert_eq!(take_over("good", &just).unwrap().len(), 2);
+    assert_eq!(take_over("good", &just).unwrap().unwrap().len(), 2);
     let unread = format!("{} later version", &just[" later version".len()..]);
     take_over("good", &unread).unwrap_err();
 }
 
 #[test]
 fn it_gets_the_environment_of_a_child_without_the_process_managers() {
-    let listed = play("environment", Limits::default()).unwrap();
+    let listed = play("environment", Limits::default()).unwrap().unwrap();
     assert!(listed.contains(&"LISTEN_ADDRESS".to_owned()), "{listed:?}");
     assert!(!listed.contains(&"LISTEN_PID".to_owned()), "{listed:?}");
 }
@@ -247,7 +248,7 @@ fn a_text_file_is_not_run_and_a_busy_file_is_waited_for() {
     assert!(busy.chain().contains("Text file busy"), "{}", busy.chain());
     assert_eq!(busy.kind(), ErrorKind::Spawn, "that is not the candidate's doing");
     let closer = std::thread::spawn(move || writer.close());
-    assert_eq!(probe(&path, &origin, None, Limits::default(), None).unwrap().len(), 2);
+    assert_eq!(probe(&path, &origin, None, Limits::default(), None).unwrap().unwrap().len(), 2);
     closer.join().unwrap();
 }
 

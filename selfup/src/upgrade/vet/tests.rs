@@ -26,7 +26,7 @@ fn refusal(bytes: &[u8], part: &str) -> Error {
 fn a_good_file_is_known_by_its_inode_and_tells_its_addresses() {
     let place = Place::with(&this_binary());
     let vetted = vet(&origin_at(place.path.clone(), "good"), None, None).unwrap();
-    assert_eq!(vetted.addresses, [":3000", "[::1]:4000"]);
+    assert_eq!(vetted.addresses.unwrap(), [":3000", "[::1]:4000"]);
     assert_eq!(vetted.inode, Inode::at(&place.path).unwrap());
     assert_eq!(place.names(), ["app"]);
 }

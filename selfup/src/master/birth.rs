@@ -1,0 +1,182 @@
+//! How a master comes to be: in a process that has just started, or in a binary that was executed
+//! in place of the master before it.
+
+use tokio::runtime::Runtime;
+
+use super::plan::{Limits, Plan};
+use super::signals::{Blocked, Signals};
+use super::sockets::Sockets;
+use super::succession::Inheritance;
+use super::upgrades::Upgrader;
+use super::{Master, Outcome};
+use crate::child::Launch;
+use crate::config::{Config, RestartSignal};
+use crate::error::{Context as _, ErrorKind, Result};
+use crate::event::{Event, Observer};
+use crate::listeners::Bound;
+use crate::origin::Origin;
+use crate::role::Handed;
+use crate::sys::signal;
+use crate::upgrade::Rehearsal;
+
+/// A process that has just become a master, before anything of the user's runs in it.
+#[derive(Debug)]
+pub(crate) struct Birth {
+    origin: Origin,
+    signals: Blocked,
+}
+
+impl Birth {
+    /// Remembers how the process was started, and takes its signals over.
+    pub(crate) fn begin() -> Result<Self> {
+        // Inherited as ignored, SIGCHLD would lose every exit status.
+        signal::reset(libc::SIGCHLD);
+        let begun = Origin::capture().and_then(|origin| {
+            let signals = Blocked::begin()?;
+            Ok(Self { origin, signals })
+        });
+        begun.context(ErrorKind::Unsupported, || "this process cannot become a master")
+    }
+
+    /// Waits for what is needed before the first child, and can be stopped meanwhile.
+    pub(crate) fn prepare<T>(&self, wait: impl FnOnce() -> T) -> T {
+        self.signals.except_the_fatal(wait)
+    }
+
+    /// Gives the signals back to a process that goes on; what came meanwhile was for the service.
+    pub(crate) fn end(&self) {
+        self.signals.forget_pending();
+        self.signals.give_back();
+    }
+
+    /// Supervises until the program ends.
+    pub(crate) fn run(&self, config: Config, bound: Vec<Bound>, observer: Observer) -> Outcome {
+        let sockets = Sockets::new(bound, config.backlog);
+        tell_bound(&observer, sockets.bound());
+        let (runtime, reading) = match self.read_signals() {
+            Ok(made) => made,
+            Err(error) => {
+                self.signals.give_back();
+                return Outcome::Unsupervised { error, bound: sockets.into_bound() };
+            }
+        };
+        let plan = Plan::new(Limits::new(&config));
+        let master = match self.assemble(config, plan, sockets, reading, observer) {
+            Ok(master) => master,
+            Err(error) => return Outcome::Failed(error),
+        };
+        let outcome = runtime.block_on(master.run(Plan::beginning()));
+        if matches!(outcome, Outcome::Unsupervised { .. }) {
+            self.signals.give_back();
+        }
+        outcome
+    }
+
+    fn read_signals(&self) -> Result<(Runtime, Signals)> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let made = runtime.and_then(|runtime| {
+            let reading = runtime.block_on(async { self.signals.read() })?;
+            Ok((runtime, reading))
+        });
+        made.context(
+            ErrorKind::Unsupported,
+            || "what a master needs cannot be made; raise the limit of open files",
+        )
+    }
+
+    fn assemble(
+        &self,
+        config: Config,
+        plan: Plan,
+        sockets: Sockets,
+        signals: Signals,
+        observer: Observer,
+    ) -> Result<Master> {
+        let Config { upgrades, restarts, required, .. } = config;
+        let rehearsal = Rehearsal::default();
+        let upgrader =
+            Upgrader::start(upgrades, &self.origin, &observer, rehearsal.clone(), required)?;
+        let launch = Launch { origin: self.origin.clone(), restarts };
+        Ok(Master::new(plan, launch, sockets, signals, upgrader, rehearsal, observer))
+    }
+}
+
+/// A binary that was executed in place of a master, and is not in charge yet.
+#[derive(Debug)]
+pub(crate) struct Succession {
+    birth: Birth,
+    inheritance: Inheritance,
+}
+
+impl Succession {
+    /// Reads what the master before this one left. From here on every way in which this code may
+    /// fail leads back to the binary of that one.
+    pub(crate) fn begin(handed: Handed) -> Result<Self> {
+        let inheritance = Inheritance::read(handed)?;
+        let origin = inheritance.origin();
+        let signals = Blocked::begin().map(|blocked| blocked.in_place_of(origin.mask()));
+        match signals.context(ErrorKind::Signal, || "the signals cannot be taken over") {
+            Ok(signals) => Ok(Self { birth: Birth { origin, signals }, inheritance }),
+            Err(error) => Err(inheritance.give_back(error)),
+        }
+    }
+
+    /// Takes over, and supervises until the program ends. Second, who was told about it.
+    pub(crate) fn run(
+        self,
+        config: impl FnOnce() -> Result<Config>,
+    ) -> Result<(Outcome, Observer, Birth)> {
+        let Self { birth, inheritance } = self;
+        let prepared = config().and_then(|config| take_over(&birth, &inheritance, config));
+        let (runtime, master, observer) = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => return Err(inheritance.give_back(error)),
+        };
+        match inheritance.take_charge() {
+            Some(refusal) => observer.warn(refusal),
+            None => observer.tell(&Event::MasterReplaced { generation: master.serving() }),
+        }
+        let outcome = runtime.block_on(master.run(Vec::new()));
+        Ok((outcome, observer, birth))
+    }
+}
+
+fn take_over(
+    birth: &Birth,
+    inheritance: &Inheritance,
+    mut config: Config,
+) -> Result<(Runtime, Master, Observer)> {
+    let observer = Observer::start(config.verbosity, config.on_event.take());
+    let (runtime, reading) = birth.read_signals()?;
+    let (bound, used) = inheritance.listeners()?;
+    let addresses = config.addresses.clone();
+    let (sockets, added) = Sockets::taken_over(bound, used, addresses, config.backlog)?;
+    tell_bound(&observer, sockets.newest(added));
+    let plan = Plan::resume(Limits::new(&config), &inheritance.standing());
+    let mut master = birth.assemble(config, plan, sockets, reading, observer.clone())?;
+    runtime.block_on(async { master.adopt(inheritance.children()?) })?;
+    Ok((runtime, master, observer))
+}
+
+pub(super) fn tell_bound(observer: &Observer, bound: &[Bound]) {
+    for bound in bound {
+        let address = bound.address.to_string();
+        observer.tell(&Event::Bound { address, local: bound.local });
+    }
+}
+
+impl Limits {
+    fn new(config: &Config) -> Self {
+        let restarts = config.restarts;
+        Self {
+            restart_signal: restarts.signal.map(RestartSignal::number),
+            restart_after_swap: config.upgrades.restart_after_fetch,
+            ready: restarts.ready_timeout,
+            probation: restarts.probation,
+            terminate: restarts.terminate_timeout,
+            max_draining: restarts.max_draining,
+            overlap: restarts.overlap,
+            follows: config.upgrades.master_follows,
+        }
+    }
+}

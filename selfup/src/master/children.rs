@@ -1,0 +1,210 @@
+//! The children of the master, the listeners that each of them has, and what is known of the next.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::fd::AsRawFd as _;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::Pid;
+use tokio::sync::mpsc::Sender;
+
+use super::birth::tell_bound;
+use super::examiner::executed_by;
+use super::plan::{Cause, Standing};
+use super::sockets::Sockets;
+use super::succession::Estate;
+use crate::channel::message::FromMaster;
+use crate::child::{Child, Launch, News, follow};
+use crate::config::Address;
+use crate::error::{Context as _, ErrorKind, Result};
+use crate::event::{Event, Observer};
+use crate::identity::Generation;
+use crate::listeners::Bound;
+use crate::origin::Origin;
+use crate::upgrade::{Inode, Vetted};
+
+/// Everybody who lives, by generation.
+#[derive(Debug)]
+pub(super) struct Children {
+    launch: Launch,
+    sockets: Sockets,
+    living: BTreeMap<Generation, Child>,
+    /// A file that was put at the path by hand, and may be started next.
+    deploy: Option<Vetted>,
+    /// The candidate that was offered last.
+    candidate: Option<Vetted>,
+    /// The file that a generation on trial has to run.
+    expected: Option<(Generation, Inode)>,
+    /// What served before, where two generations must not run at once.
+    yielded: Option<File>,
+    /// What each child's follower gets a clone of.
+    news: Sender<(Generation, News)>,
+    observer: Observer,
+}
+
+impl Children {
+    pub(super) fn new(
+        launch: Launch,
+        sockets: Sockets,
+        news: Sender<(Generation, News)>,
+        observer: Observer,
+    ) -> Self {
+        Self {
+            launch,
+            sockets,
+            living: BTreeMap::new(),
+            deploy: None,
+            candidate: None,
+            expected: None,
+            yielded: None,
+            news,
+            observer,
+        }
+    }
+
+    /// Looks after a child that another master started.
+    pub(super) fn adopt(&mut self, child: Child) -> Result<()> {
+        let followed = follow(&child, None, self.news.clone());
+        followed.context(ErrorKind::Succession, || "a child cannot be followed")?;
+        self.living.insert(child.generation(), child);
+        Ok(())
+    }
+
+    pub(super) fn origin(&self) -> &Origin {
+        &self.launch.origin
+    }
+
+    pub(super) fn pid(&self, generation: Generation) -> Option<Pid> {
+        self.living.get(&generation).map(Child::pid)
+    }
+
+    /// What the next generation that follows an upgrade has to be.
+    pub(super) fn set_candidate(&mut self, candidate: Vetted) {
+        self.candidate = Some(candidate);
+    }
+
+    /// What the next generation that follows a deploy by hand has to be.
+    pub(super) fn set_deploy(&mut self, deploy: Option<Vetted>) {
+        self.deploy = deploy;
+    }
+
+    /// Forks a child, and listens to it from now on.
+    pub(super) fn start(&mut self, generation: Generation, cause: Cause) -> Result<()> {
+        let vetted = match cause {
+            Cause::Deploy => self.deploy.take(),
+            Cause::Upgrade => self.candidate.take(),
+            Cause::Restart | Cause::Return => None,
+        };
+        self.expected = vetted.as_ref().map(|vetted| (generation, vetted.inode));
+        let addresses = vetted.and_then(|vetted| vetted.addresses);
+        let child = self.try_start(generation, addresses, &self.path_for(cause));
+        let child = child.inspect_err(|_| self.sockets.leave(generation))?;
+        let pid = child.pid().as_raw().cast_unsigned();
+        self.observer.tell(&Event::ChildStarted { generation, pid });
+        self.living.insert(generation, child);
+        Ok(())
+    }
+
+    fn try_start(
+        &mut self,
+        generation: Generation,
+        addresses: Option<Vec<String>>,
+        path: &Path,
+    ) -> Result<Child> {
+        let parse = |texts: Vec<String>| texts.iter().map(|text| Address::parse(text)).collect();
+        let addresses = addresses.map(parse).transpose()?;
+        let added = self.sockets.reserve(generation, addresses)?;
+        tell_bound(&self.observer, self.sockets.newest(added));
+        let listeners = self.sockets.of(generation);
+        let (child, failure) = self.launch.start(generation, path, &listeners)?;
+        let followed = follow(&child, Some(failure), self.news.clone());
+        let followed = followed.context(ErrorKind::Spawn, || "the child cannot be followed");
+        followed.inspect_err(|_| drop(child.signal(libc::SIGKILL))).map(|()| child)
+    }
+
+    /// What a new generation executes: what is at the path, unless that is the file of somebody
+    /// else that has just failed, and what served before is to come back.
+    fn path_for(&self, cause: Cause) -> PathBuf {
+        let path = self.launch.origin.path();
+        if let (Cause::Return, Some(yielded)) = (cause, &self.yielded) {
+            let before = yielded.metadata().map(|metadata| Inode::of(&metadata)).ok();
+            if Inode::at(path).ok() != before {
+                return format!("/proc/self/fd/{}", yielded.as_raw_fd()).into();
+            }
+        }
+        path.to_owned()
+    }
+
+    /// A child says that it can serve: that is so if it runs the file that it should. Said again,
+    /// it is no news.
+    pub(super) fn ready(
+        &mut self,
+        generation: Generation,
+    ) -> Option<std::result::Result<(), &'static str>> {
+        let child = self.living.get_mut(&generation).filter(|child| !child.is_ready())?;
+        child.set_ready();
+        let Some((_, expected)) = self.expected.filter(|(of, _)| *of == generation) else {
+            return Some(Ok(()));
+        };
+        let is_expected = Inode::at(&executed_by(child.pid())).is_ok_and(|it| it == expected);
+        let other = "another file was put in its place while it was started; restart again";
+        Some(is_expected.then_some(()).ok_or(other))
+    }
+
+    /// Keeps what `generation` runs, to start it again if what follows fails.
+    pub(super) fn remember_binary(&mut self, generation: Generation) {
+        let pid = self.pid(generation);
+        self.yielded = pid.and_then(|pid| File::open(executed_by(pid)).ok());
+    }
+
+    /// `generation` is the service, and its addresses are those of the service.
+    pub(super) fn commit(&mut self, generation: Generation) {
+        self.sockets.commit(generation);
+        (self.expected, self.yielded) = (None, None);
+        self.tell(generation, &FromMaster::Commit);
+    }
+
+    /// A child is no more, and what only it has used is closed.
+    pub(super) fn leave(&mut self, generation: Generation) {
+        self.living.remove(&generation);
+        self.sockets.leave(generation);
+    }
+
+    /// Closes the master's own listeners.
+    pub(super) fn let_go(&mut self) {
+        self.sockets.let_go();
+    }
+
+    pub(super) fn into_bound(self) -> Vec<Bound> {
+        self.sockets.into_bound()
+    }
+
+    /// Whether the path leads to what `generation` runs.
+    pub(super) fn run_what_is_in_place(&self, generation: Generation) -> bool {
+        let runs = self.pid(generation).and_then(|pid| Inode::at(&executed_by(pid)).ok());
+        Inode::at(self.launch.origin.path()).is_ok_and(|path| runs == Some(path))
+    }
+
+    /// All of it, to be written down for another master.
+    pub(super) fn estate(&self, standing: Standing) -> Estate<'_> {
+        let Self { launch, sockets, living, .. } = self;
+        Estate { standing, origin: &launch.origin, sockets, children: living }
+    }
+
+    /// A child that does not hear is dealt with by its deadline, and its end is news anyway.
+    pub(super) fn tell(&self, generation: Generation, message: &FromMaster) {
+        if let Some(child) = self.living.get(&generation)
+            && let Err(error) = child.tell(message)
+        {
+            self.observer.warn(error);
+        }
+    }
+
+    pub(super) fn signal(&self, generation: Generation, signal: i32) {
+        if let Some(child) = self.living.get(&generation)
+            && let Err(error) = child.signal(signal)
+        {
+            self.observer.warn(error);
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! What lies at the path of the binary? Asked before each restart, on a thread beside the loop.
+//!
+//! A file that is not the one that serves was put there by hand. It is read and started once, as a
+//! candidate is, and left where it is whatever comes out.
+
+use std::io;
+use std::path::PathBuf;
+
+use nix::unistd::Pid;
+use tokio::sync::oneshot;
+
+use super::plan::Finding;
+use crate::origin::Origin;
+use crate::upgrade::{self, Inode, Vetted};
+
+/// The look that is being taken, if one is.
+#[derive(Debug, Default)]
+pub(super) struct Examiner(Option<oneshot::Receiver<Examined>>);
+
+/// What was found, and what is known of a file that may be started.
+pub(super) type Examined = (Finding, Option<Vetted>);
+
+impl Examiner {
+    /// Compares what lies at the path with what the process `serving` executes. An earlier look
+    /// that has not come back yet is forgotten.
+    pub(super) fn examine(&mut self, origin: &Origin, serving: Pid, rehearsal: Option<String>) {
+        let (report, receiver) = oneshot::channel();
+        self.0 = Some(receiver);
+        let origin = origin.clone();
+        let thread = std::thread::Builder::new().name("selfup-examine".into());
+        let spawned = thread.spawn(move || {
+            let examined = examine(&origin, serving, rehearsal.as_deref());
+            // Nobody waits any more if the service ends.
+            let _ = report.send(examined);
+        });
+        if let Err(error) = spawned {
+            let text = format!("no thread to look at the binary; raise `ulimit -u` ({error})");
+            let (report, receiver) = oneshot::channel();
+            let _ = report.send((Finding::Refused(text), None));
+            self.0 = Some(receiver);
+        }
+    }
+
+    /// What was found. Cancel-safe.
+    pub(super) async fn report(&mut self) -> Examined {
+        let Some(receiver) = &mut self.0 else { return std::future::pending().await };
+        let examined = receiver.await.unwrap_or_else(|_| {
+            let text =
+                "the look at the binary came to nothing; this is a fault of selfup, report it";
+            (Finding::Refused(text.into()), None)
+        });
+        self.0 = None;
+        examined
+    }
+}
+
+/// The file that a process executes, whatever has become of its path.
+pub(super) fn executed_by(pid: Pid) -> PathBuf {
+    format!("/proc/{pid}/exe").into()
+}
+
+fn examine(origin: &Origin, serving: Pid, rehearsal: Option<&str>) -> Examined {
+    match is_same(origin, serving) {
+        Ok(true) => return (Finding::Same, None),
+        Ok(false) => {}
+        Err(error) => {
+            let path = origin.path().display();
+            let text = format!("{path} leads to no file; put a binary there ({error})");
+            return (Finding::Refused(text), None);
+        }
+    }
+    match upgrade::vet(origin, rehearsal, None) {
+        Ok(vetted) => (Finding::Changed, Some(vetted)),
+        Err(error) => (Finding::Refused(error.chain()), None),
+    }
+}
+
+fn is_same(origin: &Origin, serving: Pid) -> io::Result<bool> {
+    let found = Inode::at(origin.path())?;
+    Ok(Inode::at(&executed_by(serving)).is_ok_and(|serves| serves == found))
+}
