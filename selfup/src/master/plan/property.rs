@@ -25,6 +25,7 @@ struct Child {
 }
 
 impl Child {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "to be called by its name on references")]
     fn accepts(&self) -> bool {
         self.is_admitted && !self.is_paused && !self.is_draining && !self.is_killed
     }
@@ -231,7 +232,7 @@ impl World {
             assert!(!self.told_to_stop && !self.ended, "a stop is followed by no succession");
             assert!(!self.swapping && !self.restoring && !self.keeping, "the file is settled");
             let serving = self.children.get(&standing.serving.get());
-            assert!(serving.is_some_and(|child| child.accepts()), "a master without a service");
+            assert!(serving.is_some_and(Child::accepts), "a master without a service");
             self.successions += 1;
             if std::mem::take(&mut self.fails_to_succeed) {
                 self.obey_all(&plan.on(now, Input::NotSucceeded("no memory".into())));
