@@ -10,7 +10,8 @@ use super::gate::{Gate, Phase};
 /// For work that must not be done by two generations at once, such as cron jobs and the consumers
 /// of a queue. Cheap to clone; every clone says the same, in every thread. At the handover both
 /// generations are active for an instant, as they both accept for an instant, so that at every
-/// moment one is. Without a master it is active until the drain.
+/// moment one is. The first generation is active from its start, and a program without a master
+/// until its drain.
 ///
 /// ```no_run
 /// # async fn clean_up() {}
