@@ -217,7 +217,6 @@ fn fall_back(
 
 fn run_here(program: Program, state: State) -> Result<ExitCode> {
     let state = RUNNING.get_or_init(|| state);
-    state.starting();
     program.run(state.clone())
 }
 

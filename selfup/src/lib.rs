@@ -71,7 +71,7 @@ pub use self::event::Event;
 pub use self::fetcher::{Current, Download, Fetched, Fetcher};
 pub use self::identity::{BinaryId, Generation, ParseBinaryIdError};
 pub use self::role::Role;
-pub use self::state::{GracefulShutdown, Listener, PeerAddr, State, Stream};
+pub use self::state::{Active, GracefulShutdown, Listener, PeerAddr, State, Stream};
 pub use self::upgrade::Candidate;
 #[doc = include_str!("main_attr.md")]
 #[cfg(feature = "macros")]

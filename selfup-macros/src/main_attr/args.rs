@@ -11,8 +11,8 @@ use syn::{Ident, MacroDelimiter, Meta, MetaList, MetaNameValue, Path};
 
 use super::syntax::{self, Argument, Form};
 use super::value::{
-    Addresses, Count, CratePath, Fetcher, Flag, Flavor, Hook, Interval, Keyed, Name, Probation,
-    Readiness, RestartSignal, Timeout, Version,
+    Addresses, AsyncHook, Count, CratePath, Fetcher, Flag, Flavor, Hook, Interval, Keyed, Name,
+    Probation, Readiness, RestartSignal, Timeout, Version,
 };
 use crate::errors::{Errors, Place};
 use crate::neighbour::{listed, nearest};
@@ -48,7 +48,10 @@ pub(crate) struct Keys {
     pub(crate) ready_timeout: Option<Keyed<Timeout>>,
     pub(crate) probation: Option<Keyed<Probation>>,
     pub(crate) ready: Option<Keyed<Readiness>>,
+    pub(crate) health: Option<Keyed<AsyncHook>>,
     pub(crate) max_draining: Option<Keyed<Count>>,
+    pub(crate) overlap: Option<Keyed<Flag>>,
+    pub(crate) upgrade_master: Option<Keyed<Flag>>,
     pub(crate) backlog: Option<Keyed<Count>>,
     pub(crate) name: Option<Keyed<Name>>,
     pub(crate) version: Option<Keyed<Version>>,
@@ -130,7 +133,7 @@ const OTHER_WORDS: [(&str, &str); 9] = [
 ];
 
 /// Every key, in the order in which messages and documentation list them.
-const KEYS: [&str; 25] = [
+const KEYS: [&str; 28] = [
     "address",
     "addresses",
     "fetcher",
@@ -146,7 +149,10 @@ const KEYS: [&str; 25] = [
     "ready_timeout",
     "probation",
     "ready",
+    "health",
     "max_draining",
+    "overlap",
+    "upgrade_master",
     "backlog",
     "name",
     "version",

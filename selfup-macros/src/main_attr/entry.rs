@@ -20,7 +20,8 @@ pub(crate) struct Entry<'a> {
     /// The setter that comes last.
     pub(crate) configure: Option<Setting>,
     pub(crate) runtime: Runtime,
-    pub(crate) init: Option<Setting>,
+    /// The calls on the program.
+    pub(crate) hooks: Vec<Setting>,
     /// What the note says in place of what Cargo knows.
     pub(crate) note: Vec<Setting>,
 }
@@ -52,7 +53,8 @@ impl<'a> Entry<'a> {
         let krate = accept.value(keys.krate).unwrap_or_else(CratePath::published);
         let fetcher = keys.fetcher.map(|fetcher| fetcher.map(|fetcher| fetcher.tokens(&krate)));
         let configure = accept.setting(keys.configure);
-        let init = accept.setting(keys.init);
+        let hooks = [accept.setting(keys.init), accept.setting(keys.health)];
+        let hooks = hooks.into_iter().flatten().collect();
         let note = [accept.setting(keys.name), accept.setting(keys.version)];
         let note = note.into_iter().flatten().collect();
         let flavor = accept.value(keys.flavor).unwrap_or(Flavor::MultiThread);
@@ -74,6 +76,8 @@ impl<'a> Entry<'a> {
             accept.setting(keys.probation),
             accept.setting(keys.ready),
             accept.setting(keys.max_draining),
+            accept.setting(keys.overlap),
+            accept.setting(keys.upgrade_master),
             accept.setting(keys.backlog),
             accept.setting(keys.on_event),
         ];
@@ -85,7 +89,7 @@ impl<'a> Entry<'a> {
         } else {
             Runtime::Blocking
         };
-        Some(Self { krate, program, settings, configure, runtime, init, note })
+        Some(Self { krate, program, settings, configure, runtime, hooks, note })
     }
 }
 

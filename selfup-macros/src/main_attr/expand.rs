@@ -95,7 +95,7 @@ impl ToTokens for Setting {
 
 /// `Program::on(Runtime::.., |state| prog(argument(state))).init(..)`
 fn program(entry: &Entry<'_>) -> TokenStream {
-    let Entry { krate, program, runtime, init, .. } = entry;
+    let Entry { krate, program, runtime, hooks, .. } = entry;
     let output = Stretch::of_output(program);
     let start = closure(entry, &output);
     let made = match runtime {
@@ -107,8 +107,7 @@ fn program(entry: &Entry<'_>) -> TokenStream {
             output.call(krate, &quote!(Program::on), quote!(#runtime() #(#worker_threads)*, #start))
         }
     };
-    let init = init.iter();
-    quote!(#made #(#init)*)
+    quote!(#made #(#hooks)*)
 }
 
 /// `|state| prog(argument(state))`; for a program that never returns, a closure that says what it

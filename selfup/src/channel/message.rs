@@ -64,6 +64,9 @@ pub(crate) struct Welcome {
     /// Whether the program says itself when it is ready.
     #[serde(default)]
     pub(crate) ready_manually: bool,
+    /// Whether there is a generation before this one that can go on in its place.
+    #[serde(default)]
+    pub(crate) on_trial: bool,
 }
 
 /// What a candidate that is probed finds on its channel.
@@ -106,6 +109,6 @@ mod tests {
             "addresses":[":3000"],"terminate_timeout_ms":30000}"#;
         let FromMaster::Welcome(welcome) = serde_json::from_str(text).unwrap() else { panic!() };
         assert_eq!((welcome.generation, welcome.master_pid), (7, 42));
-        assert!(!welcome.ready_manually);
+        assert!(!welcome.ready_manually && !welcome.on_trial);
     }
 }

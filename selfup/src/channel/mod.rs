@@ -8,6 +8,7 @@
 //! Rejected: a pipe pair (framing, no descriptors), signals (they merge, and carry nothing),
 //! listeners inherited by number (each would have to be guarded against leaking to grandchildren).
 
+use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
@@ -32,6 +33,11 @@ pub(crate) enum Received<T> {
 
 /// Longer messages are refused. A welcome with 253 long addresses stays well below.
 const LONGEST: usize = 64 * 1024;
+
+thread_local! {
+    /// One for each thread that reads, whatever channels it reads from.
+    static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; LONGEST].into());
+}
 
 impl Channel {
     /// Both ends of a new channel.
@@ -70,9 +76,16 @@ impl Channel {
     }
 
     fn take<T: DeserializeOwned>(&self, wait: bool) -> io::Result<Received<T>> {
-        let mut buffer = vec![0; LONGEST];
+        BUFFER.with_borrow_mut(|buffer| self.take_into(buffer, wait))
+    }
+
+    fn take_into<T: DeserializeOwned>(
+        &self,
+        buffer: &mut [u8],
+        wait: bool,
+    ) -> io::Result<Received<T>> {
         let packet = loop {
-            match seqpacket::receive(self.0.as_fd(), &mut buffer, wait) {
+            match seqpacket::receive(self.0.as_fd(), buffer, wait) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // The other side died with messages of ours unread, which is told once and before
                 // what it said itself. The end comes behind that.

@@ -82,6 +82,7 @@ impl Launch {
             addresses: listeners.iter().map(|bound| bound.address.to_string()).collect(),
             terminate_timeout_ms: u64::try_from(terminate_timeout).unwrap_or(u64::MAX),
             ready_manually: self.restarts.ready_manually,
+            on_trial: generation != Generation::FIRST,
         });
         let descriptors: Vec<_> = listeners.iter().map(|bound| bound.socket.as_fd()).collect();
         channel.send_with(&welcome, &descriptors).context(ErrorKind::Handoff, || {

@@ -3,9 +3,9 @@ use std::future::Future;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use crate::error::{Context as _, ErrorKind, Result};
+use crate::error::{BoxError, Context as _, ErrorKind, Result};
 use crate::role::Role;
-use crate::state::State;
+use crate::state::{Health, State};
 
 /// What runs in the child: the user's function, and the runtime that it needs.
 ///
@@ -24,13 +24,17 @@ use crate::state::State;
 #[must_use = "a program does nothing until it is run"]
 pub struct Program {
     init: Option<Box<dyn FnOnce(Role)>>,
-    body: Box<dyn FnOnce(State) -> Result<ExitCode>>,
+    health: Option<Health>,
+    body: Box<dyn FnOnce(State, Option<Health>) -> Result<ExitCode>>,
 }
 
 impl Program {
     /// A program without a runtime.
     pub fn blocking<O: ProgramOutput>(program: impl FnOnce(State) -> O + 'static) -> Self {
-        Self { init: None, body: Box::new(move |state| Ok(program(state).into_exit_code())) }
+        Self::of(|state: State, health| {
+            state.starting(health, None);
+            Ok(program(state).into_exit_code())
+        })
     }
 
     /// An async program, on a tokio runtime that is made for it in the child.
@@ -38,20 +42,56 @@ impl Program {
     where
         F: Future<Output: ProgramOutput>,
     {
-        let body = move |state| {
+        Self::of(move |state, health| {
             let runtime = runtime.build()?;
+            state.starting(health, Some(runtime.handle().clone()));
             let output = runtime.block_on(program(state));
             // What the program left behind is not waited for: it has ended.
             runtime.shutdown_background();
             Ok(output.into_exit_code())
-        };
-        Self { init: None, body: Box::new(body) }
+        })
+    }
+
+    fn of(body: impl FnOnce(State, Option<Health>) -> Result<ExitCode> + 'static) -> Self {
+        Self { init: None, health: None, body: Box::new(body) }
     }
 
     /// Runs first in every process of the service, before any thread: the place to install a
     /// `tracing` subscriber or a panic hook. Default: nothing.
     pub fn init(mut self, init: impl FnOnce(Role) + 'static) -> Self {
         self.init = Some(Box::new(init));
+        self
+    }
+
+    /// Asks the program whether it is well, while its generation is on trial. Default: nobody does.
+    ///
+    /// The hook runs in the child: once when the program is ready, before it is admitted, and again
+    /// each second of its probation. An error, a panic, or no answer within 5 s ends the trial: the
+    /// generation before goes on at once, and after an upgrade the previous binary is put back. In
+    /// an async program the hook is a task on the program's runtime, so a runtime that is blocked
+    /// fails it, too; a sync program's runs on a thread of its own, in a runtime of its own.
+    ///
+    /// The first generation has nothing to go back to: its hook runs once, and an error is reported
+    /// and no more. After the probation, and without a master, it does not run.
+    ///
+    /// ```no_run
+    /// use selfup::{BoxError, Program, Runtime, State};
+    ///
+    /// async fn prog(state: State) {}
+    ///
+    /// async fn well(_: State) -> Result<(), BoxError> {
+    ///     tokio::net::TcpStream::connect("db.internal:5432").await?;
+    ///     Ok(())
+    /// }
+    ///
+    /// let program = Program::on(Runtime::multi_thread(), prog).health(well);
+    /// ```
+    pub fn health<F, E>(mut self, hook: impl Fn(State) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<BoxError>,
+    {
+        self.health = Some(Health::new(hook));
         self
     }
 
@@ -62,7 +102,7 @@ impl Program {
     }
 
     pub(super) fn run(self, state: State) -> Result<ExitCode> {
-        (self.body)(state)
+        (self.body)(state, self.health)
     }
 }
 
@@ -74,7 +114,10 @@ impl<F: FnOnce(State) -> O + 'static, O: ProgramOutput> From<F> for Program {
 
 impl fmt::Debug for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Program").field("has_init", &self.init.is_some()).finish_non_exhaustive()
+        f.debug_struct("Program")
+            .field("has_init", &self.init.is_some())
+            .field("health", &self.health)
+            .finish_non_exhaustive()
     }
 }
 

@@ -5,12 +5,15 @@
 //! that a new master can bind, and the program drains.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::gate::{Gate, Phase};
-use crate::channel::message::{FromChild, FromMaster};
+use super::health::Trial;
+use crate::channel::message::{FromChild, FromMaster, Welcome};
 use crate::channel::{Channel, Received};
 use crate::sys;
 
@@ -19,21 +22,53 @@ use crate::sys;
 pub(crate) struct Link {
     channel: Option<Channel>,
     ready_manually: bool,
+    is_on_trial: bool,
     is_ready: AtomicBool,
+    /// Has the last word on whether the program is ready, if there is one.
+    trial: OnceLock<Trial>,
+    is_committed: watch::Sender<bool>,
 }
 
 impl Link {
     /// The link of a program without a master.
     pub(super) fn none() -> Self {
-        Self { channel: None, ready_manually: false, is_ready: AtomicBool::new(true) }
+        Self {
+            channel: None,
+            ready_manually: false,
+            is_on_trial: false,
+            is_ready: AtomicBool::new(true),
+            trial: OnceLock::new(),
+            is_committed: watch::Sender::new(false),
+        }
     }
 
-    pub(super) fn new(channel: Channel, ready_manually: bool) -> Self {
-        Self { channel: Some(channel), ready_manually, is_ready: AtomicBool::new(false) }
+    pub(super) fn new(channel: Channel, welcome: &Welcome) -> Self {
+        Self {
+            channel: Some(channel),
+            ready_manually: welcome.ready_manually,
+            is_on_trial: welcome.on_trial,
+            is_ready: AtomicBool::new(false),
+            ..Self::none()
+        }
     }
 
     pub(super) fn is_supervised(&self) -> bool {
         self.channel.is_some()
+    }
+
+    /// Whether an older generation waits for what becomes of this one.
+    pub(super) fn is_on_trial(&self) -> bool {
+        self.is_on_trial
+    }
+
+    /// Whether that is decided, and for this one.
+    pub(super) fn committed(&self) -> watch::Receiver<bool> {
+        self.is_committed.subscribe()
+    }
+
+    /// Has `trial` say that the program is ready, when it is found well.
+    pub(super) fn put_on(&self, trial: Trial) {
+        let _ = self.trial.set(trial);
     }
 
     /// Says something; an error without a master.
@@ -42,12 +77,13 @@ impl Link {
         channel.send(message)
     }
 
-    /// Says once that the program can serve.
+    /// Says once that the program can serve, or begins its trial, which then says so.
     pub(super) fn ready(&self) -> io::Result<()> {
         if self.is_ready.swap(true, Ordering::AcqRel) || self.channel.is_none() {
             return Ok(());
         }
-        self.say(&FromChild::Ready).inspect_err(|_| self.is_ready.store(false, Ordering::Release))
+        let said = self.trial.get().map_or_else(|| self.say(&FromChild::Ready), Trial::begin);
+        said.inspect_err(|_| self.is_ready.store(false, Ordering::Release))
     }
 
     pub(super) fn ready_if_automatic(&self) {
@@ -93,7 +129,8 @@ impl Link {
                     let _ = self.say(&FromChild::Paused);
                 }
                 FromMaster::Drain => gate.set(Phase::Draining),
-                FromMaster::Welcome(_) | FromMaster::Commit | FromMaster::Unknown => {}
+                FromMaster::Commit => drop(self.is_committed.send_replace(true)),
+                FromMaster::Welcome(_) | FromMaster::Unknown => {}
             }
         }
     }

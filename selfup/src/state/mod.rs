@@ -1,7 +1,9 @@
 //! What a running program knows and can ask for, whether it has a master or not.
 
+mod active;
 mod drain;
 mod gate;
+mod health;
 mod link;
 mod listener;
 mod readiness;
@@ -12,8 +14,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
+use tokio::runtime::Handle;
+
+pub use self::active::Active;
 pub use self::drain::GracefulShutdown;
 use self::gate::{Gate, Phase};
+pub(crate) use self::health::Health;
+use self::health::Trial;
 use self::link::Link;
 pub use self::listener::Listener;
 pub use self::stream::{PeerAddr, Stream};
@@ -23,6 +30,7 @@ use crate::config::Address;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::identity::{BinaryId, Generation};
 use crate::listeners::{self, Bound};
+use crate::sys::seqpacket::DescriptorsLost;
 
 /// What a running program knows of itself, and what it can ask its master for.
 ///
@@ -47,10 +55,15 @@ impl State {
     /// The state of a child, from the welcome that waits on its channel. `None` if the master died
     /// before it said a word.
     pub(crate) fn of_child(channel: Channel) -> Result<Option<Self>> {
-        let received = channel.receive().context(
-            ErrorKind::Handoff,
-            || "the master's welcome was not understood; restart the service",
-        )?;
+        let received = channel.receive().map_err(|error| {
+            let message = if DescriptorsLost::is_why(&error) {
+                "the master's listeners did not all arrive; raise the limit of open files \
+                 (`ulimit -n`, `LimitNOFILE=`)"
+            } else {
+                "the master's welcome was not understood; restart the service"
+            };
+            Error::new(ErrorKind::Handoff, message).caused_by(error)
+        })?;
         let Received::Message(FromMaster::Welcome(welcome), descriptors) = received else {
             return Ok(None);
         };
@@ -64,7 +77,7 @@ impl State {
 
     fn welcomed(welcome: &Welcome, channel: Channel, bound: Vec<Bound>) -> std::io::Result<Self> {
         let gate = Arc::new(Gate::new(Phase::Waiting)?);
-        let link = Arc::new(Link::new(channel, welcome.ready_manually));
+        let link = Arc::new(Link::new(channel, welcome));
         let generation = Generation::new(welcome.generation);
         let state = Self::new(generation, Some(welcome.master_pid), bound, &gate, &link)?;
         let timeout = Duration::from_millis(welcome.terminate_timeout_ms);
@@ -105,8 +118,12 @@ impl State {
         })))
     }
 
-    /// Says that a program without listeners is ready: it has nothing to wait for.
-    pub(crate) fn starting(&self) {
+    /// Begins the program's life: `health` is asked once it is ready, on `runtime` if it has one. A
+    /// program without listeners is ready at once: it has nothing to wait for.
+    pub(crate) fn starting(&self, health: Option<Health>, runtime: Option<Handle>) {
+        if let Some(health) = health.filter(|_| self.is_supervised()) {
+            self.0.link.put_on(Trial::new(self.clone(), health, runtime));
+        }
         if self.0.listeners.is_empty() {
             self.0.link.ready_if_automatic();
         }
@@ -201,11 +218,13 @@ impl State {
     }
 
     /// Tells the master that this generation can serve; once is enough. Needed with
-    /// `ready = "manual"`, and harmless otherwise.
+    /// `ready = "manual"`, and harmless otherwise. With a health hook, the master is told when that
+    /// finds the program well; this does not wait for it.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Handoff`] if the master takes no messages.
+    /// [`ErrorKind::Handoff`] if the master takes no messages, or there is no thread to ask the
+    /// health hook from.
     pub fn ready(&self) -> Result<()> {
         self.0.link.ready().context(ErrorKind::Handoff, || "the master was not told of readiness")
     }
@@ -214,6 +233,13 @@ impl State {
     #[must_use]
     pub fn graceful_shutdown(&self) -> GracefulShutdown {
         GracefulShutdown::new(&self.0.gate)
+    }
+
+    /// Whether this generation is the one that serves, as a watch: for cron jobs, queue consumers and
+    /// whatever else must not be done by two generations at once.
+    #[must_use]
+    pub fn active(&self) -> Active {
+        Active::new(&self.0.gate)
     }
 
     /// Asks the master for a restart: a new generation takes over once it is ready.

@@ -40,6 +40,17 @@ pub(crate) struct Packet {
     pub(crate) descriptors: Vec<OwnedFd>,
 }
 
+/// Descriptors came with a packet that this process has no numbers for.
+#[derive(Debug, thiserror::Error)]
+#[error("the limit of open files leaves no room for what came with a message")]
+pub(crate) struct DescriptorsLost;
+
+impl DescriptorsLost {
+    pub(crate) fn is_why(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Self>)
+    }
+}
+
 /// Receives one packet into `buffer`. A packet of length 0 is the end: nobody sends empty ones.
 ///
 /// Without `wait`, `WouldBlock` if none is there.
@@ -49,13 +60,17 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8], wait: bool) -> 
     let mut flags = MsgFlags::MSG_CMSG_CLOEXEC;
     flags.set(MsgFlags::MSG_DONTWAIT, !wait);
     let message = recvmsg::<()>(socket.as_raw_fd(), &mut slices, Some(&mut control), flags)?;
+    // There is room for as many as one message can have: what is missing met the process's limit.
+    if message.flags.contains(MsgFlags::MSG_CTRUNC) {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, DescriptorsLost));
+    }
     let mut descriptors = Vec::new();
     for attached in message.cmsgs()? {
         if let ControlMessageOwned::ScmRights(raw) = attached {
             descriptors.extend(raw.into_iter().map(adopt));
         }
     }
-    if message.flags.intersects(MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC) {
+    if message.flags.contains(MsgFlags::MSG_TRUNC) {
         let text = "a message on the channel is longer than its buffer";
         return Err(io::Error::new(io::ErrorKind::InvalidData, text));
     }

@@ -7,11 +7,15 @@ use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::{Expr, ExprClosure, Ident};
 
-use super::{Value, literal, peel};
+use super::{Value, literal, peel, refuse};
 
 /// Something to call.
 #[derive(Debug)]
 pub(crate) struct Hook(Expr);
+
+/// Something to call whose result is awaited.
+#[derive(Debug)]
+pub(crate) struct AsyncHook(Expr);
 
 impl Value for Hook {
     fn from_expr(key: &Ident, value: &Expr) -> syn::Result<Self> {
@@ -21,17 +25,29 @@ impl Value for Hook {
                 format!("`{key}` is called and not awaited; write the closure without `async`"),
             ));
         }
-        if is_never_callable(value) {
-            return Err(syn::Error::new_spanned(
-                value,
-                format!("`{key}` must be a function or a closure: `{key} = my_{key}`"),
-            ));
-        }
-        Ok(Self(value.clone()))
+        callable(key, value).map(Self)
     }
 }
 
+impl Value for AsyncHook {
+    fn from_expr(key: &Ident, value: &Expr) -> syn::Result<Self> {
+        callable(key, value).map(Self)
+    }
+}
+
+fn callable(key: &Ident, value: &Expr) -> syn::Result<Expr> {
+    let message = || format!("`{key}` must be a function or a closure: `{key} = my_{key}`");
+    refuse(value, is_never_callable(value).then(message))?;
+    Ok(value.clone())
+}
+
 impl ToTokens for Hook {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        self.0.to_tokens(tokens);
+    }
+}
+
+impl ToTokens for AsyncHook {
     fn to_tokens(&self, tokens: &mut TokenStream) {
         self.0.to_tokens(tokens);
     }
@@ -83,6 +99,20 @@ mod tests {
             ),
         ] {
             assert_eq!(verdict::<Hook>(value), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn callables_that_are_awaited() {
+        let refused = "`key` must be a function or a closure: `key = my_key`";
+        for (value, expected) in [
+            ("check", "ok"),
+            ("|state| check(state)", "ok"),
+            ("async |state| check(state).await", "ok"),
+            ("\"http://localhost/health\"", refused),
+            ("async { check().await }", refused),
+        ] {
+            assert_eq!(verdict::<AsyncHook>(value), expected, "{value}");
         }
     }
 }

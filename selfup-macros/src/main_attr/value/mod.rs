@@ -16,7 +16,7 @@ pub(crate) use self::duration::{Interval, Probation, Timeout};
 pub(crate) use self::fetcher::Fetcher;
 pub(crate) use self::flag::Flag;
 pub(crate) use self::flavor::Flavor;
-pub(crate) use self::hook::Hook;
+pub(crate) use self::hook::{AsyncHook, Hook};
 pub(crate) use self::integer::Count;
 pub(crate) use self::keyed::Keyed;
 pub(crate) use self::name::Name;

@@ -6,6 +6,12 @@
     },
     on_event = |event| drop(format!("{event:?}")),
     init = |role| drop(format!("{role:?}")),
+    health = |state| async move {
+        match state.listeners().is_empty() {
+            true => Err("it listens nowhere"),
+            false => Ok(()),
+        }
+    },
     configure = |builder| builder.backlog(3),
 )]
 async fn prog(_: selfup::State) {}

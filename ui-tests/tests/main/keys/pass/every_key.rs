@@ -19,7 +19,10 @@ const VERSION: &str = "1.2.3-rc.1";
     ready_timeout = "3s",
     probation = "0s",
     ready = "auto",
+    health = well,
     max_draining = 2,
+    overlap = cfg!(all()),
+    upgrade_master = false,
     backlog = 128,
     name = "company/app",
     version = VERSION,
@@ -38,6 +41,10 @@ fn check(candidate: &Candidate) -> Result<(), String> {
 }
 
 fn initialise(_: Role) {}
+
+async fn well(_: State) -> std::io::Result<()> {
+    Ok(())
+}
 
 fn log(_: &Event) {}
 

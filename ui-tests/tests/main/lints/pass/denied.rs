@@ -24,6 +24,8 @@ use selfup::{Config, State, fetcher};
     pre_upgrade = |_| Ok::<(), String>(()),
     terminate_timeout = "1s",
     init = drop,
+    health = async |_| Ok::<(), String>(()),
+    overlap = false,
     name = "company/app",
     no_warn
 )]

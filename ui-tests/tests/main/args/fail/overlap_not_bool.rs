@@ -1,0 +1,2 @@
+#[selfup::main(overlap = "no")]
+async fn prog(_: selfup::State) {}

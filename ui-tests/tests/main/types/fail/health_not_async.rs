@@ -1,0 +1,2 @@
+#[selfup::main(health = |_| Ok::<(), String>(()))]
+async fn prog(_: selfup::State) {}

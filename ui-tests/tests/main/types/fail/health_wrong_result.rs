@@ -1,0 +1,2 @@
+#[selfup::main(health = |_| async { true })]
+async fn prog(_: selfup::State) {}

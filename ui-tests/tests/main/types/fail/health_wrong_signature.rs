@@ -1,0 +1,2 @@
+#[selfup::main(health = || async { Ok::<(), String>(()) })]
+async fn prog(_: selfup::State) {}
