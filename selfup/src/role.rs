@@ -52,7 +52,7 @@ impl Part {
             return part;
         }
         let is_off = std::env::var_os(SWITCH).is_some_and(|value| value == "off");
-        if is_off || !crate::is_supported() { Self::Fallback } else { Self::Master }
+        if is_off { Self::Fallback } else { Self::Master }
     }
 
     /// The probe's part, if this process is one; nothing is taken from any other process.
@@ -74,7 +74,7 @@ impl Part {
         if !matches!((kind, token), ("child", None) | ("probe", Some(_))) {
             return None;
         }
-        let channel = Channel::from(sys::fd::take_inherited_socket(descriptor, inode)?);
+        let channel = Channel::take_inherited(descriptor, inode)?;
         Some(match token {
             None => Self::Child(channel),
             Some(token) => Self::Probe { channel, token: token.to_owned() },
@@ -83,6 +83,8 @@ impl Part {
 
     pub(crate) fn role(&self) -> Role {
         match self {
+            // Where no master can be had, its part is the program itself.
+            Self::Master if !crate::is_supported() => Role::Fallback,
             Self::Master => Role::Master,
             Self::Child(_) => Role::Child,
             Self::Probe { .. } => Role::Probe,
@@ -109,8 +111,7 @@ fn variable(
     channel: &Channel,
     token: Option<&str>,
 ) -> std::io::Result<(OsString, OsString)> {
-    let descriptor = std::os::fd::AsRawFd::as_raw_fd(channel);
-    let inode = sys::fd::inode(channel)?;
+    let (descriptor, inode) = channel.inheritance()?;
     let mut value = format!("{kind}:{descriptor}:{inode}");
     if let Some(token) = token {
         value.push(':');
@@ -131,6 +132,7 @@ mod tests {
         }
     }
 
+    #[cfg(selfup_supervised)]
     #[test]
     fn a_channel_of_our_own_makes_no_child_of_us() {
         let (ours, _theirs) = Channel::pair().unwrap();

@@ -14,7 +14,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::sys::seqpacket;
+use crate::sys::{fd, seqpacket};
 
 pub(crate) mod message;
 
@@ -38,6 +38,17 @@ impl Channel {
     pub(crate) fn pair() -> io::Result<(Self, Self)> {
         let (one, other) = seqpacket::pair()?;
         Ok((Self(one), Self(other)))
+    }
+
+    /// The end that this process was started with, if it is open under this number and is the
+    /// socket with this inode number.
+    pub(crate) fn take_inherited(descriptor: RawFd, inode: u64) -> Option<Self> {
+        fd::take_inherited_socket(descriptor, inode).map(Self)
+    }
+
+    /// What a process that inherits this end takes it by: its number and its inode number.
+    pub(crate) fn inheritance(&self) -> io::Result<(RawFd, u64)> {
+        Ok((self.as_raw_fd(), fd::inode(self)?))
     }
 
     pub(crate) fn send(&self, message: &impl Serialize) -> io::Result<()> {
@@ -81,12 +92,6 @@ impl Channel {
         }
         let message = serde_json::from_slice(&buffer[..packet.length])?;
         Ok(Received::Message(message, packet.descriptors))
-    }
-}
-
-impl From<OwnedFd> for Channel {
-    fn from(fd: OwnedFd) -> Self {
-        Self(fd)
     }
 }
 

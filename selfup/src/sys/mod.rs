@@ -5,11 +5,16 @@
 #![allow(unsafe_code, reason = "this room wraps system calls; the rest of the crate denies it")]
 
 pub(crate) mod env;
+#[cfg(selfup_supervised)]
 pub(crate) mod fd;
-#[cfg(target_os = "linux")]
+#[cfg(selfup_supervised)]
 pub(crate) mod pidfd;
-#[cfg(target_os = "linux")]
+#[cfg(selfup_supervised)]
 pub(crate) mod process;
-#[cfg(target_os = "linux")]
+#[cfg(selfup_supervised)]
 pub(crate) mod seqpacket;
+#[cfg_attr(not(unix), path = "signal_elsewhere.rs")]
 pub(crate) mod signal;
+mod status;
+
+pub(crate) use self::status::Status;

@@ -2,14 +2,19 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::Command;
 
 use tempfile::TempPath;
 
-use super::preflight::Inode;
+use self::stamp::Stamp;
+use crate::error::BoxError;
 use crate::identity::BinaryId;
+
+mod stamp;
+
+/// The user's last word on a candidate before it is run.
+pub(crate) type PreUpgradeHook = Box<dyn FnMut(&Candidate) -> Result<(), BoxError> + Send>;
 
 /// A fetched binary, whole and digested, in a file of its own beside the binary that it may
 /// replace.
@@ -25,14 +30,6 @@ pub struct Candidate {
     stamp: Stamp,
     addresses: Vec<String>,
     validator: Option<String>,
-}
-
-/// What changes when somebody writes to a file, or puts another one in its place.
-#[derive(Debug, PartialEq, Eq)]
-struct Stamp {
-    inode: Inode,
-    length: u64,
-    modified: (i64, i64),
 }
 
 impl Candidate {
@@ -57,7 +54,7 @@ impl Candidate {
     /// Its length in bytes.
     #[must_use]
     pub fn length(&self) -> u64 {
-        self.stamp.length
+        self.stamp.length()
     }
 
     /// A command that runs it, to be given arguments that make it end: without any it starts as
@@ -93,16 +90,5 @@ impl Candidate {
 
     pub(super) fn into_file(self) -> (TempPath, File) {
         (self.path, self.file)
-    }
-}
-
-impl Stamp {
-    fn of(file: &File) -> io::Result<Self> {
-        let metadata = file.metadata()?;
-        Ok(Self {
-            inode: Inode::of(&metadata),
-            length: metadata.len(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-        })
     }
 }
