@@ -45,7 +45,7 @@
 
 // Without a master nothing asks for much that belongs to one; the supervised build tells what is
 // dead in truth.
-#![cfg_attr(not(selfup_supervised), allow(dead_code, unused_imports, reason = "for a master"))]
+#![cfg_attr(not(selfup_supervised), allow(dead_code, reason = "for a master"))]
 
 #[doc(hidden)]
 #[path = "private.rs"]

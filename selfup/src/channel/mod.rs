@@ -43,7 +43,7 @@ impl Channel {
     /// The end that this process was started with, if it is open under this number and is the
     /// socket with this inode number.
     pub(crate) fn take_inherited(descriptor: RawFd, inode: u64) -> Option<Self> {
-        fd::take_inherited_socket(descriptor, inode).map(Self)
+        fd::take_inherited_socket(descriptor, inode).map(Self::from)
     }
 
     /// What a process that inherits this end takes it by: its number and its inode number.
@@ -92,6 +92,12 @@ impl Channel {
         }
         let message = serde_json::from_slice(&buffer[..packet.length])?;
         Ok(Received::Message(message, packet.descriptors))
+    }
+}
+
+impl From<OwnedFd> for Channel {
+    fn from(fd: OwnedFd) -> Self {
+        Self(fd)
     }
 }
 

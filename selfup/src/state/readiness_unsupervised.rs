@@ -83,3 +83,68 @@ impl Readiness {
 fn is_closed() -> io::Error {
     io::Error::new(io::ErrorKind::NotConnected, "the program is to end")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future as _;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::super::gate::Phase;
+    use super::*;
+
+    fn readiness() -> (Readiness, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        (Readiness::new(listener).unwrap(), address)
+    }
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    }
+
+    #[tokio::test]
+    async fn closing_frees_the_port_once_nobody_waits() {
+        let (readiness, address) = readiness();
+        {
+            let mut waiting = pin!(readiness.accept());
+            let mut context = Context::from_waker(Waker::noop());
+            assert!(waiting.as_mut().poll(&mut context).is_pending());
+            readiness.close(&Gate::new(Phase::Draining).unwrap()).unwrap();
+        }
+        TcpListener::bind(address).unwrap();
+        assert!(readiness.socket().is_none() && readiness.duplicate().is_err());
+        let error = readiness.accept().await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotConnected);
+    }
+
+    #[test]
+    fn a_listener_outlives_the_runtime_of_its_first_wait() {
+        let (readiness, address) = readiness();
+        for _ in 0..2 {
+            let _client = TcpStream::connect(address).unwrap();
+            runtime().block_on(readiness.accept()).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_runtime_that_is_not_driven_does_not_hold_up_another() {
+        let (readiness, address) = readiness();
+        let idle = runtime();
+        let _entered = idle.enter();
+        let mut waiting = pin!(readiness.accept());
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(waiting.as_mut().poll(&mut context).is_pending());
+        let _client = TcpStream::connect(address).unwrap();
+        runtime().block_on(readiness.accept()).unwrap();
+    }
+
+    #[test]
+    fn outside_a_runtime_waiting_is_an_error() {
+        let (readiness, _) = readiness();
+        let mut waiting = pin!(readiness.accept());
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(matches!(waiting.as_mut().poll(&mut context), Poll::Ready(Err(_))));
+    }
+}
