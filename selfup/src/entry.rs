@@ -13,8 +13,8 @@ use crate::config::{Address, Config};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Observer;
 use crate::listeners::{self, Bound};
-use crate::master::{self, Birth, Outcome, Succession};
-use crate::role::{Handed, Part, Role};
+use crate::master::{self, Birth, Handed, Outcome, Succession};
+use crate::role::{Part, Role};
 use crate::state::State;
 use crate::sys;
 use crate::upgrade;
@@ -80,7 +80,7 @@ pub fn check_now() -> Result<()> {
 /// Whether a master can be had on this system at all. Where not, programs run unsupervised.
 #[must_use]
 pub const fn is_supported() -> bool {
-    cfg!(target_os = "linux")
+    cfg!(selfup_supervised)
 }
 
 /// So long a port that is in use is tried again.
@@ -221,8 +221,8 @@ fn run_here(program: Program, state: State) -> Result<ExitCode> {
 }
 
 /// Ends the master as its program ended.
-fn end_as(status: sys::pidfd::Status) -> ExitCode {
-    if let sys::pidfd::Status::Signaled(signal) = status
+fn end_as(status: sys::Status) -> ExitCode {
+    if let sys::Status::Signaled(signal) = status
         && std::process::id() != 1
     {
         sys::signal::end_by(signal);

@@ -36,15 +36,23 @@
 //!
 //! Where a process may not fork, where the kernel lacks what a master needs, or with `SELFUP=off` in
 //! the environment, the program runs in the first process, after a warning, with a [`State`] that
-//! works the same. The crate compiles on Linux only so far.
+//! works the same; with `required` that is an error.
+//!
+//! So it is on every system but Linux, for the master needs pidfds, a signalfd and epoll, and
+//! [`is_supported()`] says so. What is left there is tested on Linux, in a build with
+//! `SELFUP_BUILD_UNSUPERVISED` in its environment. It is written for macOS and the BSDs, and with
+//! less (SIGTERM is not noticed, only Ctrl-C is) for Windows, but was never compiled for either.
 
-#[cfg(not(target_os = "linux"))]
-compile_error!("selfup is built and tested on Linux only so far: its master needs pidfds");
+// Without a master nothing asks for much that belongs to one; the supervised build tells what is
+// dead in truth.
+#![cfg_attr(not(selfup_supervised), allow(dead_code, reason = "for a master"))]
 
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
+#[cfg_attr(not(selfup_supervised), path = "channel/unsupervised.rs")]
 mod channel;
+#[cfg(selfup_supervised)]
 mod child;
 mod config;
 mod entry;
@@ -53,12 +61,15 @@ mod event;
 pub mod fetcher;
 mod identity;
 mod listeners;
+#[cfg_attr(not(selfup_supervised), path = "master/unsupervised.rs")]
 mod master;
 pub mod note;
+#[cfg(selfup_supervised)]
 mod origin;
 mod role;
 mod state;
 mod sys;
+#[cfg_attr(not(selfup_supervised), path = "upgrade/unsupervised.rs")]
 mod upgrade;
 
 pub use self::config::{Address, Builder, Config, IntoAddresses, IntoDuration};

@@ -10,9 +10,9 @@
 //! binary is the one that was gone back to.
 
 use std::ffi::{OsStr, OsString};
-use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
 
 use crate::channel::Channel;
+use crate::master::Handed;
 use crate::sys;
 
 /// What this process is for, as `init` is told.
@@ -43,15 +43,6 @@ pub(crate) enum Part {
     Fallback,
 }
 
-/// What the master before this one left, in the same process.
-#[derive(Debug)]
-pub(crate) struct Handed {
-    /// Its state.
-    pub(crate) state: OwnedFd,
-    /// The binary that it was, by number; nobody owns it yet.
-    pub(crate) previous: Option<RawFd>,
-}
-
 /// The one variable that passes a role on.
 pub(crate) const VARIABLE: &str = "SELFUP_ROLE";
 
@@ -71,7 +62,7 @@ impl Part {
             return part;
         }
         let is_off = std::env::var_os(SWITCH).is_some_and(|value| value == "off");
-        if is_off || !crate::is_supported() { Self::Fallback } else { Self::Master }
+        if is_off { Self::Fallback } else { Self::Master }
     }
 
     /// The probe's part, if this process is one; nothing is taken from any other process.
@@ -92,13 +83,12 @@ impl Part {
         let token = fields.next();
         if kind == "master" {
             let previous = token.map(str::parse).transpose().ok()?;
-            let state = sys::fd::take_inherited_file(descriptor, inode)?;
-            return Some(Self::Successor(Handed { state, previous }));
+            return Handed::take(descriptor, inode, previous).map(Self::Successor);
         }
         if !matches!((kind, token), ("child", None) | ("probe", Some(_))) {
             return None;
         }
-        let channel = Channel::from(sys::fd::take_inherited_socket(descriptor, inode)?);
+        let channel = Channel::take_inherited(descriptor, inode)?;
         Some(match token {
             None => Self::Child(channel),
             Some(token) => Self::Probe { channel, token: token.to_owned() },
@@ -107,6 +97,8 @@ impl Part {
 
     pub(crate) fn role(&self) -> Role {
         match self {
+            // Where no master can be had, its part is the program itself.
+            Self::Master if !crate::is_supported() => Role::Fallback,
             Self::Master | Self::Successor(_) => Role::Master,
             Self::Child(_) => Role::Child,
             Self::Probe { .. } => Role::Probe,
@@ -117,7 +109,7 @@ impl Part {
 
 /// The variable that makes a child of a process that inherits `channel`.
 pub(crate) fn child_variable(channel: &Channel) -> std::io::Result<(OsString, OsString)> {
-    variable("child", channel.as_fd(), None)
+    Ok(variable("child", channel.inheritance()?, None))
 }
 
 /// The variable that makes a probe of a process that inherits `channel`.
@@ -125,29 +117,26 @@ pub(crate) fn probe_variable(
     channel: &Channel,
     token: &str,
 ) -> std::io::Result<(OsString, OsString)> {
-    variable("probe", channel.as_fd(), Some(token))
+    Ok(variable("probe", channel.inheritance()?, Some(token)))
 }
 
-/// The variable that makes a master of a process that keeps `state`, and `previous` to go back to.
-pub(crate) fn successor_variable(
-    state: BorrowedFd<'_>,
-    previous: Option<RawFd>,
-) -> std::io::Result<(OsString, OsString)> {
+/// The variable that makes a master of a process that keeps the file of its state, by number and
+/// inode, and the number of the binary to go back to.
+pub(crate) fn successor_variable(state: (i32, u64), previous: Option<i32>) -> (OsString, OsString) {
     variable("master", state, previous.map(|number| number.to_string()).as_deref())
 }
 
 fn variable(
     kind: &str,
-    descriptor: BorrowedFd<'_>,
+    (descriptor, inode): (i32, u64),
     token: Option<&str>,
-) -> std::io::Result<(OsString, OsString)> {
-    let inode = sys::fd::inode(descriptor)?;
-    let mut value = format!("{kind}:{}:{inode}", descriptor.as_raw_fd());
+) -> (OsString, OsString) {
+    let mut value = format!("{kind}:{descriptor}:{inode}");
     if let Some(token) = token {
         value.push(':');
         value.push_str(token);
     }
-    Ok((VARIABLE.into(), value.into()))
+    (VARIABLE.into(), value.into())
 }
 
 #[cfg(test)]
@@ -170,6 +159,7 @@ mod tests {
         }
     }
 
+    #[cfg(selfup_supervised)]
     #[test]
     fn a_channel_of_our_own_makes_no_child_of_us() {
         let (ours, _theirs) = Channel::pair().unwrap();

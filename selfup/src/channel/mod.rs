@@ -15,7 +15,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::sys::seqpacket;
+use crate::sys::{fd, seqpacket};
 
 pub(crate) mod message;
 
@@ -49,6 +49,17 @@ impl Channel {
     /// Whether `message` is short enough to be received.
     pub(crate) fn fits(message: &impl Serialize) -> io::Result<bool> {
         Ok(serde_json::to_vec(message)?.len() <= LONGEST)
+    }
+
+    /// The end that this process was started with, if it is open under this number and is the
+    /// socket with this inode number.
+    pub(crate) fn take_inherited(descriptor: RawFd, inode: u64) -> Option<Self> {
+        fd::take_inherited_socket(descriptor, inode).map(Self::from)
+    }
+
+    /// What a process that inherits this end takes it by: its number and its inode number.
+    pub(crate) fn inheritance(&self) -> io::Result<(RawFd, u64)> {
+        Ok((self.as_raw_fd(), fd::inode(self)?))
     }
 
     pub(crate) fn send(&self, message: &impl Serialize) -> io::Result<()> {

@@ -2,23 +2,28 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// A signal that may ask for a restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RestartSignal(i32);
+pub(crate) enum RestartSignal {
+    Hup,
+    Usr1,
+    Usr2,
+    Winch,
+}
 
 /// The signals that nothing else in a supervised program depends on.
-const KNOWN: [(&str, i32); 4] = [
-    ("SIGHUP", libc::SIGHUP),
-    ("SIGUSR1", libc::SIGUSR1),
-    ("SIGUSR2", libc::SIGUSR2),
-    ("SIGWINCH", libc::SIGWINCH),
+const KNOWN: [(&str, RestartSignal); 4] = [
+    ("SIGHUP", RestartSignal::Hup),
+    ("SIGUSR1", RestartSignal::Usr1),
+    ("SIGUSR2", RestartSignal::Usr2),
+    ("SIGWINCH", RestartSignal::Winch),
 ];
 
 impl RestartSignal {
     /// SIGUSR2, as overseer has it.
-    pub(crate) const DEFAULT: Self = Self(libc::SIGUSR2);
+    pub(crate) const DEFAULT: Self = Self::Usr2;
 
     pub(crate) fn parse(name: &str) -> Result<Self> {
         let known = KNOWN.iter().find(|(known, _)| *known == name);
-        known.map(|(_, number)| Self(*number)).ok_or_else(|| {
+        known.map(|(_, signal)| *signal).ok_or_else(|| {
             let names = KNOWN.map(|(known, _)| known).join(", ");
             Error::new(
                 ErrorKind::Config,
@@ -27,8 +32,14 @@ impl RestartSignal {
         })
     }
 
+    #[cfg(selfup_supervised)]
     pub(crate) fn number(self) -> i32 {
-        self.0
+        match self {
+            Self::Hup => libc::SIGHUP,
+            Self::Usr1 => libc::SIGUSR1,
+            Self::Usr2 => libc::SIGUSR2,
+            Self::Winch => libc::SIGWINCH,
+        }
     }
 }
 

@@ -81,16 +81,23 @@ fn bind(address: &Address, backlog: i32) -> io::Result<TcpListener> {
 }
 
 fn is_of_no_interface(error: &io::Error) -> bool {
-    let none = [libc::EAFNOSUPPORT, libc::EADDRNOTAVAIL, libc::EPROTONOSUPPORT];
-    error.raw_os_error().is_some_and(|number| none.contains(&number))
+    error.raw_os_error().is_some_and(|number| OF_NO_INTERFACE.contains(&number))
 }
+
+#[cfg(unix)]
+const OF_NO_INTERFACE: [i32; 3] = [libc::EAFNOSUPPORT, libc::EADDRNOTAVAIL, libc::EPROTONOSUPPORT];
+
+/// The same, in the numbers of Winsock.
+#[cfg(not(unix))]
+const OF_NO_INTERFACE: [i32; 3] = [10047, 10049, 10043];
 
 fn listen(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
         socket.set_only_v6(false)?;
     }
-    socket.set_reuse_address(true)?;
+    // On Windows it would let others take the port while it is in use.
+    socket.set_reuse_address(cfg!(unix))?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(backlog)?;

@@ -7,6 +7,7 @@
 //! into every other process.
 
 mod bind;
+#[cfg_attr(not(selfup_supervised), path = "handoff_unsupervised.rs")]
 mod handoff;
 
 use std::net::{SocketAddr, TcpListener};

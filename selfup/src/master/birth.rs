@@ -6,7 +6,7 @@ use tokio::runtime::Runtime;
 use super::plan::{Limits, Plan};
 use super::signals::{Blocked, Signals};
 use super::sockets::Sockets;
-use super::succession::Inheritance;
+use super::succession::{Handed, Inheritance};
 use super::upgrades::Upgrader;
 use super::{Master, Outcome};
 use crate::child::Launch;
@@ -15,7 +15,6 @@ use crate::error::{Context as _, ErrorKind, Result};
 use crate::event::{Event, Observer};
 use crate::listeners::Bound;
 use crate::origin::Origin;
-use crate::role::Handed;
 use crate::sys::signal;
 use crate::upgrade::Rehearsal;
 

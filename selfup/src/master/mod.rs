@@ -26,7 +26,7 @@ use self::examiner::Examiner;
 use self::plan::{Action, Cause, Finding, Input, Plan, Standing};
 use self::signals::Signals;
 use self::sockets::Sockets;
-pub(crate) use self::succession::rehearse;
+pub(crate) use self::succession::{Handed, rehearse};
 use self::upgrades::{Order, Report, Upgrader};
 use crate::channel::message::{FromChild, FromMaster};
 use crate::child::{Child, Launch, News};

@@ -257,8 +257,7 @@ impl Cycle {
 
     /// Has the plan decide what becomes of a candidate, and does it.
     async fn offer(&mut self, candidate: Candidate) {
-        let (addresses, inode) = (candidate.addresses().map(<[String]>::to_vec), candidate.inode());
-        let _ = self.report.send(Report::Offered(Vetted { addresses, inode }));
+        let _ = self.report.send(Report::Offered(Vetted::of(&candidate)));
         if !matches!(self.decision().await, Order::Swap) {
             return;
         }

@@ -1,14 +1,12 @@
 //! How a program learns that it is to end.
 
 use std::fmt;
-use std::io::{self, Read as _};
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
 
 use super::gate::{Gate, Phase};
-use crate::sys;
+use super::signals;
 
 /// Resolves when the program is to finish its work and end: after a restart, at a stop, or because
 /// the master is gone.
@@ -70,37 +68,11 @@ impl fmt::Debug for GracefulShutdown {
     }
 }
 
-/// A second SIGTERM that follows the first this closely is the same one: `timeout`, `kill -PGID`
-/// and a control group deliver it to master and child both.
-const SAME: Duration = Duration::from_secs(1);
-
 /// Makes SIGTERM and SIGINT start a drain, once in a process.
 fn listen_for_signals(gate: &Arc<Gate>) {
     static LISTENING: OnceLock<()> = OnceLock::new();
     LISTENING.get_or_init(|| {
         // A program whose signals cannot be taken over keeps their default action.
-        let _ = start_listening(gate.clone());
+        let _ = signals::drain_on_stop(gate.clone());
     });
-}
-
-fn start_listening(gate: Arc<Gate>) -> io::Result<()> {
-    let (mut numbers, writer) = io::pipe()?;
-    // A handler must not block; a full pipe holds a wakeup already.
-    nix::fcntl::fcntl(&writer, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))?;
-    let thread = std::thread::Builder::new().name("selfup-signals".into());
-    thread.spawn(move || {
-        let mut first = None;
-        let mut number = [0];
-        while numbers.read_exact(&mut number).is_ok() {
-            let first = *first.get_or_insert_with(Instant::now);
-            gate.set(Phase::Draining);
-            if first.elapsed() > SAME {
-                sys::signal::end_by(number[0].into());
-            }
-        }
-    })?;
-    for signal in [libc::SIGTERM, libc::SIGINT] {
-        sys::signal::write_on(signal, writer.try_clone()?.into())?;
-    }
-    Ok(())
 }

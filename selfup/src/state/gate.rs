@@ -1,7 +1,6 @@
 //! Whether this process accepts: told by the master, waited for by everybody else.
 
 use std::io::{self, PipeReader, PipeWriter, Read as _, Write as _};
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::watch;
@@ -110,8 +109,9 @@ impl Gate {
     }
 
     /// Readable while the phase is any but `Serving`.
-    pub(crate) fn closed(&self) -> BorrowedFd<'_> {
-        self.readable.as_fd()
+    #[cfg(unix)]
+    pub(crate) fn closed(&self) -> std::os::fd::BorrowedFd<'_> {
+        std::os::fd::AsFd::as_fd(&self.readable)
     }
 
     fn lock(&self) -> MutexGuard<'_, Closed> {

@@ -106,7 +106,7 @@ impl Link {
             // The master is gone. Nobody else bounds this drain.
             gate.set(Phase::Draining);
             std::thread::sleep(terminate_timeout);
-            sys::signal::end_by(libc::SIGKILL);
+            sys::signal::kill_this_process();
         })?;
         Ok(())
     }

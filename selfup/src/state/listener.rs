@@ -5,13 +5,11 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::net::TcpStream;
 
+use super::blocking;
 use super::drain::GracefulShutdown;
 use super::gate::{Gate, Phase};
 use super::link::Link;
@@ -33,7 +31,6 @@ pub struct Listener {
 struct Shared {
     address: Address,
     local: SocketAddr,
-    socket: TcpListener,
     readiness: Readiness,
     gate: Arc<Gate>,
     link: Arc<Link>,
@@ -42,8 +39,8 @@ struct Shared {
 impl Listener {
     pub(super) fn new(bound: Bound, gate: &Arc<Gate>, link: &Arc<Link>) -> io::Result<Self> {
         let Bound { address, local, socket } = bound;
-        let (gate, link, readiness) = (gate.clone(), link.clone(), Readiness::new()?);
-        Ok(Self { shared: Arc::new(Shared { address, local, socket, readiness, gate, link }) })
+        let (gate, link, readiness) = (gate.clone(), link.clone(), Readiness::new(socket)?);
+        Ok(Self { shared: Arc::new(Shared { address, local, readiness, gate, link }) })
     }
 
     /// The next connection. Waits while the generation is paused or drains; cancel-safe.
@@ -78,9 +75,8 @@ impl Listener {
     }
 
     async fn accept_when_ready(&self) -> io::Result<(std::net::TcpStream, SocketAddr)> {
-        let socket = &self.shared.socket;
         loop {
-            match self.shared.readiness.wait(socket, || socket.accept()).await {
+            match self.shared.readiness.accept().await {
                 Err(error) if is_passing(&error) => {}
                 accepted => return accepted,
             }
@@ -89,11 +85,11 @@ impl Listener {
 
     /// Is not woken for connections until it is resumed.
     pub(super) fn pause(&self) {
-        self.shared.readiness.pause(&self.shared.socket);
+        self.shared.readiness.pause();
     }
 
     pub(super) fn resume(&self) {
-        self.shared.readiness.resume(&self.shared.socket);
+        self.shared.readiness.resume();
     }
 
     /// The next connection, for a program without a runtime: blocks, and pauses as
@@ -131,18 +127,13 @@ impl Listener {
             if !self.shared.gate.wait_to_accept() {
                 return None;
             }
-            let socket = PollFd::new(self.shared.socket.as_fd(), PollFlags::POLLIN);
-            let closed = PollFd::new(self.shared.gate.closed(), PollFlags::POLLIN);
-            let mut descriptors = [closed, socket];
-            match poll(&mut descriptors, PollTimeout::NONE) {
-                Err(Errno::EINTR) => continue,
-                Err(error) => return Some(Err(error.into())),
-                Ok(_) => {}
+            let socket = self.shared.readiness.socket()?;
+            match blocking::has_connection(&socket, &self.shared.gate) {
+                Err(error) => return Some(Err(error)),
+                Ok(false) => continue,
+                Ok(true) => {}
             }
-            if descriptors[0].any() == Some(true) {
-                continue;
-            }
-            match self.shared.socket.accept() {
+            match socket.accept() {
                 Err(error) if is_passing(&error) || error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(_) if self.is_draining() => {}
                 Err(error) => return Some(Err(error)),
@@ -181,7 +172,7 @@ impl Listener {
     /// [`ErrorKind::Handoff`] if the process is out of descriptors, or is to end already.
     pub fn into_std_tcp(self) -> Result<TcpListener> {
         self.shared.link.ready_if_automatic();
-        self.shared.readiness.duplicate(&self.shared.socket).context(
+        self.shared.readiness.duplicate().context(
             ErrorKind::Handoff,
             || "the listener was not duplicated; raise the limit of open files",
         )
@@ -206,8 +197,7 @@ impl Listener {
 
     /// Lets go of the socket, whoever still borrows it. It is not accepted from again.
     pub(super) fn close(&self) {
-        // The pipe of the gate is as good as any descriptor that never is a listener.
-        let _ = self.shared.readiness.close(&self.shared.socket, self.shared.gate.closed());
+        let _ = self.shared.readiness.close(&self.shared.gate);
     }
 }
 

@@ -1,12 +1,17 @@
 //! What a running program knows and can ask for, whether it has a master or not.
 
 mod active;
+#[cfg_attr(not(unix), path = "blocking_elsewhere.rs")]
+mod blocking;
 mod drain;
 mod gate;
 mod health;
 mod link;
 mod listener;
+#[cfg_attr(not(selfup_supervised), path = "readiness_unsupervised.rs")]
 mod readiness;
+#[cfg_attr(not(unix), path = "signals_elsewhere.rs")]
+mod signals;
 mod stream;
 
 use std::fmt;

@@ -7,7 +7,7 @@
 //! that another process takes, and must not be closed under its number meanwhile.
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,11 +16,13 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::{Handle, Id};
 
+use super::gate::Gate;
 use crate::sys;
 
 /// Says when a listener has a connection, while it is not paused.
 #[derive(Debug)]
 pub(super) struct Readiness {
+    socket: TcpListener,
     epoll: Epoll,
     switch: Mutex<Switch>,
     /// The epoll instance in each runtime that has waited: one that is not driven must not hold up
@@ -42,80 +44,84 @@ enum Switch {
 }
 
 impl Readiness {
-    pub(super) fn new() -> io::Result<Self> {
+    pub(super) fn new(socket: TcpListener) -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        Ok(Self { epoll, switch: Mutex::new(Switch::Off), watched: Mutex::new(Vec::new()) })
+        let (switch, watched) = (Mutex::new(Switch::Off), Mutex::new(Vec::new()));
+        Ok(Self { socket, epoll, switch, watched })
     }
 
-    /// Waits until `attempt` does not fail with `WouldBlock`. Cancel-safe.
-    pub(super) async fn wait<T>(
-        &self,
-        socket: &TcpListener,
-        mut attempt: impl FnMut() -> io::Result<T>,
-    ) -> io::Result<T> {
-        self.want(socket)?;
-        self.watch()?.async_io(Interest::READABLE, |_| attempt()).await
+    /// The socket, whose number refers to something else once it is closed.
+    #[expect(clippy::unnecessary_wraps, reason = "without a master none is left at the end")]
+    pub(super) fn socket(&self) -> Option<&TcpListener> {
+        Some(&self.socket)
     }
 
-    fn want(&self, socket: &TcpListener) -> io::Result<()> {
+    /// Waits for a connection. Cancel-safe.
+    pub(super) async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        self.want()?;
+        self.watch()?.async_io(Interest::READABLE, |_| self.socket.accept()).await
+    }
+
+    fn want(&self) -> io::Result<()> {
         let mut switch = lock(&self.switch);
         match *switch {
-            Switch::Off => *switch = self.switch_on(socket)?,
+            Switch::Off => *switch = self.switch_on()?,
             Switch::Paused { .. } => *switch = Switch::Paused { is_wanted: true },
             Switch::On | Switch::Closed => {}
         }
         Ok(())
     }
 
-    fn switch_on(&self, socket: &TcpListener) -> io::Result<Switch> {
-        self.epoll.add(socket, EpollEvent::new(EpollFlags::EPOLLIN, 0))?;
+    fn switch_on(&self) -> io::Result<Switch> {
+        self.epoll.add(&self.socket, EpollEvent::new(EpollFlags::EPOLLIN, 0))?;
         Ok(Switch::On)
     }
 
-    fn switch_off(&self, socket: &TcpListener, switch: Switch) {
+    fn switch_off(&self, switch: Switch) {
         if switch == Switch::On {
             // It was added, and nothing else takes it out.
-            let _ = self.epoll.delete(socket);
+            let _ = self.epoll.delete(&self.socket);
         }
     }
 
     /// Is not woken for connections until it is resumed.
-    pub(super) fn pause(&self, socket: &TcpListener) {
+    pub(super) fn pause(&self) {
         let mut switch = lock(&self.switch);
         if matches!(*switch, Switch::Off | Switch::On) {
-            self.switch_off(socket, *switch);
+            self.switch_off(*switch);
             *switch = Switch::Paused { is_wanted: *switch == Switch::On };
         }
     }
 
     /// Wakes who waits, if there is a connection.
-    pub(super) fn resume(&self, socket: &TcpListener) {
+    pub(super) fn resume(&self) {
         let mut switch = lock(&self.switch);
         if let Switch::Paused { is_wanted } = *switch {
             // What fails here is tried again at the next wait.
-            let on = if is_wanted { self.switch_on(socket).ok() } else { None };
+            let on = if is_wanted { self.switch_on().ok() } else { None };
             *switch = on.unwrap_or(Switch::Off);
         }
     }
 
-    /// Switches off for ever, and makes the socket's number refer to what `stand_in` does.
-    pub(super) fn close(&self, socket: &TcpListener, stand_in: impl AsFd) -> io::Result<()> {
+    /// Switches off for ever, and makes the socket's number refer to what the gate's does, which is
+    /// as good as any descriptor that never is a listener.
+    pub(super) fn close(&self, gate: &Gate) -> io::Result<()> {
         let mut switch = lock(&self.switch);
         if *switch == Switch::Closed {
             return Ok(());
         }
-        self.switch_off(socket, *switch);
+        self.switch_off(*switch);
         *switch = Switch::Closed;
-        sys::fd::replace(socket.as_fd(), stand_in.as_fd())
+        sys::fd::replace(self.socket.as_fd(), gate.closed())
     }
 
     /// The socket under a number of its own, unless it is closed.
-    pub(super) fn duplicate(&self, socket: &TcpListener) -> io::Result<TcpListener> {
+    pub(super) fn duplicate(&self) -> io::Result<TcpListener> {
         let switch = lock(&self.switch);
         if *switch == Switch::Closed {
             return Err(io::Error::new(io::ErrorKind::NotConnected, "the program is to end"));
         }
-        socket.try_clone()
+        self.socket.try_clone()
     }
 
     fn watch(&self) -> io::Result<Arc<AsyncFd<OwnedFd>>> {
@@ -137,16 +143,20 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use std::future::Future as _;
-    use std::net::TcpStream;
     use std::pin::pin;
     use std::task::{Context, Waker};
 
+    use super::super::gate::Phase;
     use super::*;
 
-    fn listener() -> TcpListener {
+    fn readiness() -> Readiness {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
-        listener
+        Readiness::new(listener).unwrap()
+    }
+
+    fn connect(readiness: &Readiness) -> TcpStream {
+        TcpStream::connect(readiness.socket.local_addr().unwrap()).unwrap()
     }
 
     fn runtime() -> tokio::runtime::Runtime {
@@ -155,66 +165,65 @@ mod tests {
 
     #[tokio::test]
     async fn a_wait_that_was_paused_and_resumed_before_it_was_polled_again_is_not_forgotten() {
-        let (socket, readiness) = (listener(), Readiness::new().unwrap());
-        let mut waiting = pin!(readiness.wait(&socket, || socket.accept()));
+        let readiness = readiness();
+        let mut waiting = pin!(readiness.accept());
         let mut context = Context::from_waker(Waker::noop());
         assert!(waiting.as_mut().poll(&mut context).is_pending());
-        readiness.pause(&socket);
-        let _client = TcpStream::connect(socket.local_addr().unwrap()).unwrap();
-        readiness.resume(&socket);
+        readiness.pause();
+        let _client = connect(&readiness);
+        readiness.resume();
         waiting.await.unwrap();
     }
 
     #[tokio::test]
     async fn a_wait_that_began_during_a_pause_is_woken_by_the_resume() {
-        let (socket, readiness) = (listener(), Readiness::new().unwrap());
-        readiness.pause(&socket);
-        let _client = TcpStream::connect(socket.local_addr().unwrap()).unwrap();
-        let mut waiting = pin!(readiness.wait(&socket, || socket.accept()));
+        let readiness = readiness();
+        readiness.pause();
+        let _client = connect(&readiness);
+        let mut waiting = pin!(readiness.accept());
         let mut context = Context::from_waker(Waker::noop());
         assert!(waiting.as_mut().poll(&mut context).is_pending());
-        readiness.resume(&socket);
+        readiness.resume();
         waiting.await.unwrap();
     }
 
     #[tokio::test]
     async fn closing_frees_the_port_under_a_pending_wait() {
-        let (socket, readiness) = (listener(), Readiness::new().unwrap());
-        let address = socket.local_addr().unwrap();
-        let mut waiting = pin!(readiness.wait(&socket, || socket.accept()));
+        let readiness = readiness();
+        let address = readiness.socket.local_addr().unwrap();
+        let mut waiting = pin!(readiness.accept());
         let mut context = Context::from_waker(Waker::noop());
         assert!(waiting.as_mut().poll(&mut context).is_pending());
-        let null = std::fs::File::open("/dev/null").unwrap();
-        readiness.close(&socket, &null).unwrap();
+        readiness.close(&Gate::new(Phase::Draining).unwrap()).unwrap();
         TcpListener::bind(address).unwrap();
-        assert!(readiness.duplicate(&socket).is_err(), "the number is no listener any more");
+        assert!(readiness.duplicate().is_err(), "the number is no listener any more");
     }
 
     #[test]
     fn a_listener_outlives_the_runtime_of_its_first_wait() {
-        let (socket, readiness) = (listener(), Readiness::new().unwrap());
+        let readiness = readiness();
         for _ in 0..2 {
-            let _client = TcpStream::connect(socket.local_addr().unwrap()).unwrap();
-            runtime().block_on(readiness.wait(&socket, || socket.accept())).unwrap();
+            let _client = connect(&readiness);
+            runtime().block_on(readiness.accept()).unwrap();
         }
     }
 
     #[test]
     fn a_runtime_that_is_not_driven_does_not_hold_up_another() {
-        let (socket, readiness) = (listener(), Readiness::new().unwrap());
+        let readiness = readiness();
         let idle = runtime();
         let _entered = idle.enter();
-        let mut waiting = pin!(readiness.wait(&socket, || socket.accept()));
+        let mut waiting = pin!(readiness.accept());
         let mut context = Context::from_waker(Waker::noop());
         assert!(waiting.as_mut().poll(&mut context).is_pending());
-        let _client = TcpStream::connect(socket.local_addr().unwrap()).unwrap();
-        runtime().block_on(readiness.wait(&socket, || socket.accept())).unwrap();
+        let _client = connect(&readiness);
+        runtime().block_on(readiness.accept()).unwrap();
     }
 
     #[test]
     fn outside_a_runtime_waiting_is_an_error() {
-        let (socket, readiness) = (listener(), Readiness::new().unwrap());
-        let mut waiting = pin!(readiness.wait(&socket, || socket.accept()));
+        let readiness = readiness();
+        let mut waiting = pin!(readiness.accept());
         let mut context = Context::from_waker(Waker::noop());
         assert!(matches!(waiting.as_mut().poll(&mut context), std::task::Poll::Ready(Err(_))));
     }

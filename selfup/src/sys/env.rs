@@ -1,9 +1,7 @@
 //! What the kernel and the starter of this process left it: the path that was executed, and an
 //! environment that is changed only while nobody else can read it.
 
-use std::ffi::{CStr, OsStr};
-use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::ffi::OsStr;
 
 /// Removes `name` from the environment if this process has one thread, and says whether it did.
 ///
@@ -28,8 +26,8 @@ fn is_alone() -> bool {
 }
 
 /// The path that was given to `execve`, which may be relative and may lead through links.
-#[cfg(target_os = "linux")]
-pub(crate) fn executed_path() -> Option<PathBuf> {
+#[cfg(selfup_supervised)]
+pub(crate) fn executed_path() -> Option<std::path::PathBuf> {
     // SAFETY: getauxval reads what the kernel put above this process's stack.
     let address = unsafe { libc::getauxval(libc::AT_EXECFN) };
     if address == 0 {
@@ -38,11 +36,7 @@ pub(crate) fn executed_path() -> Option<PathBuf> {
     let pointer = std::ptr::with_exposed_provenance(usize::try_from(address).ok()?);
     // SAFETY: AT_EXECFN is the address of a null-terminated string that lives as long as the
     // process.
-    let path = unsafe { CStr::from_ptr(pointer) };
-    Some(PathBuf::from(OsStr::from_bytes(path.to_bytes())))
-}
-
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn executed_path() -> Option<PathBuf> {
-    None
+    let path = unsafe { std::ffi::CStr::from_ptr(pointer) };
+    let path: &OsStr = std::os::unix::ffi::OsStrExt::from_bytes(path.to_bytes());
+    Some(path.into())
 }

@@ -5,13 +5,20 @@
 #![allow(unsafe_code, reason = "this room wraps system calls; the rest of the crate denies it")]
 
 pub(crate) mod env;
+#[cfg(selfup_supervised)]
 pub(crate) mod fd;
-#[cfg(target_os = "linux")]
+#[cfg(selfup_supervised)]
 pub(crate) mod lifeline;
-#[cfg(target_os = "linux")]
+#[cfg_attr(not(selfup_supervised), path = "mask_unsupervised.rs")]
+pub(crate) mod mask;
+#[cfg(selfup_supervised)]
 pub(crate) mod pidfd;
-#[cfg(target_os = "linux")]
+#[cfg(selfup_supervised)]
 pub(crate) mod process;
-#[cfg(target_os = "linux")]
+#[cfg(selfup_supervised)]
 pub(crate) mod seqpacket;
+#[cfg_attr(not(unix), path = "signal_elsewhere.rs")]
 pub(crate) mod signal;
+mod status;
+
+pub(crate) use self::status::Status;

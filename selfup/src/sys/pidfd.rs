@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use nix::errno::Errno;
 use nix::unistd::Pid;
 
+pub(crate) use super::Status;
 use super::fd::adopt;
 
 /// A child process of this one.
@@ -14,15 +15,6 @@ use super::fd::adopt;
 pub(crate) struct Process {
     pid: Pid,
     pidfd: OwnedFd,
-}
-
-/// How a process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Status {
-    /// It exited with this code.
-    Exited(i32),
-    /// This signal ended it.
-    Signaled(i32),
 }
 
 impl Process {
@@ -91,17 +83,6 @@ impl AsFd for Process {
 impl AsRawFd for Process {
     fn as_raw_fd(&self) -> i32 {
         self.pidfd.as_raw_fd()
-    }
-}
-
-impl Status {
-    /// The code for `exit`, with signals as a shell gives them: 128 + n.
-    pub(crate) fn code(self) -> u8 {
-        let code = match self {
-            Self::Exited(code) => code,
-            Self::Signaled(signal) => 128 + signal,
-        };
-        u8::try_from(code & 0xff).unwrap_or(u8::MAX)
     }
 }
 

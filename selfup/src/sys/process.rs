@@ -11,9 +11,7 @@ use std::ffi::{CString, OsString, c_char};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::Command;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -97,15 +95,6 @@ fn discard(pid: Pid) {
 pub(crate) fn failure_from(bytes: &[u8]) -> Option<io::Error> {
     let number = <[u8; 4]>::try_from(bytes).ok().map(i32::from_ne_bytes)?;
     Some(io::Error::from_raw_os_error(number))
-}
-
-/// Has the process that `command` starts begin with `mask`, where it would inherit that of the
-/// thread which starts it.
-pub(crate) fn set_mask(command: &mut Command, mask: SigSet) {
-    // sigprocmask on one thread is pthread_sigmask.
-    let set = move || Ok(mask.thread_set_mask()?);
-    // SAFETY: between fork and execve this makes one async-signal-safe call, and allocates nothing.
-    unsafe { command.pre_exec(set) };
 }
 
 /// What `execve` takes, allocated before the fork.

@@ -47,8 +47,13 @@ pub(crate) fn end_by(signal: i32) {
     unsafe { libc::raise(signal) };
 }
 
+/// Ends this process at once.
+pub(crate) fn kill_this_process() {
+    end_by(libc::SIGKILL);
+}
+
 /// `set`, and every real-time signal that the C library leaves to programs.
-#[cfg(target_os = "linux")]
+#[cfg(selfup_supervised)]
 pub(crate) fn with_real_time(set: nix::sys::signal::SigSet) -> nix::sys::signal::SigSet {
     let mut raw = *set.as_ref();
     for signal in libc::SIGRTMIN()..=libc::SIGRTMAX() {

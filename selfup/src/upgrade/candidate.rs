@@ -2,16 +2,20 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use nix::sys::signal::SigSet;
 use tempfile::TempPath;
 
-use super::preflight::Inode;
+use self::stamp::Stamp;
+use crate::error::BoxError;
 use crate::identity::BinaryId;
-use crate::sys;
+use crate::sys::mask::Mask;
+
+pub(super) mod stamp;
+
+/// The user's last word on a candidate before it is run.
+pub(crate) type PreUpgradeHook = Box<dyn FnMut(&Candidate) -> Result<(), BoxError> + Send>;
 
 /// A fetched binary, whole and digested, in a file of its own beside the binary that it may
 /// replace.
@@ -26,24 +30,16 @@ pub struct Candidate {
     id: BinaryId,
     stamp: Stamp,
     /// The signal mask that whoever started the service gave it.
-    mask: SigSet,
+    mask: Mask,
     addresses: Option<Vec<String>>,
     validator: Option<String>,
-}
-
-/// What changes when somebody writes to a file, or puts another one in its place.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
-    inode: Inode,
-    length: u64,
-    modified: (i64, i64),
 }
 
 impl Candidate {
     pub(super) fn new(path: TempPath, id: BinaryId, validator: Option<String>) -> io::Result<Self> {
         let file = File::open(&path)?;
         let stamp = Stamp::of(&file)?;
-        let mask = SigSet::empty();
+        let mask = Mask::empty();
         Ok(Self { path, file, id, stamp, mask, addresses: None, validator })
     }
 
@@ -62,7 +58,7 @@ impl Candidate {
     /// Its length in bytes.
     #[must_use]
     pub fn length(&self) -> u64 {
-        self.stamp.length
+        self.stamp.length()
     }
 
     /// A command that runs it, to be given arguments that make it end: without any it starts as
@@ -71,7 +67,7 @@ impl Candidate {
     #[must_use]
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.path);
-        sys::process::set_mask(&mut command, self.mask);
+        self.mask.apply_to(&mut command);
         command
     }
 
@@ -80,17 +76,16 @@ impl Candidate {
         self.addresses.as_deref()
     }
 
-    /// The file, to compare with what a child executes once it is in place.
-    pub(crate) fn inode(&self) -> Inode {
-        self.stamp.inode()
+    pub(super) fn stamp(&self) -> &Stamp {
+        &self.stamp
     }
 
     pub(super) fn set_addresses(&mut self, addresses: Option<Vec<String>>) {
         self.addresses = addresses;
     }
 
-    pub(super) fn set_mask(&mut self, mask: SigSet) {
-        self.mask = mask;
+    pub(super) fn set_mask(&mut self, mask: impl Into<Mask>) {
+        self.mask = mask.into();
     }
 
     pub(super) fn validator(&self) -> Option<&str> {
@@ -112,24 +107,10 @@ impl Candidate {
     }
 }
 
-impl Stamp {
-    pub(super) fn of(file: &File) -> io::Result<Self> {
-        let metadata = file.metadata()?;
-        Ok(Self {
-            inode: Inode::of(&metadata),
-            length: metadata.len(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-        })
-    }
-
-    pub(super) fn inode(&self) -> Inode {
-        self.inode
-    }
-}
-
+#[cfg(selfup_supervised)]
 #[cfg(test)]
 mod tests {
-    use nix::sys::signal::Signal;
+    use nix::sys::signal::{SigSet, Signal};
 
     use super::*;
     use crate::upgrade::testing::{Place, staged};

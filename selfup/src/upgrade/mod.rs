@@ -50,6 +50,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub use self::candidate::Candidate;
+pub(crate) use self::candidate::PreUpgradeHook;
 use self::history::History;
 pub(crate) use self::preflight::Inode;
 use self::preflight::Target;
@@ -57,14 +58,11 @@ pub(crate) use self::probe::answer_probe;
 pub(crate) use self::rehearsal::Rehearsal;
 pub(crate) use self::swap::Swapped;
 pub(crate) use self::vet::{Vetted, vet};
-use crate::error::{BoxError, Context as _, Error, ErrorKind, Result};
+use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::event::{Event, Observer};
 use crate::fetcher::{Current, Download};
 use crate::identity::BinaryId;
 use crate::origin::Origin;
-
-/// The user's last word on a candidate before it is run.
-pub(crate) type PreUpgradeHook = Box<dyn FnMut(&Candidate) -> Result<(), BoxError> + Send>;
 
 /// Takes candidates to the path of the binary, one at a time.
 pub(crate) struct Pipeline {

@@ -25,6 +25,7 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use tempfile::{NamedTempFile, TempPath};
 
+use super::candidate::stamp::Stamp;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::identity::BinaryId;
 
@@ -40,6 +41,11 @@ impl Inode {
     /// The file that `path` leads to, through links.
     pub(crate) fn at(path: &Path) -> io::Result<Self> {
         Ok(Self::of(&std::fs::metadata(path)?))
+    }
+
+    pub(super) fn of_stamp(stamp: &Stamp) -> Self {
+        let (dev, ino) = stamp.place();
+        Self { dev, ino }
     }
 
     pub(crate) fn of(metadata: &Metadata) -> Self {

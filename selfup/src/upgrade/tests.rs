@@ -255,7 +255,7 @@ fn a_hook_that_could_not_run_the_candidate_is_asked_again() {
     let hook = move |_: &Candidate| {
         asked += 1;
         let busy = || io::Error::from_raw_os_error(libc::ETXTBSY);
-        if asked == 1 { Err(BoxError::from(busy())) } else { Ok(()) }
+        if asked == 1 { Err(crate::BoxError::from(busy())) } else { Ok(()) }
     };
     let mut service = Service::with_hook("good", Some(Box::new(hook)));
     assert_eq!(service.examine(&binary(2)).unwrap_err().kind(), ErrorKind::Spawn);

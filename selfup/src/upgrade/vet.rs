@@ -15,7 +15,8 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use super::candidate::Stamp;
+use super::candidate::Candidate;
+use super::candidate::stamp::Stamp;
 use super::preflight::Inode;
 use super::{note, probe};
 use crate::error::{Context as _, Error, ErrorKind, Result};
@@ -28,6 +29,14 @@ pub(crate) struct Vetted {
     pub(crate) addresses: Option<Vec<String>>,
     /// The file that was looked at.
     pub(crate) inode: Inode,
+}
+
+impl Vetted {
+    /// A candidate that passed every check, once it is in place.
+    pub(crate) fn of(candidate: &Candidate) -> Self {
+        let addresses = candidate.addresses().map(<[String]>::to_vec);
+        Self { addresses, inode: Inode::of_stamp(candidate.stamp()) }
+    }
 }
 
 /// Looks at the file that the path of `origin` leads to now. It is asked to take over the snapshot
@@ -76,7 +85,7 @@ fn look(
         let words = "it was changed while it was looked at; restart once the deploy is done";
         return Err(Error::new(ErrorKind::Spawn, words));
     }
-    Ok(Vetted { addresses: probed?, inode: stamp.inode() })
+    Ok(Vetted { addresses: probed?, inode: Inode::of_stamp(&stamp) })
 }
 
 fn open(path: &Path) -> Result<File> {

@@ -12,7 +12,6 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -155,7 +154,10 @@ impl Fetcher for File {
 /// Opens for reading. Between the look and this call the path may have become a FIFO, which would
 /// keep a plain `open` waiting for somebody to write to it; std adds `O_CLOEXEC`.
 fn open(path: &Path) -> io::Result<fs::File> {
-    fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)
+    let mut options = fs::OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
+    options.read(true).open(path)
 }
 
 /// The time between two looks: a `stat` costs next to nothing.

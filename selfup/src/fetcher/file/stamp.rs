@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt as _;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,13 +20,31 @@ pub(super) struct Stamp {
 }
 
 impl Stamp {
+    #[cfg(unix)]
     pub(super) fn of(metadata: &Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt as _;
         Self {
             dev: metadata.dev(),
             inode: metadata.ino(),
             size: metadata.size(),
             mtime: (metadata.mtime(), metadata.mtime_nsec()),
             ctime: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    /// What other systems say is less, and all the same differs after most changes.
+    #[cfg(not(unix))]
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        let since_epoch = |time: std::io::Result<std::time::SystemTime>| {
+            let since = time.ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+            Some((i64::try_from(since.as_secs()).ok()?, since.subsec_nanos().into()))
+        };
+        Self {
+            dev: 0,
+            inode: 0,
+            size: metadata.len(),
+            mtime: since_epoch(metadata.modified()).unwrap_or_default(),
+            ctime: since_epoch(metadata.created()).unwrap_or_default(),
         }
     }
 

@@ -20,7 +20,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -39,7 +39,7 @@ use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::identity::Generation;
 use crate::listeners::{self, Bound};
 use crate::origin::Origin;
-use crate::role::{self, Handed};
+use crate::role;
 use crate::sys::fd;
 use crate::sys::lifeline::{Lifeline, Successor};
 use crate::sys::pidfd::Process;
@@ -90,9 +90,10 @@ impl Estate<'_> {
         let state = keep_in_memory(&snapshot)?;
         let own = "/proc/self/exe";
         let previous = File::open(own).context(ErrorKind::Succession, failed)?;
-        let role = role::successor_variable(state.as_fd(), Some(previous.as_raw_fd()));
+        let number = fd::inode(&state).context(ErrorKind::Succession, failed)?;
         let mut env = self.origin.env().to_vec();
-        env.push(role.context(ErrorKind::Succession, failed)?);
+        let state_is = (state.as_raw_fd(), number);
+        env.push(role::successor_variable(state_is, Some(previous.as_raw_fd())));
         let mut keep = snapshot.descriptors();
         keep.extend([state.as_raw_fd(), previous.as_raw_fd()]);
         let (path, args) = (self.origin.path(), self.origin.args());
@@ -146,6 +147,23 @@ impl Estate<'_> {
             listeners: self.sockets.bound().iter().map(listener).collect(),
             refusal: None,
         }
+    }
+}
+
+/// What the master before this one left, in the same process.
+#[derive(Debug)]
+pub(crate) struct Handed {
+    /// Its state.
+    state: OwnedFd,
+    /// The binary that it was, by number; nobody owns it yet.
+    previous: Option<i32>,
+}
+
+impl Handed {
+    /// Takes the state that is open under this number, if it is the file with this inode number.
+    pub(crate) fn take(descriptor: i32, inode: u64, previous: Option<i32>) -> Option<Self> {
+        let state = fd::take_inherited_file(descriptor, inode)?;
+        Some(Self { state, previous })
     }
 }
 
@@ -285,7 +303,7 @@ fn decode(text: &str) -> Result<Snapshot> {
 fn way_back(state: &File, previous: i32, mut keep: Vec<i32>) -> std::io::Result<Successor> {
     let args: Vec<_> = std::env::args_os().collect();
     let mut env: Vec<_> = std::env::vars_os().filter(|(name, _)| name != role::VARIABLE).collect();
-    env.push(role::successor_variable(state.as_fd(), None)?);
+    env.push(role::successor_variable((state.as_raw_fd(), fd::inode(state)?), None));
     keep.push(state.as_raw_fd());
     let path = PathBuf::from(format!("/proc/self/fd/{previous}"));
     Successor::new(&path, &args, &env, keep, SigSet::thread_get_mask()?)
