@@ -206,8 +206,11 @@ fn a_binary_that_is_being_written_is_waited_for() {
     let release = Release::good();
     release.install(&service.binary());
     let writing = std::fs::File::options().append(true).open(service.binary()).unwrap();
+    let before = service.processes().ids().len();
     service.signal(Signal::SIGUSR2);
-    service.wait_for("event child_started: generation 2 ");
+    eventually("somebody waits to execute it", || {
+        (service.processes().ids().len() > before).then_some(())
+    });
     drop(writing);
     service.wait_for("event committed: generation 2 ");
     assert!(service.get("/").contains(&release.id().to_string()));

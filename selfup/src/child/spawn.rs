@@ -22,7 +22,7 @@ pub(crate) struct Launch {
 
 impl Launch {
     /// Forks a child of this generation that executes `path`, with its welcome and these listeners
-    /// waiting for it on its channel.
+    /// waiting for it on its channel. It is on trial if another generation waits for its end.
     ///
     /// The second part tells whether the file was executed at all; see [`Started::failure`].
     pub(crate) fn start(
@@ -30,8 +30,9 @@ impl Launch {
         generation: Generation,
         path: &Path,
         listeners: &[&Bound],
+        on_trial: bool,
     ) -> Result<(Child, OwnedFd)> {
-        let started = self.try_start(generation, path, listeners);
+        let started = self.try_start(generation, path, listeners, on_trial);
         started.map_err(|error| error.in_generation(generation))
     }
 
@@ -40,12 +41,13 @@ impl Launch {
         generation: Generation,
         path: &Path,
         listeners: &[&Bound],
+        on_trial: bool,
     ) -> Result<(Child, OwnedFd)> {
         let (ours, theirs) = Channel::pair().context(
             ErrorKind::Spawn,
             || "no channel for a child; raise the limit of open files",
         )?;
-        self.welcome(generation, &ours, listeners)?;
+        self.welcome(generation, &ours, listeners, on_trial)?;
         let mut env = self.origin.env().to_vec();
         let variable = role::child_variable(&theirs);
         env.push(variable.context(ErrorKind::Spawn, || "the channel has no inode")?);
@@ -73,6 +75,7 @@ impl Launch {
         generation: Generation,
         channel: &Channel,
         listeners: &[&Bound],
+        on_trial: bool,
     ) -> Result<()> {
         let terminate_timeout = self.restarts.terminate_timeout.as_millis();
         let welcome = FromMaster::Welcome(Welcome {
@@ -82,7 +85,7 @@ impl Launch {
             addresses: listeners.iter().map(|bound| bound.address.to_string()).collect(),
             terminate_timeout_ms: u64::try_from(terminate_timeout).unwrap_or(u64::MAX),
             ready_manually: self.restarts.ready_manually,
-            on_trial: generation != Generation::FIRST,
+            on_trial,
         });
         let descriptors: Vec<_> = listeners.iter().map(|bound| bound.socket.as_fd()).collect();
         channel.send_with(&welcome, &descriptors).context(ErrorKind::Handoff, || {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::AsRawFd as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use nix::unistd::Pid;
 use tokio::sync::mpsc::Sender;
@@ -97,7 +97,7 @@ impl Children {
         };
         self.expected = vetted.as_ref().map(|vetted| (generation, vetted.inode));
         let addresses = vetted.and_then(|vetted| vetted.addresses);
-        let child = self.try_start(generation, addresses, &self.path_for(cause));
+        let child = self.try_start(generation, cause, addresses);
         let child = child.inspect_err(|_| self.sockets.leave(generation))?;
         let pid = child.pid().as_raw().cast_unsigned();
         self.observer.tell(&Event::ChildStarted { generation, pid });
@@ -108,15 +108,16 @@ impl Children {
     fn try_start(
         &mut self,
         generation: Generation,
+        cause: Cause,
         addresses: Option<Vec<String>>,
-        path: &Path,
     ) -> Result<Child> {
         let parse = |texts: Vec<String>| texts.iter().map(|text| Address::parse(text)).collect();
         let addresses = addresses.map(parse).transpose()?;
         let added = self.sockets.reserve(generation, addresses)?;
         tell_bound(&self.observer, self.sockets.newest(added));
         let listeners = self.sockets.of(generation);
-        let (child, failure) = self.launch.start(generation, path, &listeners)?;
+        let (path, on_trial) = (self.path_for(cause), cause != Cause::Return);
+        let (child, failure) = self.launch.start(generation, &path, &listeners, on_trial)?;
         let followed = follow(&child, Some(failure), self.news.clone());
         let followed = followed.context(ErrorKind::Spawn, || "the child cannot be followed");
         followed.inspect_err(|_| drop(child.signal(libc::SIGKILL))).map(|()| child)

@@ -1,4 +1,4 @@
-//! Which candidates are not to be tried again, and when the others may be.
+//! Which candidates are not to be tried again, when the others may be, and what was delivered last.
 //!
 //! What was refused by its bytes (the note, the `pre_upgrade` hook) stays refused until other bytes
 //! are offered. What failed while it ran (the probe, the trial after a swap) may have met a bad
@@ -26,6 +26,8 @@ mod record;
 #[derive(Debug, Default)]
 pub(super) struct History {
     entries: VecDeque<Entry>,
+    /// The bytes of the last cycle that ended.
+    delivered: Option<Delivered>,
     /// Whether the file says something else.
     is_unsaved: bool,
     /// Whether it was told that it cannot be written.
@@ -44,7 +46,39 @@ struct Entry {
     retry_at: Option<Instant>,
 }
 
+/// What a fetcher delivered, and what its source said to ask for next time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Delivered {
+    pub(super) id: BinaryId,
+    pub(super) validator: Option<String>,
+}
+
 impl History {
+    /// The cycle of these bytes has ended.
+    pub(super) fn deliver(&mut self, delivered: Delivered) {
+        let delivered = Some(delivered);
+        self.is_unsaved |= self.delivered != delivered;
+        self.delivered = delivered;
+    }
+
+    /// The bytes of the last cycle that ended.
+    pub(super) fn delivered(&self) -> Option<&Delivered> {
+        self.delivered.as_ref()
+    }
+
+    /// Forgets what was delivered, unless it is `running` or was turned down: somebody has put
+    /// another binary there by hand since, and the next poll compares with that.
+    fn settle(&mut self, running: BinaryId) {
+        let is_settled = |id| id == running || self.find(id).is_some();
+        if self.delivered.as_ref().is_some_and(|delivered| !is_settled(delivered.id)) {
+            self.delivered = None;
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.delivered.is_none()
+    }
+
     /// Turns `id` down for good.
     pub(super) fn refuse(&mut self, id: BinaryId, reason: &Error) {
         self.forget(id);

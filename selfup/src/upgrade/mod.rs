@@ -51,7 +51,7 @@ use std::time::Instant;
 
 pub use self::candidate::Candidate;
 pub(crate) use self::candidate::PreUpgradeHook;
-use self::history::History;
+use self::history::{Delivered, History};
 pub(crate) use self::preflight::Inode;
 use self::preflight::Target;
 pub(crate) use self::probe::answer_probe;
@@ -72,8 +72,6 @@ pub(crate) struct Pipeline {
     target: Target,
     rehearsal: Rehearsal,
     history: History,
-    /// The bytes of the last cycle that ended, and what its source said to ask for next time.
-    ended: Option<(BinaryId, Option<String>)>,
     limits: stage::Limits,
     probe_limits: probe::Limits,
     /// Closed at its other end when nobody wants an upgrade any more.
@@ -109,7 +107,6 @@ impl Pipeline {
             target,
             rehearsal,
             history,
-            ended: None,
             limits: stage::Limits::default(),
             probe_limits: probe::Limits::default(),
             wanted: None,
@@ -170,7 +167,7 @@ impl Pipeline {
         let id = candidate.id();
         let validator = candidate.validator().map(str::to_owned);
         let swapped = swap::swap(&mut self.target, candidate)?;
-        self.ended = Some((id, validator));
+        self.history.deliver(Delivered { id, validator });
         self.observer.tell(&Event::Upgraded { from: swapped.previous_id(), to: id });
         Ok(swapped)
     }
@@ -200,14 +197,13 @@ impl Pipeline {
     /// that ended, unless its bytes may be tried again.
     pub(crate) fn current(&self) -> Current {
         let is_due = self.retry_at().is_some_and(|at| at <= Instant::now());
-        let validator = self.ended.as_ref().and_then(|(_, validator)| validator.clone());
+        let validator = self.history.delivered().and_then(|delivered| delivered.validator.clone());
         Current::new(self.target.id()).with_validator(validator.filter(|_| !is_due))
     }
 
     /// When the bytes that were offered last, and failed while they ran, may be tried again.
     pub(crate) fn retry_at(&self) -> Option<Instant> {
-        let (id, _) = self.ended.as_ref()?;
-        self.history.retry_at(*id)
+        self.history.retry_at(self.history.delivered()?.id)
     }
 
     /// Follows a deploy by hand.
@@ -280,7 +276,9 @@ impl Pipeline {
     /// the whole may come under the same validator, which is not handed out.
     fn end(&mut self, id: BinaryId, validator: Option<String>, is_whole: bool) {
         let may_be_part = !is_whole && self.history.kind(id) == Some(ErrorKind::Note);
-        self.ended = Some((id, validator.filter(|_| !may_be_part)));
+        let validator = validator.filter(|_| !may_be_part);
+        self.history.deliver(Delivered { id, validator });
+        self.save_history();
     }
 
     /// Tells what is wrong with the bytes; any other error goes on to the caller.

@@ -22,7 +22,11 @@ impl History {
         let path = target.history_path();
         let read = read(&path).map_err(BoxError::from);
         let parsed = read.and_then(|text| match text {
-            Some(text) => record::from_text(&text, Moment::now()),
+            Some(text) => {
+                let mut history = record::from_text(&text, Moment::now())?;
+                history.settle(target.id());
+                Ok(history)
+            }
             None => Ok(Self::default()),
         });
         parsed.context(ErrorKind::Stage, || {
@@ -38,7 +42,7 @@ impl History {
     pub(in crate::upgrade) fn move_to(&mut self, target: &Target) -> Result<()> {
         let found = Self::load(target);
         // Even where both say the same: nothing here was written there.
-        self.is_unsaved |= !self.entries.is_empty();
+        self.is_unsaved |= !self.is_empty();
         found.map(|found| self.add_earlier(found))
     }
 
@@ -67,7 +71,7 @@ impl History {
 
     fn write(&self, target: &Target) -> Result<(), BoxError> {
         let path = target.history_path();
-        if self.entries.is_empty() {
+        if self.is_empty() {
             match std::fs::remove_file(path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
                 removed => removed?,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Entry, History, LONGEST_REASON, step};
+use super::{Delivered, Entry, History, LONGEST_REASON, step};
 use crate::error::{BoxError, ErrorKind};
 
 /// The same instant on both clocks.
@@ -33,6 +33,15 @@ struct Record {
     about: String,
     #[serde(default)]
     refused: Vec<Refused>,
+    #[serde(default)]
+    delivered: Option<DeliveredText>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct DeliveredText {
+    sha256: String,
+    #[serde(default)]
+    validator: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -52,7 +61,11 @@ struct Refused {
 
 pub(super) fn to_text(history: &History, now: Moment) -> Result<String, BoxError> {
     let refused = history.entries.iter().map(|entry| Refused::of(entry, now)).collect();
-    let record = Record { version: VERSION, about: ABOUT.to_owned(), refused };
+    let delivered = history.delivered.as_ref().map(|Delivered { id, validator }| DeliveredText {
+        sha256: id.to_string(),
+        validator: validator.clone(),
+    });
+    let record = Record { version: VERSION, about: ABOUT.to_owned(), refused, delivered };
     Ok(serde_json::to_string_pretty(&record)? + "\n")
 }
 
@@ -67,6 +80,9 @@ pub(super) fn from_text(text: &str, now: Moment) -> Result<History, BoxError> {
         let entry = refused.into_entry(now)?;
         history.forget(entry.id);
         history.push(entry);
+    }
+    if let Some(DeliveredText { sha256, validator }) = record.delivered {
+        history.delivered = Some(Delivered { id: sha256.parse()?, validator });
     }
     history.is_unsaved = false;
     Ok(history)
@@ -115,8 +131,8 @@ fn kind(name: &str) -> ErrorKind {
 
 const VERSION: u32 = 1;
 
-const ABOUT: &str = "binaries that this service turned down; remove this file while the service is \
-                     stopped to have all of them tried again";
+const ABOUT: &str = "what this service was offered last, and what it turned down; remove this file \
+                     while the service is stopped to have all of it tried again";
 
 /// What turns a candidate down, by names that stay the same whatever is renamed in this crate.
 const NAMES: [(ErrorKind, &str); 8] = [
