@@ -34,6 +34,11 @@ impl Terminal {
         self.keyboard.write_all(keys).expect("the terminal is open");
     }
 
+    /// Hangs up, as a connection that breaks does.
+    pub fn hang_up(self) {
+        drop(self.keyboard);
+    }
+
     /// The side that a program reads.
     pub(crate) fn line(&self) -> OwnedFd {
         self.line.try_clone().expect("a descriptor")

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::Instant;
 
 use nix::sys::signal::{Signal, kill};
-use selfup_tests::{Answer, Published, Publisher, Release, Service, ServiceBuilder};
+use selfup_tests::{Answer, Published, Publisher, Release, Service, ServiceBuilder, children_of};
 
 #[test]
 fn a_generation_that_was_stopped_over_pause_and_resume_accepts_again() {
@@ -77,6 +77,21 @@ fn a_user_who_may_start_nothing_at_all_gets_a_warning_and_the_program() {
     let mut service = builder.under(&limited).spawn();
     service.wait_for("[selfup] the program runs without a master");
     assert_eq!(service.wait().code(), Some(5), "the program ran, in the first process");
+}
+
+#[test]
+fn a_child_that_cannot_be_held_or_followed_leaves_no_zombie() {
+    for fault in ["pidfd_open:error=EMFILE:when=2", "dup:error=EMFILE:when=1+"] {
+        let (call, _) = fault.split_once(':').unwrap();
+        let (trace, inject) = (format!("trace={call}"), format!("inject={fault}"));
+        let tracer = ["strace", "-D", "-qqq", "-o", "/dev/null", "-e", &trace, "-e", &inject];
+        let mut service = ServiceBuilder::new(&Release::good()).under(&tracer).start();
+        service.signal(Signal::SIGUSR2);
+        service.wait_for("event restart_abandoned: ");
+        assert_eq!(children_of(service.pid()), [service.pid_of(1)]);
+        assert!(service.get("/").contains(" 1 "));
+        assert!(service.stop().success());
+    }
 }
 
 #[test]

@@ -27,6 +27,11 @@ impl RestartSignal {
         })
     }
 
+    /// Whether `signal` may be configured so.
+    pub(crate) fn is_possible(signal: i32) -> bool {
+        KNOWN.iter().any(|(_, number)| *number == signal)
+    }
+
     pub(crate) fn number(self) -> i32 {
         self.0
     }

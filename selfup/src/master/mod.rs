@@ -4,6 +4,7 @@
 //! upgrade thread's reports into [`Input`]s, and the plan's [`Action`]s into calls. It never waits
 //! for one thing alone, and none of the user's code runs on it.
 
+mod orphans;
 mod plan;
 mod signals;
 mod upgrades;
@@ -15,19 +16,20 @@ use std::time::Instant;
 
 use tokio::sync::mpsc;
 
+use self::orphans::Orphans;
 use self::plan::{Action, Input, Limits, Plan};
 use self::signals::{Blocked, Signals};
 use self::upgrades::{Order, Upgrader};
 use crate::channel::message::{FromChild, FromMaster};
 use crate::child::{Child, Launch, News, follow};
-use crate::config::Config;
+use crate::config::{Config, RestartSignal};
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::event::{Event, Observer};
 use crate::identity::Generation;
 use crate::listeners::Bound;
 use crate::origin::Origin;
 use crate::sys::pidfd::Status;
-use crate::sys::signal;
+use crate::sys::signal::{self, Queued};
 
 /// How a master's life went.
 #[derive(Debug)]
@@ -50,8 +52,10 @@ pub(crate) struct Birth {
 impl Birth {
     /// Remembers how the process was started, and takes its signals over.
     pub(crate) fn begin() -> Result<Self> {
-        // Inherited as ignored, SIGCHLD would lose every exit status.
-        signal::reset(libc::SIGCHLD);
+        if signal::is_ignored(libc::SIGCHLD) {
+            // It would lose every exit status.
+            signal::reset(libc::SIGCHLD);
+        }
         let begun = Origin::capture().and_then(|origin| {
             let signals = Blocked::begin()?;
             Ok(Self { origin, signals })
@@ -61,7 +65,7 @@ impl Birth {
 
     /// Waits for what is needed before the first child, and can be stopped meanwhile.
     pub(crate) fn prepare<T>(&self, wait: impl FnOnce() -> T) -> T {
-        self.signals.except_the_fatal(wait)
+        self.signals.watching_the_fatal(wait)
     }
 
     /// Gives the signals back to a process that goes on; what came meanwhile was for the service.
@@ -79,7 +83,8 @@ impl Birth {
         let Self { origin, signals } = self;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let made = runtime.and_then(|runtime| {
-            let reading = runtime.block_on(async { signals.read() })?;
+            let restart = config.restarts.signal.map(RestartSignal::number);
+            let reading = runtime.block_on(async { signals.read(restart) })?;
             Ok((runtime, reading))
         });
         let (runtime, reading) = match made {
@@ -96,6 +101,7 @@ impl Birth {
             Ok(upgrader) => upgrader,
             Err(error) => return Outcome::Failed(error),
         };
+        let _orphans = Orphans::reap(&observer);
         let launch = Launch { origin: origin.clone(), listeners: bound, restarts: config.restarts };
         let master = Master::new(limits, launch, reading, upgrader, observer);
         let outcome = runtime.block_on(master.run());
@@ -110,7 +116,7 @@ impl Limits {
     fn new(config: &Config) -> Self {
         let restarts = config.restarts;
         Self {
-            restart_signal: restarts.signal.map(crate::config::RestartSignal::number),
+            restart_signal: restarts.signal.map(RestartSignal::number),
             restart_after_swap: config.upgrades.restart_after_fetch,
             ready: restarts.ready_timeout,
             probation: restarts.probation,
@@ -292,8 +298,8 @@ impl Master {
             Action::Pause(generation) => self.tell(generation, &FromMaster::Pause),
             Action::Resume(generation) => self.tell(generation, &FromMaster::Resume),
             Action::Drain(generation) => self.tell(generation, &FromMaster::Drain),
-            Action::Kill(generation) => self.signal(generation, libc::SIGKILL),
-            Action::Forward { to, signal } => self.signal(to, signal),
+            Action::Kill(generation) => self.signal(generation, libc::SIGKILL, None),
+            Action::Forward { to, signal } => self.signal(to, signal, self.signals.queued(signal)),
             Action::Swap => self.upgrader.order(Order::Swap),
             Action::Discard => self.upgrader.order(Order::Discard),
             Action::Keep => self.upgrader.order(Order::Keep),
@@ -310,7 +316,7 @@ impl Master {
         let started = self.launch.start(generation).and_then(|(child, failure)| {
             let followed = follow(&child, failure, self.tell_news.clone());
             let followed = followed.context(ErrorKind::Spawn, || "the child cannot be followed");
-            followed.inspect_err(|_| drop(child.signal(libc::SIGKILL))).map(|()| child)
+            followed.inspect_err(|_| child.discard()).map(|()| child)
         });
         match started {
             Ok(child) => {
@@ -332,9 +338,9 @@ impl Master {
         }
     }
 
-    fn signal(&self, generation: Generation, signal: i32) {
+    fn signal(&self, generation: Generation, signal: i32, queued: Option<Queued>) {
         if let Some(child) = self.children.get(&generation)
-            && let Err(error) = child.signal(signal)
+            && let Err(error) = child.signal(signal, queued)
         {
             self.observer.warn(error);
         }

@@ -15,7 +15,8 @@ use crate::sys;
 ///
 /// Any number of tasks may wait for it, anywhere, and each clone resolves. It is cancel-safe, and
 /// stays resolved. The first one that is made in a process takes SIGTERM and SIGINT over: they
-/// start a drain from then on, instead of ending the process at once.
+/// start a drain from then on, instead of ending the process at once. A SIGINT that the process was
+/// started to ignore stays ignored.
 pub struct GracefulShutdown {
     gate: Arc<Gate>,
     waiting: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
@@ -99,7 +100,9 @@ fn start_listening(gate: Arc<Gate>) -> io::Result<()> {
             }
         }
     })?;
-    for signal in [libc::SIGTERM, libc::SIGINT] {
+    // What a script's `cmd &` had it ignore stays ignored.
+    let interrupt = (!sys::signal::is_ignored(libc::SIGINT)).then_some(libc::SIGINT);
+    for signal in interrupt.into_iter().chain([libc::SIGTERM]) {
         sys::signal::write_on(signal, writer.try_clone()?.into())?;
     }
     Ok(())

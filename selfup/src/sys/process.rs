@@ -12,13 +12,16 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use super::pidfd::Process;
+use super::signal;
 
 /// What to start, and what it gets.
 #[derive(Debug)]
@@ -88,8 +91,19 @@ impl Start<'_> {
 fn discard(pid: Pid) {
     // It is ours and was not waited for, so the number is still its own.
     let _ = nix::sys::signal::kill(pid, Signal::SIGKILL);
-    let _ = nix::sys::wait::waitpid(pid, None);
+    for _ in 0..DISCARD_TRIES {
+        // There was no descriptor to wait for its end with.
+        match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::StillAlive) => std::thread::sleep(DISCARD_PAUSE),
+            _ => return,
+        }
+    }
 }
+
+/// A child that was killed and does not end in the time of all these tries hangs in the kernel.
+const DISCARD_TRIES: usize = 1000;
+
+const DISCARD_PAUSE: Duration = Duration::from_millis(1);
 
 /// The error in what [`Started::failure`] gave, if it gave one.
 pub(crate) fn failure_from(bytes: &[u8]) -> Option<io::Error> {
@@ -165,6 +179,10 @@ impl Image {
             }
             // SAFETY: without descriptors poll touches no memory; it only waits.
             unsafe { libc::poll(std::ptr::null_mut(), 0, BUSY_PAUSE) };
+            if Pid::parent() != self.parent {
+                // The next master needs the ports that this copy of the last one holds.
+                return Errno::ESRCH;
+            }
         }
         Errno::ETXTBSY
     }
@@ -199,9 +217,9 @@ impl Image {
         for &fd in &self.keep {
             keep_over_exec(fd)?;
         }
+        reset_handlers();
         // std ignores SIGPIPE in every program; what this one starts should not inherit that.
-        // SAFETY: the default action is a valid disposition, and no thread shares it any more.
-        unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+        signal::reset(libc::SIGPIPE);
         // sigprocmask on one thread is pthread_sigmask.
         start.mask.thread_set_mask()
     }
@@ -220,6 +238,16 @@ fn die_with(parent: Pid) -> Result<(), Errno> {
     Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) })?;
     // It may have ended before this was asked for.
     if Pid::parent() == parent { Ok(()) } else { Err(Errno::ESRCH) }
+}
+
+/// Handlers go at the `execve` anyway, but none may run before it: it would be the parent's, and
+/// would write to what the two still share. What is ignored stays so.
+fn reset_handlers() {
+    for number in 1..=libc::SIGRTMAX() {
+        if signal::handler(number).is_some_and(|now| now != libc::SIG_IGN && now != libc::SIG_DFL) {
+            signal::reset(number);
+        }
+    }
 }
 
 fn keep_over_exec(fd: RawFd) -> Result<(), Errno> {
