@@ -92,7 +92,7 @@ fn both_generations_of_an_unfinished_restart_leave() {
         service.wait_for("serving 2 ");
         kill_master(&mut service);
         service.processes().wait_until_gone();
-        TcpListener::bind(address).unwrap();
+        eventually("the port is free", || TcpListener::bind(address).ok());
     }
 }
 
@@ -107,7 +107,7 @@ fn both_generations_of_a_handover_leave() {
     kill_master(&mut service);
     kill(first, Signal::SIGCONT).unwrap();
     service.processes().wait_until_gone();
-    TcpListener::bind(address).unwrap();
+    eventually("the port is free", || TcpListener::bind(address).ok());
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn a_candidate_that_wakes_without_a_master_becomes_none() {
     kill_master(&mut service);
     kill(candidate, Signal::SIGCONT).unwrap();
     service.processes().wait_until_gone();
-    TcpListener::bind(address).unwrap();
+    eventually("the port is free", || TcpListener::bind(address).ok());
     let starts = std::fs::read_to_string(starts).unwrap();
     assert_eq!(starts.lines().filter(|role| *role == "Master").count(), 1, "{starts}");
 }

@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::Command;
 
 use nix::libc;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::Signal;
 use selfup_tests::{Connection, Release, Service, ServiceBuilder, eventually, send, status_of};
 
 /// A service that ignores no signal, whatever whoever runs the test ignores.
@@ -22,7 +22,7 @@ fn signals_that_do_not_stop_it_reach_the_program_once_each() {
     let real_time = libc::SIGRTMIN()..=libc::SIGRTMAX();
     let job_control = [libc::SIGCONT, libc::SIGTSTP];
     let named = [libc::SIGHUP, libc::SIGUSR1, libc::SIGUSR2, libc::SIGWINCH, libc::SIGQUIT];
-    for signal in named.into_iter().chain(job_control).into_iter().chain(real_time) {
+    for signal in named.into_iter().chain(job_control).chain(real_time) {
         assert_eq!(service.get(&format!("/count?{signal}")), "armed\n");
         for _ in 0..3 {
             send(service.pid(), signal);
@@ -74,7 +74,7 @@ fn signals_that_stop_it_reach_the_program_once() {
 fn assert_counted(service: &Service, count: usize) {
     assert_eq!(service.get(&format!("/count?{}", libc::SIGWINCH)), "armed\n");
     service.signal(Signal::SIGWINCH);
-    service.get(&format!("/counted?{}", count + 1));
+    let _ = service.get(&format!("/counted?{}", count + 1));
     assert_eq!(service.get("/counted"), format!("{}\n", count + 1));
 }
 
