@@ -9,7 +9,8 @@
 //!
 //! Limits: whoever continues the whole group by hand (`kill -CONT -PGID`) brings SIGCONT to the
 //! program twice, for who else was meant by a signal is nowhere to be read. As PID 1 the master
-//! cannot be stopped by SIGTSTP; the program can.
+//! cannot be stopped by SIGTSTP; the program can. While `init` runs, before there may be a thread to
+//! watch for them, signals wait.
 
 use std::io::{self, PipeWriter};
 use std::os::fd::AsFd as _;

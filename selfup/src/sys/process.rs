@@ -262,7 +262,7 @@ mod tests {
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
     use super::*;
-    use crate::sys::pidfd::Status;
+    use crate::sys::pidfd::{Status, is_held};
 
     fn start(path: &Path, args: &[&str]) -> io::Result<Process> {
         let args: Vec<_> = args.iter().map(OsString::from).collect();
@@ -295,11 +295,29 @@ mod tests {
         assert_eq!(wait(&exited), Status::Exited(7));
         let killed = start(shell, &["sh", "-c", "kill -40 $$"]).unwrap();
         assert_eq!(wait(&killed), Status::Signaled(40), "real-time signals have no name in nix");
+        let broken = start(shell, &["sh", "-c", "kill -PIPE $$"]).unwrap();
+        assert_eq!(wait(&broken), Status::Signaled(libc::SIGPIPE), "std ignores it, others do not");
         assert_eq!(wait_code(Status::Signaled(15)), 143);
     }
 
     fn wait_code(status: Status) -> u8 {
         status.code()
+    }
+
+    #[test]
+    fn one_that_is_discarded_has_ended_and_was_waited_for() {
+        let process = start(Path::new("/bin/sh"), &["sh", "-c", "while :; do :; done"]).unwrap();
+        process.discard();
+        assert_eq!(process.try_wait().unwrap_err().raw_os_error(), Some(libc::ECHILD));
+    }
+
+    #[test]
+    fn who_is_held_is_known_until_it_is_let_go() {
+        let process = start(Path::new("/bin/sh"), &["sh", "-c", "exit 0"]).unwrap();
+        let pid = process.pid().as_raw();
+        assert!(is_held(pid));
+        drop(process);
+        assert!(!is_held(pid));
     }
 
     #[test]
