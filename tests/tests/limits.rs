@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use nix::sys::signal::{Signal, kill};
@@ -108,6 +109,40 @@ fn a_child_for_which_there_are_too_few_descriptors_leaves_no_zombie() {
         assert_eq!(children_of(master), [first], "with room for {}", attempt - 1);
         assert!(service.get("/").contains(" 1 "));
     }
+    assert!(service.stop().success());
+}
+
+#[test]
+fn a_child_that_cannot_be_held_or_followed_leaves_no_zombie() {
+    let mut service = Service::with(&[]);
+    let (master, first) = (service.pid(), service.pid_of(1));
+    service.wait_for("event child_ready: generation 1 ");
+    // What is heard from a child comes from three descriptors, each registered in its turn.
+    let faults =
+        ["pidfd_open 1 EMFILE", "epoll_ctl 1 ENOSPC", "epoll_ctl 2 ENOSPC", "epoll_ctl 3 ENOSPC"];
+    for (attempt, fault) in (1..).zip(faults) {
+        let [call, when, error] = fault.split(' ').collect::<Vec<_>>()[..] else { unreachable!() };
+        let trace = format!("trace={call}");
+        let inject = format!("inject={call}:error={error}:when={when}");
+        let pid = master.to_string();
+        let tracer = ["-p", &pid, "-o", "/dev/null", "-e", &trace, "-e", &inject];
+        let mut tracer =
+            Command::new("strace").args(tracer).stderr(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(tracer.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
+        if !line.contains("attached") {
+            println!("SKIPPED: this user may not trace a process that runs: {line}");
+            assert!(std::env::var_os("CI").is_none(), "skipped in CI");
+            return;
+        }
+        service.signal(Signal::SIGUSR2);
+        service.wait_for_nth("event restart_abandoned: ", attempt);
+        assert_eq!(children_of(master), [first], "{fault}");
+        tracer.kill().unwrap();
+        tracer.wait().unwrap();
+    }
+    service.signal(Signal::SIGUSR2);
+    service.wait_for("event committed: ");
     assert!(service.stop().success());
 }
 
