@@ -8,9 +8,9 @@
 //! SIGTERM, or nobody could stop the service, and the signal that is configured to restart it.
 //!
 //! Limits: whoever continues the whole group by hand (`kill -CONT -PGID`) brings SIGCONT to the
-//! program twice, for who else was meant by a signal is nowhere to be read. As PID 1 the master
-//! cannot be stopped by SIGTSTP; the program can. While `init` runs, before there may be a thread to
-//! watch for them, signals wait.
+//! program twice, for who else was meant by a signal is nowhere to be read; `fg` does so to a
+//! program that does not stop at SIGTSTP. As PID 1 the master cannot be stopped by SIGTSTP; the
+//! program can. While `init` runs, before there may be a thread to watch for them, signals wait.
 
 use std::io::{self, PipeWriter};
 use std::os::fd::AsFd as _;
@@ -25,7 +25,7 @@ use tokio::io::unix::AsyncFd;
 use super::plan::Input;
 use crate::config::RestartSignal;
 use crate::sys;
-use crate::sys::pidfd::has_stopped_child;
+use crate::sys::pidfd::was_a_child_continued;
 use crate::sys::signal::{Queued, is_ignored, real_time, set_of};
 
 /// The signals that the master takes over, beside the real-time ones. Never among them: those that
@@ -179,9 +179,10 @@ impl Signals {
                 by_kernel
             }
             // A shell's `fg` continues the group that its terminal stopped. Who does not know it may
-            // still have meant the master alone.
+            // still mean the master alone: then nobody has continued the program yet. (Whether it is
+            // stopped says less, for some of its threads may still be on their way there.)
             libc::SIGCONT if std::mem::take(&mut self.is_stopped_by_terminal) => {
-                !has_stopped_child()
+                was_a_child_continued()
             }
             _ => by_kernel,
         }

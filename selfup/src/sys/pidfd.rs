@@ -137,9 +137,14 @@ fn try_wait(pidfd: BorrowedFd<'_>) -> io::Result<Option<Status>> {
     }))
 }
 
-/// Whether a child of this process is stopped at this moment.
-pub(crate) fn has_stopped_child() -> bool {
-    matches!(wait(libc::P_ALL, 0, libc::WSTOPPED | libc::WNOWAIT), Ok(Some(_)))
+/// Whether a child of this process was stopped and then continued, since this was last asked.
+pub(crate) fn was_a_child_continued() -> bool {
+    let mut was_one = false;
+    // Each is told of once.
+    while let Ok(Some(_)) = wait(libc::P_ALL, 0, libc::WCONTINUED) {
+        was_one = true;
+    }
+    was_one
 }
 
 /// The code and the status of a child that there is news of.
