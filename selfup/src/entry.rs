@@ -168,7 +168,7 @@ fn be_master(
     let required = config.required || fallback == Fallback::Refused;
     let observer = Observer::start(config.verbosity, config.on_event.take());
     let outcome = match birth {
-        Ok(birth) => birth.run(config, bound, observer.clone()),
+        Ok(birth) => birth.run(config, bound, &observer),
         Err(error) => {
             let error = Error::new(error.kind(), error.chain());
             Outcome::Unsupervised { error, bound }

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 pub use self::client::{Connection, Load, get, try_get};
 pub use self::mounted::Mounted;
-pub use self::process::{Processes, eventually, send};
+pub use self::process::{Processes, children_of, eventually, send, status_of};
 pub use self::published::Published;
 pub use self::publisher::{Answer, Publisher};
 pub use self::release::Release;

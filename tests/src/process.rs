@@ -37,6 +37,30 @@ pub fn send(pid: Pid, signal: i32) {
     assert!(status.expect("there is a `kill`").success(), "{pid} is there to be signalled");
 }
 
+/// What `/proc/PID/status` says of a process under `name`.
+///
+/// # Panics
+///
+/// If the process is gone.
+#[must_use]
+pub fn status_of(pid: Pid, name: &str) -> String {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it is there");
+    let mut fields = status.lines().filter_map(|line| line.split_once(":\t"));
+    let (_, value) = fields.find(|(field, _)| *field == name).expect("the kernel tells it");
+    value.to_owned()
+}
+
+/// The children of a process, zombies included.
+#[must_use]
+pub fn children_of(pid: Pid) -> Vec<Pid> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let lists = threads.flat_map(|thread| std::fs::read_to_string(thread.path().join("children")));
+    let numbers = lists.flat_map(|list| {
+        list.split_whitespace().filter_map(|number| number.parse().ok()).collect::<Vec<_>>()
+    });
+    numbers.map(Pid::from_raw).collect()
+}
+
 /// The processes that run a binary of one directory.
 #[derive(Debug, Clone)]
 pub struct Processes(PathBuf);

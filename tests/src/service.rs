@@ -128,7 +128,7 @@ impl ServiceBuilder {
     pub fn in_terminal(mut self, terminal: &Terminal) -> Self {
         // It leads a session of its own, so it must not lead a process group before.
         self.own_group = false;
-        self.under(&["setsid", "--ctty"]).stdin(terminal.line())
+        self.under(&["env", "--default-signal", "setsid", "--ctty"]).stdin(terminal.line())
     }
 
     /// The directory of the binary.

@@ -4,7 +4,9 @@ use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::OwnedFd;
 
-use nix::pty::openpty;
+use nix::fcntl::{OFlag, open};
+use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+use nix::sys::stat::Mode;
 
 /// A terminal of its own, with nobody in front of it.
 #[derive(Debug)]
@@ -21,8 +23,14 @@ impl Terminal {
     /// If the system has none left.
     #[must_use]
     pub fn open() -> Self {
-        let pair = openpty(None, None).expect("a terminal");
-        Self { keyboard: pair.master.into(), line: pair.slave }
+        // Closed in what is started: a terminal hangs up when nobody has its keyboard any more.
+        let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+        let keyboard = posix_openpt(flags).expect("a terminal");
+        grantpt(&keyboard).expect("it is ours");
+        unlockpt(&keyboard).expect("it is ours");
+        let line = ptsname_r(&keyboard).expect("it has a name");
+        let line = open(line.as_str(), flags, Mode::empty()).expect("it can be opened");
+        Self { keyboard: File::from(OwnedFd::from(keyboard)), line }
     }
 
     /// Types `keys`.
@@ -32,6 +40,11 @@ impl Terminal {
     /// If nobody can read them.
     pub fn type_in(&mut self, keys: &[u8]) {
         self.keyboard.write_all(keys).expect("the terminal is open");
+    }
+
+    /// Hangs up, as a connection that breaks does.
+    pub fn hang_up(self) {
+        drop(self.keyboard);
     }
 
     /// The side that a program reads.

@@ -6,7 +6,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use nix::libc;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use selfup_tests::{Connection, Release, Service, ServiceBuilder, send};
+use selfup_tests::{Connection, Release, Service, ServiceBuilder, children_of, eventually, send};
 
 #[test]
 fn the_code_of_the_program_is_the_code_of_the_master() {
@@ -37,7 +37,7 @@ fn the_signal_that_ended_the_program_ends_the_master() {
 
 fn send_until_gone(service: &Service, child: Pid, signal: i32) {
     let signal = Signal::try_from(signal).unwrap();
-    selfup_tests::eventually("the program is gone", || {
+    eventually("the program is gone", || {
         let is_there = service.processes().ids().contains(&child.as_raw().cast_unsigned());
         // It may go at this very moment.
         is_there.then(|| kill(child, signal)).is_none().then_some(())
@@ -98,4 +98,121 @@ fn when_the_next_one_fails_too_the_end_is_that_of_the_program_that_served() {
     service.wait_for("event child_exited: generation 1 ended: exit status 3");
     send(next, libc::SIGKILL);
     assert_eq!(service.wait().code(), Some(3));
+}
+
+/// Has it start as the first process of a namespace, as in a container, where this user may make
+/// one. Where not, that is said aloud, and is no excuse in CI.
+fn as_first_process(builder: ServiceBuilder) -> Option<ServiceBuilder> {
+    let mut unshare = vec!["unshare", "--fork", "--kill-child", "--pid", "--mount-proc"];
+    if !nix::unistd::Uid::effective().is_root() {
+        unshare.push("--map-root-user");
+    }
+    let tried = std::process::Command::new(unshare[0]).args(&unshare[1..]).arg("true").status();
+    if tried.is_ok_and(|status| status.success()) {
+        return Some(builder.under(&unshare));
+    }
+    eprintln!("SKIPPED: this user may make no namespace of processes");
+    assert!(std::env::var_os("CI").is_none(), "skipped in CI");
+    None
+}
+
+/// The first process of the namespace, as seen from here.
+fn first_process(service: &Service) -> Pid {
+    eventually("the namespace has a process", || children_of(service.pid()).first().copied())
+}
+
+#[test]
+fn a_first_process_ends_with_the_code_of_its_program_or_128_and_the_signal() {
+    for (end, code) in [("/exit?7", 7), ("/kill?9", 137), ("/kill?6", 134)] {
+        let Some(builder) = as_first_process(ServiceBuilder::new(&Release::good())) else { return };
+        let mut service = builder.start();
+        Connection::open(service.address()).ask(end);
+        assert_eq!(service.wait().code(), Some(code), "{end}");
+    }
+}
+
+#[test]
+fn a_first_process_is_stopped_and_restarted_like_any_other() {
+    let Some(builder) = as_first_process(ServiceBuilder::new(&Release::good())) else { return };
+    let mut service = builder.start();
+    let master = first_process(&service);
+    send(master, libc::SIGUSR2);
+    service.wait_for("event committed: generation 2 ");
+    let (mut held, before) = service.hold();
+    send(master, libc::SIGTERM);
+    service.wait_for("draining 2 ");
+    held.ask("/");
+    assert_eq!(held.answer().unwrap(), before);
+    assert_eq!(service.wait().code(), Some(0));
+}
+
+#[test]
+fn a_first_process_can_be_stopped_before_its_child_is_up() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let builder = ServiceBuilder::new(&Release::good()).set("ADDRESS", address);
+    let Some(builder) = as_first_process(builder) else { return };
+    let mut service = builder.spawn();
+    let master = first_process(&service);
+    eventually("it watches for signals", || {
+        std::fs::read_dir(format!("/proc/{master}/task")).ok()?.nth(1).map(drop)
+    });
+    send(master, libc::SIGTERM);
+    assert_eq!(service.wait().code(), Some(143));
+}
+
+/// Asserts that what the program leaves behind is reaped, and nothing else.
+fn assert_reaps(mut service: Service) {
+    let orphans: [_; 3] = std::array::from_fn(|_| service.get("/orphan").trim().to_owned());
+    for orphan in &orphans {
+        let state = || service.get(&format!("/process?{orphan}"));
+        eventually("it has ended", || state().starts_with('Z').then_some(()));
+    }
+    for orphan in &orphans {
+        let state = || service.get(&format!("/process?{orphan}"));
+        eventually("it is reaped", || (state() == "gone\n").then_some(()));
+    }
+    assert_eq!(service.lines("[selfup]"), [""; 0]);
+    Connection::open(service.address()).ask("/exit?7");
+    assert_eq!(service.wait().code(), Some(7), "the status of the program was nobody else's");
+}
+
+#[test]
+fn a_first_process_reaps_what_its_program_leaves_behind() {
+    let Some(builder) = as_first_process(ServiceBuilder::new(&Release::good())) else { return };
+    assert_reaps(builder.start());
+}
+
+#[test]
+fn a_subreaper_reaps_what_its_program_leaves_behind() {
+    let prctl = format!(
+        "syscall({}, {}, 1) == 0 or die; exec @ARGV",
+        libc::SYS_prctl,
+        libc::PR_SET_CHILD_SUBREAPER
+    );
+    let builder = ServiceBuilder::new(&Release::good());
+    // A block that it inherits keeps nothing from it.
+    let blocked = ["env", "--default-signal", "--block-signal=CHLD"];
+    let subreaper = [&["perl", "-e", &prctl][..], &blocked].concat();
+    assert_reaps(builder.under(&subreaper).start());
+}
+
+#[test]
+fn a_process_that_gets_no_orphans_spends_nothing_on_them() {
+    let service = Service::with(&[]);
+    let threads = std::fs::read_dir(format!("/proc/{}/task", service.pid())).unwrap().flatten();
+    let names = threads.map(|thread| std::fs::read_to_string(thread.path().join("comm")).unwrap());
+    assert_eq!(names.filter(|name| name == "selfup-orphans\n").count(), 0);
+}
+
+#[test]
+fn a_hook_in_a_first_process_gets_the_status_of_what_it_started() {
+    let builder = ServiceBuilder::new(&Release::good()).set("PRE_UPGRADE", "starts");
+    let Some(builder) = as_first_process(builder) else { return };
+    let directory = builder.directory().to_owned();
+    let candidate = directory.join("candidate");
+    let service = builder.set("FETCHER", &candidate).start();
+    Release::good().install(&candidate);
+    service.wait_for("the hook's child: Ok(ExitStatus(unix_wait_status(1792)))");
+    service.wait_for("event committed: generation 2 ");
 }

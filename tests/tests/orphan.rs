@@ -1,10 +1,12 @@
 //! The master killed: its children free the port at once, finish their work, and are gone.
 
+use std::fs::File;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use nix::libc;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use selfup_tests::{Release, Service, ServiceBuilder, eventually};
 
 fn kill_master(service: &mut Service) {
@@ -90,8 +92,63 @@ fn both_generations_of_an_unfinished_restart_leave() {
         service.wait_for("serving 2 ");
         kill_master(&mut service);
         service.processes().wait_until_gone();
-        TcpListener::bind(address).unwrap();
+        eventually("the port is free", || TcpListener::bind(address).ok());
     }
+}
+
+#[test]
+fn both_generations_of_a_handover_leave() {
+    let mut service = Service::with(&[("PROBATION", "1h")]);
+    let (address, first) = (service.address(), service.pid_of(1));
+    // It is told to pause, and does not hear it.
+    kill(first, Signal::SIGSTOP).unwrap();
+    service.signal(Signal::SIGUSR2);
+    service.wait_for("event child_ready: generation 2 ");
+    kill_master(&mut service);
+    kill(first, Signal::SIGCONT).unwrap();
+    service.processes().wait_until_gone();
+    eventually("the port is free", || TcpListener::bind(address).ok());
+}
+
+#[test]
+fn a_child_that_has_yet_to_be_executed_does_not_outlive_its_master() {
+    let builder = ServiceBuilder::new(&Release::good());
+    let starts = builder.directory().join("starts");
+    let mut service = builder.set("STARTS", &starts).start();
+    let address = service.address();
+    // Who holds a binary open for writing keeps it from being executed.
+    let copy = service.directory().join("copy");
+    Release::good().install(&copy);
+    std::fs::rename(&copy, service.binary()).unwrap();
+    let writer = File::options().write(true).open(service.binary()).unwrap();
+    service.signal(Signal::SIGUSR2);
+    service.wait_for("event child_started: generation 2 ");
+    kill_master(&mut service);
+    eventually("the port is free", || TcpListener::bind(address).ok());
+    drop(writer);
+    service.processes().wait_until_gone();
+    let starts = std::fs::read_to_string(starts).unwrap();
+    assert_eq!(starts.lines().filter(|role| *role == "Master").count(), 1, "{starts}");
+}
+
+#[test]
+fn a_candidate_that_wakes_without_a_master_becomes_none() {
+    let builder = ServiceBuilder::new(&Release::good());
+    let starts = builder.directory().join("starts");
+    let mut service = builder.set("STARTS", &starts).start();
+    let address = service.address();
+    service.signal(Signal::SIGUSR2);
+    let line = service.wait_for("event child_started: generation 2 ");
+    let pid = line.rsplit(|c: char| !c.is_ascii_digit()).find_map(|word| word.parse().ok());
+    // Wherever it is between its fork and its readiness.
+    let candidate = Pid::from_raw(pid.unwrap());
+    kill(candidate, Signal::SIGSTOP).unwrap();
+    kill_master(&mut service);
+    kill(candidate, Signal::SIGCONT).unwrap();
+    service.processes().wait_until_gone();
+    eventually("the port is free", || TcpListener::bind(address).ok());
+    let starts = std::fs::read_to_string(starts).unwrap();
+    assert_eq!(starts.lines().filter(|role| *role == "Master").count(), 1, "{starts}");
 }
 
 #[test]

@@ -18,6 +18,7 @@ use crate::channel::message::FromMaster;
 use crate::error::{Context as _, ErrorKind, Result};
 use crate::identity::Generation;
 use crate::sys::pidfd::Process;
+use crate::sys::signal::Queued;
 
 /// A running program, or one that was running a moment ago.
 #[derive(Debug)]
@@ -65,9 +66,18 @@ impl Child {
         })
     }
 
-    /// Sends a signal, by number.
-    pub(crate) fn signal(&self, signal: i32) -> Result<()> {
-        self.process.signal(signal).context(ErrorKind::Signal, || {
+    /// Kills and reaps it, if it cannot be followed.
+    pub(crate) fn discard(&self) {
+        self.process.discard();
+    }
+
+    /// Sends a signal, by number, with what came with it.
+    pub(crate) fn signal(&self, signal: i32, queued: Option<Queued>) -> Result<()> {
+        let sent = match queued {
+            Some(queued) => self.process.queue(signal, queued),
+            None => self.process.signal(signal),
+        };
+        sent.context(ErrorKind::Signal, || {
             format!("signal {signal} was not delivered to generation {}", self.generation)
         })
     }

@@ -33,6 +33,12 @@ impl RestartSignal {
     }
 
     #[cfg(selfup_supervised)]
+    /// Whether `signal` may be configured so.
+    pub(crate) fn is_possible(signal: i32) -> bool {
+        KNOWN.iter().any(|(_, known)| known.number() == signal)
+    }
+
+    #[cfg(selfup_supervised)]
     pub(crate) fn number(self) -> i32 {
         match self {
             Self::Hup => libc::SIGHUP,

@@ -3,6 +3,7 @@
 
 use tokio::runtime::Runtime;
 
+use super::orphans::Orphans;
 use super::plan::{Limits, Plan};
 use super::signals::{Blocked, Signals};
 use super::sockets::Sockets;
@@ -28,8 +29,10 @@ pub(crate) struct Birth {
 impl Birth {
     /// Remembers how the process was started, and takes its signals over.
     pub(crate) fn begin() -> Result<Self> {
-        // Inherited as ignored, SIGCHLD would lose every exit status.
-        signal::reset(libc::SIGCHLD);
+        if signal::is_ignored(libc::SIGCHLD) {
+            // It would lose every exit status.
+            signal::reset(libc::SIGCHLD);
+        }
         let begun = Origin::capture().and_then(|origin| {
             let signals = Blocked::begin()?;
             Ok(Self { origin, signals })
@@ -39,7 +42,7 @@ impl Birth {
 
     /// Waits for what is needed before the first child, and can be stopped meanwhile.
     pub(crate) fn prepare<T>(&self, wait: impl FnOnce() -> T) -> T {
-        self.signals.except_the_fatal(wait)
+        self.signals.watching_the_fatal(wait)
     }
 
     /// Gives the signals back to a process that goes on; what came meanwhile was for the service.
@@ -49,21 +52,23 @@ impl Birth {
     }
 
     /// Supervises until the program ends.
-    pub(crate) fn run(&self, config: Config, bound: Vec<Bound>, observer: Observer) -> Outcome {
+    pub(crate) fn run(&self, config: Config, bound: Vec<Bound>, observer: &Observer) -> Outcome {
+        let limits = Limits::new(&config);
         let sockets = Sockets::new(bound, config.backlog);
-        tell_bound(&observer, sockets.bound());
-        let (runtime, reading) = match self.read_signals() {
+        tell_bound(observer, sockets.bound());
+        let (runtime, reading) = match self.read_signals(limits.restart_signal) {
             Ok(made) => made,
             Err(error) => {
                 self.signals.give_back();
                 return Outcome::Unsupervised { error, bound: sockets.into_bound() };
             }
         };
-        let plan = Plan::new(Limits::new(&config));
-        let master = match self.assemble(config, plan, sockets, reading, observer) {
+        let plan = Plan::new(limits);
+        let master = match self.assemble(config, plan, sockets, reading, observer.clone()) {
             Ok(master) => master,
             Err(error) => return Outcome::Failed(error),
         };
+        let _orphans = Orphans::reap(observer);
         let outcome = runtime.block_on(master.run(Plan::beginning()));
         if matches!(outcome, Outcome::Unsupervised { .. }) {
             self.signals.give_back();
@@ -71,10 +76,10 @@ impl Birth {
         outcome
     }
 
-    fn read_signals(&self) -> Result<(Runtime, Signals)> {
+    fn read_signals(&self, restart: Option<i32>) -> Result<(Runtime, Signals)> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let made = runtime.and_then(|runtime| {
-            let reading = runtime.block_on(async { self.signals.read() })?;
+            let reading = runtime.block_on(async { self.signals.read(restart) })?;
             Ok((runtime, reading))
         });
         made.context(
@@ -135,6 +140,7 @@ impl Succession {
             Some(refusal) => observer.warn(refusal),
             None => observer.tell(&Event::MasterReplaced { generation: master.serving() }),
         }
+        let _orphans = Orphans::reap(&observer);
         let outcome = runtime.block_on(master.run(Vec::new()));
         Ok((outcome, observer, birth))
     }
@@ -146,12 +152,13 @@ fn take_over(
     mut config: Config,
 ) -> Result<(Runtime, Master, Observer)> {
     let observer = Observer::start(config.verbosity, config.on_event.take());
-    let (runtime, reading) = birth.read_signals()?;
+    let limits = Limits::new(&config);
+    let (runtime, reading) = birth.read_signals(limits.restart_signal)?;
     let (bound, used) = inheritance.listeners()?;
     let addresses = config.addresses.clone();
     let (sockets, added) = Sockets::taken_over(bound, used, addresses, config.backlog)?;
     tell_bound(&observer, sockets.newest(added));
-    let plan = Plan::resume(Limits::new(&config), &inheritance.standing());
+    let plan = Plan::resume(limits, &inheritance.standing());
     let mut master = birth.assemble(config, plan, sockets, reading, observer.clone())?;
     runtime.block_on(async { master.adopt(inheritance.children()?) })?;
     Ok((runtime, master, observer))

@@ -21,6 +21,7 @@ use crate::event::{Event, Observer};
 use crate::identity::Generation;
 use crate::listeners::Bound;
 use crate::origin::Origin;
+use crate::sys::signal::Queued;
 use crate::upgrade::{Inode, Vetted};
 
 /// Everybody who lives, by generation.
@@ -120,7 +121,7 @@ impl Children {
         let (child, failure) = self.launch.start(generation, &path, &listeners, on_trial)?;
         let followed = follow(&child, Some(failure), self.news.clone());
         let followed = followed.context(ErrorKind::Spawn, || "the child cannot be followed");
-        followed.inspect_err(|_| drop(child.signal(libc::SIGKILL))).map(|()| child)
+        followed.inspect_err(|_| child.discard()).map(|()| child)
     }
 
     /// What a new generation executes: what is at the path, unless that is the file of somebody
@@ -201,9 +202,10 @@ impl Children {
         }
     }
 
-    pub(super) fn signal(&self, generation: Generation, signal: i32) {
+    /// Sends a signal, with what came with it.
+    pub(super) fn signal(&self, generation: Generation, signal: i32, queued: Option<Queued>) {
         if let Some(child) = self.living.get(&generation)
-            && let Err(error) = child.signal(signal)
+            && let Err(error) = child.signal(signal, queued)
         {
             self.observer.warn(error);
         }

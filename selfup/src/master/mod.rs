@@ -7,6 +7,7 @@
 mod birth;
 mod children;
 mod examiner;
+mod orphans;
 mod plan;
 mod signals;
 mod sockets;
@@ -261,8 +262,10 @@ impl Master {
             Action::Yield(generation) => self.children.remember_binary(generation),
             Action::Commit(generation) => self.children.commit(generation),
             Action::Drain(generation) => self.children.tell(generation, &FromMaster::Drain),
-            Action::Kill(generation) => self.children.signal(generation, libc::SIGKILL),
-            Action::Forward { to, signal } => self.children.signal(to, signal),
+            Action::Kill(generation) => self.children.signal(generation, libc::SIGKILL, None),
+            Action::Forward { to, signal } => {
+                self.children.signal(to, signal, self.signals.queued(signal));
+            }
             Action::Swap => self.upgrader.order(Order::Swap),
             Action::Discard => self.upgrader.order(Order::Discard),
             Action::Keep => self.upgrader.order(Order::Keep),

@@ -66,7 +66,7 @@ impl Birth {
         match self.0 {}
     }
 
-    pub(crate) fn run(&self, _config: Config, _bound: Vec<Bound>, _observer: Observer) -> Outcome {
+    pub(crate) fn run(&self, _config: Config, _bound: Vec<Bound>, _observer: &Observer) -> Outcome {
         match self.0 {}
     }
 }

@@ -13,7 +13,8 @@ use super::signals;
 ///
 /// Any number of tasks may wait for it, anywhere, and each clone resolves. It is cancel-safe, and
 /// stays resolved. The first one that is made in a process takes SIGTERM and SIGINT over: they
-/// start a drain from then on, instead of ending the process at once.
+/// start a drain from then on, instead of ending the process at once. A SIGINT that the process was
+/// started to ignore stays ignored.
 pub struct GracefulShutdown {
     gate: Arc<Gate>,
     waiting: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,

@@ -28,7 +28,9 @@ pub(super) fn drain_on_stop(gate: Arc<Gate>) -> io::Result<()> {
             }
         }
     })?;
-    for signal in [libc::SIGTERM, libc::SIGINT] {
+    // What a script's `cmd &` had it ignore stays ignored.
+    let interrupt = (!sys::signal::is_ignored(libc::SIGINT)).then_some(libc::SIGINT);
+    for signal in interrupt.into_iter().chain([libc::SIGTERM]) {
         sys::signal::write_on(signal, writer.try_clone()?.into())?;
     }
     Ok(())

@@ -12,13 +12,16 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use super::pidfd::Process;
+use super::signal;
 
 /// What to start, and what it gets.
 #[derive(Debug)]
@@ -88,8 +91,19 @@ impl Start<'_> {
 fn discard(pid: Pid) {
     // It is ours and was not waited for, so the number is still its own.
     let _ = nix::sys::signal::kill(pid, Signal::SIGKILL);
-    let _ = nix::sys::wait::waitpid(pid, None);
+    for _ in 0..DISCARD_TRIES {
+        // There was no descriptor to wait for its end with.
+        match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::StillAlive) => std::thread::sleep(DISCARD_PAUSE),
+            _ => return,
+        }
+    }
 }
+
+/// A child that was killed and does not end in the time of all these tries hangs in the kernel.
+const DISCARD_TRIES: usize = 1000;
+
+const DISCARD_PAUSE: Duration = Duration::from_millis(1);
 
 /// The error in what [`Started::failure`] gave, if it gave one.
 pub(crate) fn failure_from(bytes: &[u8]) -> Option<io::Error> {
@@ -176,6 +190,10 @@ impl Image {
             }
             // SAFETY: without descriptors poll touches no memory; it only waits.
             unsafe { libc::poll(std::ptr::null_mut(), 0, BUSY_PAUSE) };
+            if Pid::parent() != self.parent {
+                // The next master needs the ports that this copy of the last one holds.
+                return Errno::ESRCH;
+            }
         }
         Errno::ETXTBSY
     }
@@ -210,9 +228,9 @@ impl Image {
         for &fd in &self.keep {
             keep_over_exec(fd)?;
         }
+        reset_handlers();
         // std ignores SIGPIPE in every program; what this one starts should not inherit that.
-        // SAFETY: the default action is a valid disposition, and no thread shares it any more.
-        unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+        signal::reset(libc::SIGPIPE);
         // sigprocmask on one thread is pthread_sigmask.
         start.mask.thread_set_mask()
     }
@@ -233,6 +251,16 @@ fn die_with(parent: Pid) -> Result<(), Errno> {
     if Pid::parent() == parent { Ok(()) } else { Err(Errno::ESRCH) }
 }
 
+/// Handlers go at the `execve` anyway, but none may run before it: it would be the parent's, and
+/// would write to what the two still share. What is ignored stays so.
+fn reset_handlers() {
+    for number in 1..=libc::SIGRTMAX() {
+        if signal::handler(number).is_some_and(|now| now != libc::SIG_IGN && now != libc::SIG_DFL) {
+            signal::reset(number);
+        }
+    }
+}
+
 fn keep_over_exec(fd: RawFd) -> Result<(), Errno> {
     // SAFETY: fcntl(F_SETFD) takes integers; the number is open in this process.
     Errno::result(unsafe { libc::fcntl(fd, libc::F_SETFD, 0) }).map(drop)
@@ -245,7 +273,7 @@ mod tests {
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
     use super::*;
-    use crate::sys::pidfd::Status;
+    use crate::sys::pidfd::{Status, is_held};
 
     fn start(path: &Path, args: &[&str]) -> io::Result<Process> {
         let args: Vec<_> = args.iter().map(OsString::from).collect();
@@ -278,11 +306,29 @@ mod tests {
         assert_eq!(wait(&exited), Status::Exited(7));
         let killed = start(shell, &["sh", "-c", "kill -40 $$"]).unwrap();
         assert_eq!(wait(&killed), Status::Signaled(40), "real-time signals have no name in nix");
+        let broken = start(shell, &["sh", "-c", "kill -PIPE $$"]).unwrap();
+        assert_eq!(wait(&broken), Status::Signaled(libc::SIGPIPE), "std ignores it, others do not");
         assert_eq!(wait_code(Status::Signaled(15)), 143);
     }
 
     fn wait_code(status: Status) -> u8 {
         status.code()
+    }
+
+    #[test]
+    fn one_that_is_discarded_has_ended_and_was_waited_for() {
+        let process = start(Path::new("/bin/sh"), &["sh", "-c", "while :; do :; done"]).unwrap();
+        process.discard();
+        assert_eq!(process.try_wait().unwrap_err().raw_os_error(), Some(libc::ECHILD));
+    }
+
+    #[test]
+    fn who_is_held_is_known_until_it_is_let_go() {
+        let process = start(Path::new("/bin/sh"), &["sh", "-c", "exit 0"]).unwrap();
+        let pid = process.pid().as_raw();
+        assert!(is_held(pid));
+        drop(process);
+        assert!(!is_held(pid));
     }
 
     #[test]

@@ -207,7 +207,7 @@ impl Inheritance {
             std::ffi::OsString::from(path).into(),
             args.into_iter().map(Into::into).collect(),
             env.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
-            signal::of_numbers(&mask),
+            signal::set_of(mask),
         )
     }
 
