@@ -91,11 +91,14 @@ fn a_child_for_which_there_are_too_few_descriptors_leaves_no_zombie() {
     let mut service = Service::with(&[]);
     let (master, first) = (service.pid(), service.pid_of(1));
     // With every descriptor more, its start fails one step later.
-    for attempt in 1.. {
-        assert!(attempt < 100, "a restart needs some descriptors, not a hundred");
-        let limit = format!("--nofile={}:", limit_with(master, attempt - 1));
+    let set_limit = |limit: usize| {
+        let limit = format!("--nofile={limit}:");
         let prlimit = Command::new("prlimit").args(["--pid", &master.to_string(), &limit]).status();
         assert!(prlimit.unwrap().success());
+    };
+    for attempt in 1.. {
+        assert!(attempt < 100, "a restart needs some descriptors, not a hundred");
+        set_limit(limit_with(master, attempt - 1));
         service.signal(Signal::SIGUSR2);
         let is_abandoned = eventually("the restart has ended", || {
             let abandoned = service.lines("event restart_abandoned: ").len();
@@ -109,6 +112,10 @@ fn a_child_for_which_there_are_too_few_descriptors_leaves_no_zombie() {
         assert_eq!(children_of(master), [first], "with room for {}", attempt - 1);
         assert!(service.get("/").contains(" 1 "));
     }
+    // The program that was started with so few cannot hear a signal.
+    set_limit(1024);
+    service.signal(Signal::SIGUSR2);
+    service.wait_for_nth("event committed: ", 2);
     assert!(service.stop().success());
 }
 

@@ -59,12 +59,19 @@ fn what_no_longer_has_a_master_is_remembered_by_the_next_one() {
 }
 
 #[test]
-fn a_service_that_turned_nothing_down_remembers_nothing() {
+fn what_was_delivered_before_a_restart_is_not_delivered_again() {
     let mut published = Published::start(&[]);
     published.upgrade(&Release::good());
-    assert_eq!(published.service.history(), None);
+    published.publisher.wait_for("GET 304", 2);
     assert!(published.service.stop().success());
-    assert_eq!(published.service.history(), None);
+    let history = published.service.history().expect("what was delivered last");
+    assert!(history.contains("\"refused\": []"), "{history}");
+    let again = published.start_next(&[]);
+    published.publisher.wait_for("GET 304", 2);
+    drop(again);
+    let answered = published.publisher.answered();
+    let delivered = answered.iter().filter(|line| *line == "GET 200");
+    assert_eq!(delivered.count(), 2, "the first release and its successor: {answered:?}");
 }
 
 /// Damaged, or of a version that is not known here: the file is told, and the service starts.
@@ -87,7 +94,9 @@ fn a_history_that_cannot_be_read_is_a_warning_and_no_failed_start() {
 fn a_history_that_cannot_be_written_is_told_once_and_costs_nothing_until_the_next_start() {
     let mut published = Published::start(&[]);
     let path = published.service.directory().join(".app.selfup-history");
+    published.publisher.wait_for("GET 304", 1);
     // No file can be renamed over a directory.
+    fs::remove_file(&path).expect("what was delivered is remembered");
     fs::create_dir(&path).expect("the directory is ours");
     for (count, bad) in [Release::of("one page"), Release::of("another page")].iter().enumerate() {
         published.publisher.publish(Answer::Whole(bad.clone()));

@@ -61,10 +61,10 @@ impl Launch {
             own_group: false,
             core: true,
         };
-        let Started { process, failure } = start.start().context(
-            ErrorKind::Spawn,
-            || "no process for a child; raise the limit of processes (`ulimit -u`, `TasksMax=`)",
-        )?;
+        let Started { process, failure } = start.start().context(ErrorKind::Spawn, || {
+            "no process for a child; raise the limits of processes (`ulimit -u`, `TasksMax=`) \
+             and of open files"
+        })?;
         let (process, channel) = (Arc::new(process), Arc::new(ours));
         let child = Child { generation, process, channel, is_ready: false };
         Ok((child, failure))

@@ -103,7 +103,7 @@ fn a_good_candidate_takes_the_path() {
     service.pipeline.keep(swapped);
     assert_eq!(service.pipeline.current().id(), id(&new));
     assert_eq!(service.validator(), Some(id(&new).short()));
-    assert_eq!(service.place.names(), [PREVIOUS, "app"]);
+    assert_eq!(service.place.names(), [HISTORY, PREVIOUS, "app"]);
     assert!(service.place.content("app") == new);
     assert!(service.examine(&new).unwrap().is_none(), "it runs already");
     assert_eq!(service.told(), ["candidate_staged", "upgraded"]);
@@ -316,7 +316,7 @@ fn behind_a_link_the_file_is_replaced_and_the_link_stays() {
     pipeline.keep(swapped);
     assert_eq!(std::fs::read_link(&link).unwrap(), place.path);
     assert_eq!(BinaryId::of_file(&link).unwrap(), id(&binary(2)));
-    assert_eq!(place.names(), [PREVIOUS, "app"]);
+    assert_eq!(place.names(), [HISTORY, PREVIOUS, "app"]);
 }
 
 #[test]
@@ -354,7 +354,7 @@ fn what_proved_itself_after_all_is_forgotten_for_the_next_master_too() {
     let candidate = service.examine(&bad).unwrap().unwrap();
     let swapped = service.pipeline.swap(candidate).unwrap();
     service.pipeline.keep(swapped);
-    assert_eq!(service.place.names(), [PREVIOUS, "app"]);
+    assert_eq!(service.place.names(), [HISTORY, PREVIOUS, "app"]);
 }
 
 #[test]
