@@ -6,6 +6,7 @@
 #![allow(clippy::expect_used, reason = "what goes wrong in the harness fails the test at once")]
 
 mod client;
+mod control;
 mod mounted;
 mod process;
 mod published;
@@ -13,10 +14,12 @@ mod publisher;
 mod release;
 mod service;
 mod terminal;
+mod watched;
 
 use std::time::Duration;
 
 pub use self::client::{Connection, Load, get, try_get};
+pub use self::control::{Control, Remote};
 pub use self::mounted::Mounted;
 pub use self::process::{Processes, eventually, send};
 pub use self::published::Published;
@@ -24,6 +27,7 @@ pub use self::publisher::{Answer, Publisher};
 pub use self::release::Release;
 pub use self::service::{Service, ServiceBuilder};
 pub use self::terminal::Terminal;
+pub use self::watched::Watched;
 
 /// How long anything may take. No test passes faster or slower for it.
 pub const PATIENCE: Duration = Duration::from_secs(120);
