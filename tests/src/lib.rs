@@ -15,6 +15,7 @@ mod release;
 mod service;
 mod terminal;
 mod watched;
+mod witness;
 
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ pub use self::release::Release;
 pub use self::service::{Service, ServiceBuilder};
 pub use self::terminal::Terminal;
 pub use self::watched::Watched;
+pub use self::witness::{Lost, Witness, clients_of};
 
 /// How long anything may take. No test passes faster or slower for it.
 pub const PATIENCE: Duration = Duration::from_secs(120);

@@ -86,19 +86,25 @@ impl Stage {
                 self.service.wait_for_nth(&paused, before + 1);
             }
             Phase::Draining => {
-                self.held = Some(self.service.hold().0);
+                self.hold();
                 self.bring_candidate();
                 self.candidate().be_ready();
                 self.wait_for("committed", self.acting().generation);
                 self.service.wait_for(&format!("draining {} ", self.old.generation));
             }
             Phase::Stopping => {
-                self.held = Some(self.service.hold().0);
+                self.hold();
                 self.send(libc::SIGTERM);
                 self.note_told(libc::SIGTERM, self.old.generation);
                 self.service.wait_for(&format!("draining {} ", self.old.generation));
             }
         }
+    }
+
+    /// Connects, and makes sure that this one was accepted: they are, in their order.
+    fn hold(&mut self) {
+        self.held = Some(Connection::open(self.service.address()));
+        self.assert_answers_now(self.old.pid);
     }
 
     fn bring_candidate(&mut self) {
@@ -163,9 +169,13 @@ impl Stage {
     /// That this process answers, where one is to.
     pub(crate) fn assert_answers(&self, pid: Pid) {
         if self.phase != Phase::Stopping {
-            let answer = self.service.get("/");
-            assert!(answer.starts_with(&format!("hello {pid} ")), "{pid}, not {answer}");
+            self.assert_answers_now(pid);
         }
+    }
+
+    fn assert_answers_now(&self, pid: Pid) {
+        let answer = self.service.get("/who");
+        assert!(answer.starts_with(&format!("hello {pid} ")), "{pid}, not {answer}");
     }
 
     /// Continues the old one, where the phase had stopped it.
@@ -179,7 +189,7 @@ impl Stage {
     /// That the held connection is answered, by whoever accepted it.
     pub(crate) fn answer_held(&mut self) {
         if let Some(mut held) = self.held.take() {
-            held.ask("/");
+            held.ask("/who");
             let answer = held.answer().unwrap();
             assert!(answer.starts_with(&format!("hello {} ", self.old.pid)), "{answer}");
         }
