@@ -13,6 +13,7 @@ mod published;
 mod publisher;
 mod release;
 mod service;
+mod sockets;
 mod terminal;
 mod watched;
 mod witness;
@@ -27,9 +28,10 @@ pub use self::published::Published;
 pub use self::publisher::{Answer, Publisher};
 pub use self::release::Release;
 pub use self::service::{Service, ServiceBuilder};
+pub use self::sockets::clients_of;
 pub use self::terminal::Terminal;
 pub use self::watched::Watched;
-pub use self::witness::{Lost, Witness, clients_of};
+pub use self::witness::{Lost, Witness};
 
 /// How long anything may take. No test passes faster or slower for it.
 pub const PATIENCE: Duration = Duration::from_secs(120);

@@ -1,6 +1,7 @@
 //! What the kernel knows of one process.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use nix::unistd::Pid;
 
@@ -14,9 +15,7 @@ impl Watched {
     /// Its state, as ps shows it: `R`, `S`, `T`, `Z`. `None` once it was waited for.
     #[must_use]
     pub fn state(self) -> Option<char> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0)).ok()?;
-        // Its name, in brackets, may hold anything.
-        stat.rsplit_once(") ")?.1.chars().next()
+        state_in(Path::new(&format!("/proc/{}/stat", self.0)))
     }
 
     /// Whether it runs no more, waited for or not.
@@ -25,9 +24,13 @@ impl Watched {
         matches!(self.state(), None | Some('Z' | 'X'))
     }
 
-    /// Waits until it is stopped.
+    /// Waits until it is stopped, all its threads: they stop one after the other.
     pub fn wait_until_stopped(self) {
-        eventually("it is stopped", || (self.state() == Some('T')).then_some(()));
+        let is_stopped = || {
+            let mut tasks = self.tasks();
+            tasks.all(|task| matches!(state_in(&task.join("stat")), None | Some('T')))
+        };
+        eventually("it is stopped", || (self.state() == Some('T') && is_stopped()).then_some(()));
     }
 
     /// Waits until it is not stopped any more.
@@ -49,17 +52,17 @@ impl Watched {
     /// Its children, those included that nobody has waited for.
     #[must_use]
     pub fn children(self) -> BTreeSet<i32> {
+        let children =
+            self.tasks().filter_map(|task| std::fs::read_to_string(task.join("children")).ok());
+        let ids = children.flat_map(|line| {
+            line.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<_>>()
+        });
+        ids.collect()
+    }
+
+    fn tasks(self) -> impl Iterator<Item = PathBuf> {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.0));
-        let children = tasks
-            .into_iter()
-            .flatten()
-            .flatten()
-            .filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
-        children
-            .flat_map(|line| {
-                line.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<_>>()
-            })
-            .collect()
+        tasks.into_iter().flatten().flatten().map(|task| task.path())
     }
 
     /// How many descriptors it has open.
@@ -78,4 +81,10 @@ impl Watched {
         let entries = std::fs::read_dir(format!("/proc/{}/{what}", self.0));
         entries.into_iter().flatten().count()
     }
+}
+
+fn state_in(stat: &Path) -> Option<char> {
+    let stat = std::fs::read_to_string(stat).ok()?;
+    // The name, in brackets, may hold anything.
+    stat.rsplit_once(") ")?.1.chars().next()
 }

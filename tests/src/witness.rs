@@ -1,13 +1,10 @@
 //! Clients that can say which connections they lost.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
-
-use nix::unistd::Pid;
 
 use crate::PATIENCE;
 use crate::client::{read_answer, send_request};
@@ -100,30 +97,4 @@ fn ask(address: SocketAddr, target: &str, port: &mut u16) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     send_request(&mut stream, target)?;
     read_answer(&mut stream).map(drop)
-}
-
-/// The ports of the clients whose connections to `address` a process holds, as the kernel has it.
-///
-/// For one that is stopped: of one that runs it is true no more when it is read.
-#[must_use]
-pub fn clients_of(pid: Pid, address: SocketAddr) -> BTreeSet<u16> {
-    let table = std::fs::read_to_string(format!("/proc/{pid}/net/tcp")).unwrap_or_default();
-    let rows = table.lines().skip(1).filter_map(|row| {
-        let words: Vec<_> = row.split_whitespace().collect();
-        let is_ours = port(words.get(1)?)? == address.port();
-        is_ours.then(|| Some(((*words.get(9)?).to_owned(), port(words.get(2)?)?)))?
-    });
-    let by_inode: BTreeMap<_, _> = rows.collect();
-    let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-    let held = descriptors.filter_map(|entry| {
-        let link = std::fs::read_link(entry.path()).ok()?;
-        let inode = link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned();
-        // The listener itself has no client.
-        by_inode.get(&inode).copied().filter(|port| *port != 0)
-    });
-    held.collect()
-}
-
-fn port(address: &str) -> Option<u16> {
-    u16::from_str_radix(address.rsplit_once(':')?.1, 16).ok()
 }
