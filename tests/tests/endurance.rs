@@ -61,9 +61,9 @@ fn a_candidate_that_is_killed_at_any_moment_loses_only_what_it_had_accepted_itse
     let log = accepts.path().to_str().unwrap();
     let mut service = Service::with(&[("PROBATION", "1h"), ("ACCEPTS", log)]);
     let before = Figures::at_rest(&service).counts;
-    let witness = Witness::start(service.address(), &["/who", "/who", "/who?2", "/who?5"]);
     let mut random = Random(seed | 1);
     let longest = time_to_pause(&service) * 2;
+    let witness = Witness::start(service.address(), &["/who", "/who", "/who?2", "/who?5"]);
     let mut kills = Vec::new();
     for round in 0..usize::try_from(count).unwrap() {
         witness.begin(round);
