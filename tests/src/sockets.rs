@@ -31,7 +31,7 @@ fn inode(descriptor: &std::fs::DirEntry) -> Option<u32> {
     link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
 }
 
-/// The client and the inode of each, by sock_diag(7).
+/// The client and the inode of each, by `sock_diag(7)`.
 fn connections_to(port: u16) -> io::Result<Vec<(u16, u32)>> {
     let (family, flags) = (AddressFamily::Netlink, SockFlag::SOCK_CLOEXEC);
     let socket = socket(family, SockType::Datagram, flags, SockProtocol::NetlinkSockDiag)?;

@@ -9,9 +9,15 @@ use crate::eventually;
 
 /// A process, looked at from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Watched(pub Pid);
+pub struct Watched(Pid);
 
 impl Watched {
+    /// Looks at this one.
+    #[must_use]
+    pub fn new(pid: Pid) -> Self {
+        Self(pid)
+    }
+
     /// Its state, as ps shows it: `R`, `S`, `T`, `Z`. `None` once it was waited for.
     #[must_use]
     pub fn state(self) -> Option<char> {

@@ -25,6 +25,7 @@ struct Shared {
 
 /// A request that was not answered.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Lost {
     /// The client's port; 0 if it was never connected.
     pub port: u16,

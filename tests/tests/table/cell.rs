@@ -70,7 +70,7 @@ fn end_child(stage: &mut Stage, actor: Actor, end: End) {
 /// The standard library catches the first SEGV and BUS, to tell a stack overflow apart; a process
 /// that is stopped does not die before it is continued.
 fn send_until_gone(pid: Pid, number: i32) {
-    let process = Watched(pid);
+    let process = Watched::new(pid);
     eventually(&format!("signal {number} ends {pid}"), || {
         if process.is_gone() {
             return Some(());
@@ -114,13 +114,13 @@ fn suspended(mut stage: Stage, cause: Cause, with_child: bool) -> Stage {
         stage.note_told(number, generation);
     }
     if with_child {
-        Watched(pid).wait_until_stopped();
+        Watched::new(pid).wait_until_stopped();
     } else {
         stage.assert_answers(pid);
     }
     stage.send(libc::SIGCONT);
     stage.master().wait_until_continued();
-    Watched(pid).wait_until_continued();
+    Watched::new(pid).wait_until_continued();
     // It is forwarded as any other.
     stage.note_told(libc::SIGCONT, generation);
     stage.assert_answers(pid);
@@ -186,7 +186,9 @@ fn ends(mut stage: Stage, cause: Cause, end: End) {
     if let Cause::Handled(number) = cause {
         let generations = [Some(&stage.old), stage.new.as_ref()].into_iter().flatten();
         let generations: Vec<_> = generations.map(|child| child.generation).collect();
-        generations.into_iter().for_each(|generation| stage.note_told(number, generation));
+        for generation in generations {
+            stage.note_told(number, generation);
+        }
         stage.assert_told_once();
     }
     let new = stage.new.take().map(|new| new.generation);

@@ -25,6 +25,13 @@ pub(crate) enum Expectation {
     Impossible(&'static str),
 }
 
+impl Expectation {
+    /// Whether the next cell finds the service in the phase still.
+    pub(crate) fn keeps_the_phase(self) -> bool {
+        matches!(self, Self::Nothing | Self::Suspended { .. })
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Generation {
     Old,
@@ -59,8 +66,8 @@ fn at_signal(phase: Phase, number: i32) -> Expectation {
         // By default, and so here, they stop a process. A master that ignored them would not look
         // stopped to the shell whose job it is when the program reads its terminal.
         libc::SIGTTIN | libc::SIGTTOU | libc::SIGSTOP => Suspended { with_child: false },
-        libc::SIGWINCH | libc::SIGCONT => Nothing,
-        libc::SIGCHLD | libc::SIGPIPE | libc::SIGURG => Nothing,
+        // The first two are forwarded, and mean nothing to a program that does not handle them.
+        libc::SIGWINCH | libc::SIGCONT | libc::SIGCHLD | libc::SIGPIPE | libc::SIGURG => Nothing,
         // What is left ends a process that does nothing about it.
         _ => Orphans(number),
     }

@@ -3,6 +3,7 @@
 //!
 //! The cells are the product of two axes, [`Phase`] and [`Cause`], and what is expected of each is
 //! a total function. A cell that no test runs shows in the first test.
+#![allow(clippy::print_stdout, reason = "how many cells there are is to be read")]
 #![allow(clippy::unwrap_used, reason = "what is not as it should be fails the test")]
 #![allow(clippy::expect_used, reason = "what is not as it should be fails the test")]
 
@@ -120,68 +121,69 @@ fn cells() -> impl Iterator<Item = (Phase, Cause)> {
 /// Runs the cells of one group, several at a time, and tells every one that is not as it should be.
 fn run(phase: Phase, group: Group) {
     let causes = Cause::all().into_iter().filter(|cause| cause.group() == group);
-    let cells: Vec<_> = causes.map(|cause| (cause, expected(phase, cause))).collect();
-    let all = cells.len();
-    let cells = cells.into_iter();
-    let (mut possible, impossible): (Vec<_>, Vec<_>) =
-        cells.partition(|(_, expected)| !matches!(expected, Expectation::Impossible(_)));
-    // Taken from the end: those that end the service last, for whatever ran before them is checked
-    // when it ends.
-    possible.reverse();
-    let (left, failed, ran) = (Mutex::new(possible), Mutex::new(Vec::new()), Mutex::new(0));
+    let cells = causes.map(|cause| (cause, expected(phase, cause)));
+    let (impossible, mut left): (Vec<_>, Vec<_>) =
+        cells.partition(|(_, expected)| matches!(expected, Expectation::Impossible(_)));
+    let all = left.len();
+    println!("{all} cells, and {} that are impossible", impossible.len());
+    // Taken from the end: first those that leave the phase as it is, and share a service.
+    left.sort_by_key(|(_, expected)| expected.keeps_the_phase());
+    let cells = Cells { phase, left: left.into(), failed: Mutex::default(), ran: Mutex::default() };
     std::thread::scope(|scope| {
         for _ in 0..AT_A_TIME {
-            scope.spawn(|| work(phase, &left, &failed, &ran));
+            scope.spawn(|| cells.work());
         }
     });
-    assert_eq!(*lock(&failed), [""; 0]);
-    assert_eq!(*lock(&ran) + impossible.len(), all);
+    assert_eq!(*lock(&cells.failed), [""; 0]);
+    assert_eq!(*lock(&cells.ran), all);
 }
 
-fn work(
+/// The cells of one test.
+struct Cells {
     phase: Phase,
-    left: &Mutex<Vec<(Cause, Expectation)>>,
-    failed: &Mutex<Vec<String>>,
-    ran: &Mutex<usize>,
-) {
-    let mut stage: Option<Stage> = None;
-    let mut before = Vec::new();
-    let tell = |name: String, outcome: std::thread::Result<Option<Stage>>| {
-        outcome.unwrap_or_else(|_| {
-            lock(failed).push(name);
+    left: Mutex<Vec<(Cause, Expectation)>>,
+    failed: Mutex<Vec<String>>,
+    ran: Mutex<usize>,
+}
+
+impl Cells {
+    /// Runs one after the other, on one service as long as there is one.
+    fn work(&self) {
+        let mut stage = None;
+        let mut before = Vec::new();
+        while let Some((cause, expectation)) = self.next() {
+            before.push(cause);
+            let name = format!("{:?} x {cause:?}: {expectation:?}, of {before:?}", self.phase);
+            let on: Option<Stage> = stage.take();
+            stage = self.attempt(&name, || {
+                let handles = matches!(cause, Cause::Handled(_));
+                let on = on.unwrap_or_else(|| Stage::start(self.phase, handles));
+                cell::run(on, cause, expectation)
+            });
+            if stage.is_none() {
+                before.clear();
+            }
+            *lock(&self.ran) += 1;
+        }
+        let name = format!("{:?} after {before:?}", self.phase);
+        self.attempt(&name, || {
+            if let Some(stage) = stage.and_then(Stage::leave) {
+                stage.stop();
+            }
+            None
+        });
+    }
+
+    fn next(&self) -> Option<(Cause, Expectation)> {
+        // Each that fails has waited long.
+        if lock(&self.failed).len() < MOST_FAILED { lock(&self.left).pop() } else { None }
+    }
+
+    fn attempt(&self, name: &str, attempt: impl FnOnce() -> Option<Stage>) -> Option<Stage> {
+        catch_unwind(AssertUnwindSafe(attempt)).unwrap_or_else(|_| {
+            lock(&self.failed).push(name.to_owned());
             None
         })
-    };
-    loop {
-        // A cell that fails has waited long; one that is followed by others is known to be wrong.
-        let next = if lock(failed).len() < MOST_FAILED { lock(left).pop() } else { None };
-        let Some((cause, expectation)) = next else { break };
-        let on = stage.take();
-        before.push(cause);
-        let name = format!("{phase:?} x {cause:?}: {expectation:?}, of {before:?}");
-        let handles = matches!(cause, Cause::Handled(_));
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            let on = on.unwrap_or_else(|| Stage::start(phase, handles));
-            cell::run(on, cause, expectation)
-        }));
-        stage = tell(name, outcome);
-        if stage.is_none() {
-            before.clear();
-        }
-        *lock(ran) += 1;
-    }
-    if let Some(stage) = stage {
-        let name = format!("{phase:?} after {before:?}");
-        let outcome = catch_unwind(AssertUnwindSafe(|| stage.leave()));
-        if let Some(stage) = tell(name.clone(), outcome) {
-            tell(
-                name,
-                catch_unwind(AssertUnwindSafe(|| {
-                    stage.stop();
-                    None
-                })),
-            );
-        }
     }
 }
 

@@ -45,7 +45,7 @@ impl Stage {
         let mut old = control.next();
         old.be_ready();
         service.wait_for("event child_ready: generation 1 ");
-        let descriptors = Watched(service.pid()).descriptors();
+        let descriptors = Watched::new(service.pid()).descriptors();
         Self {
             phase,
             handles,
@@ -72,10 +72,11 @@ impl Stage {
             Phase::Handover => {
                 self.bring_candidate();
                 kill(self.old.pid, Signal::SIGSTOP).unwrap();
-                Watched(self.old.pid).wait_until_stopped();
+                Watched::new(self.old.pid).wait_until_stopped();
                 self.candidate().be_ready();
-                let generation = self.candidate().generation;
-                self.wait_for("child_ready", generation);
+                // It is told to accept before the old one is told to pause.
+                let pid = self.candidate().pid;
+                self.assert_answers_now(pid);
             }
             Phase::Probation => {
                 let paused = format!("event paused: generation {} ", self.old.generation);
@@ -127,7 +128,7 @@ impl Stage {
     }
 
     pub(crate) fn master(&self) -> Watched {
-        Watched(self.service.pid())
+        Watched::new(self.service.pid())
     }
 
     /// Sends the master a signal.
@@ -180,7 +181,7 @@ impl Stage {
 
     /// Continues the old one, where the phase had stopped it.
     pub(crate) fn continue_old(&mut self) {
-        if self.phase == Phase::Handover && Watched(self.old.pid).state() == Some('T') {
+        if self.phase == Phase::Handover && Watched::new(self.old.pid).state() == Some('T') {
             kill(self.old.pid, Signal::SIGCONT).unwrap();
             self.note_told(libc::SIGCONT, self.old.generation);
         }
