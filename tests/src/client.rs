@@ -31,11 +31,11 @@ pub fn try_get(address: SocketAddr, target: &str) -> io::Result<String> {
     read_answer(&mut stream)
 }
 
-fn send_request(stream: &mut TcpStream, target: &str) -> io::Result<()> {
+pub(crate) fn send_request(stream: &mut TcpStream, target: &str) -> io::Result<()> {
     stream.write_all(format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes())
 }
 
-fn read_answer(stream: &mut TcpStream) -> io::Result<String> {
+pub(crate) fn read_answer(stream: &mut TcpStream) -> io::Result<String> {
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     let answer = String::from_utf8_lossy(&answer).into_owned();

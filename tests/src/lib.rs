@@ -6,24 +6,32 @@
 #![allow(clippy::expect_used, reason = "what goes wrong in the harness fails the test at once")]
 
 mod client;
+mod control;
 mod mounted;
 mod process;
 mod published;
 mod publisher;
 mod release;
 mod service;
+mod sockets;
 mod terminal;
+mod watched;
+mod witness;
 
 use std::time::Duration;
 
 pub use self::client::{Connection, Load, get, try_get};
+pub use self::control::{Control, Remote};
 pub use self::mounted::Mounted;
 pub use self::process::{Processes, children_of, eventually, send, status_of};
 pub use self::published::Published;
 pub use self::publisher::{Answer, Publisher};
 pub use self::release::Release;
 pub use self::service::{Service, ServiceBuilder};
+pub use self::sockets::clients_of;
 pub use self::terminal::Terminal;
+pub use self::watched::Watched;
+pub use self::witness::{Lost, Witness};
 
 /// How long anything may take. No test passes faster or slower for it.
 pub const PATIENCE: Duration = Duration::from_secs(120);

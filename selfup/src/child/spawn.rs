@@ -62,8 +62,8 @@ impl Launch {
             core: true,
         };
         let Started { process, failure } = start.start().context(ErrorKind::Spawn, || {
-            "no process for a child; raise the limits of processes (`ulimit -u`, `TasksMax=`) \
-             and of open files"
+            "no process for a child; raise the limit of processes (`ulimit -u`, `TasksMax=`) \
+             and that of open files"
         })?;
         let (process, channel) = (Arc::new(process), Arc::new(ours));
         let child = Child { generation, process, channel, is_ready: false };
