@@ -175,3 +175,16 @@ fn an_orphan_on_threads_leaves_too() {
     assert_eq!(held.answer().unwrap(), name);
     service.processes().wait_until_gone();
 }
+
+/// Its listeners wait on its channel, which it never reads.
+#[test]
+fn a_child_that_hangs_before_its_welcome_does_not_keep_the_port_of_a_dead_master() {
+    let mut service = Service::with(&[]);
+    let address = service.address();
+    Release::flawed("init-hangs").install(&service.binary());
+    service.signal(Signal::SIGUSR2);
+    service.wait_for("event child_started: generation 2 ");
+    kill_master(&mut service);
+    eventually("the port is free", || TcpListener::bind(address).ok());
+    service.processes().wait_until_gone();
+}

@@ -112,6 +112,11 @@ impl Channel {
     }
 }
 
+/// Whether a message came without the descriptors that were attached to it.
+pub(crate) fn lost_descriptors(error: &io::Error) -> bool {
+    seqpacket::DescriptorsLost::is_why(error)
+}
+
 impl From<OwnedFd> for Channel {
     fn from(fd: OwnedFd) -> Self {
         Self(fd)

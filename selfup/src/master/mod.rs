@@ -5,6 +5,7 @@
 //! waits for one thing alone, and none of the user's code runs on it.
 
 mod birth;
+mod busy;
 mod children;
 mod examiner;
 mod orphans;
@@ -183,6 +184,8 @@ impl Master {
                     return Ok(Input::Offered);
                 }
                 Happening::Report(Report::Done(input)) => return Ok(input),
+                Happening::Report(Report::Overdue(error)) => self.observer.warn(error),
+                Happening::Report(Report::Began(_) | Report::Finished) => {}
                 Happening::Examined(finding, vetted) => {
                     self.children.set_deploy(vetted);
                     return Ok(Input::Examined(finding));

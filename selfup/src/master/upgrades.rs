@@ -17,13 +17,14 @@ use tokio::net::unix::pipe::Receiver;
 use tokio::runtime::Runtime;
 use tokio::sync::{Notify, mpsc};
 
+use super::busy::{Busy, Running};
 use super::plan::Input;
 use crate::config::Upgrades;
 use crate::error::{BoxError, Context as _, Error, ErrorKind, Result};
 use crate::event::{Event, Observer};
 use crate::fetcher::{BoxFetcher, Fetched};
 use crate::origin::Origin;
-use crate::upgrade::{Candidate, Pipeline, Rehearsal, Vetted};
+use crate::upgrade::{Candidate, Pipeline, PreUpgradeHook, Rehearsal, Vetted};
 
 /// What the loop tells the thread.
 #[derive(Debug)]
@@ -40,6 +41,12 @@ pub(super) enum Report {
     /// It holds a candidate that passed every check, and this is known of it.
     Offered(Vetted),
     Done(Input),
+    /// The user's code runs: this of it.
+    Began(&'static str),
+    /// It came back.
+    Finished,
+    /// It has not come back for long.
+    Overdue(Error),
 }
 
 /// The loop's end of the thread. Without a fetcher there is no thread, and nothing to report.
@@ -52,6 +59,7 @@ struct Thread {
     /// Asks for a poll, once, however often it is said.
     check: Arc<Notify>,
     reports: mpsc::UnboundedReceiver<Report>,
+    busy: Busy,
     /// Dropped to end the thread, wherever it waits.
     alive: PipeWriter,
     /// Ends when the thread has.
@@ -86,6 +94,7 @@ impl Upgrader {
         let (ending, ended) = sync_channel(0);
         let (opened, opening) = sync_channel(1);
         let origin = origin.clone();
+        let pre_upgrade = pre_upgrade.map(|hook| watched(hook, report.clone()));
         let (told, observer) = (observer, observer.clone());
         let work = move || {
             let _ending = ending;
@@ -132,7 +141,8 @@ impl Upgrader {
                 }
             }
         }
-        Ok(Self(Some(Thread { orders, check, reports, alive, ended })))
+        let busy = Busy::default();
+        Ok(Self(Some(Thread { orders, check, reports, busy, alive, ended })))
     }
 
     pub(super) fn order(&self, order: Order) {
@@ -152,9 +162,17 @@ impl Upgrader {
     /// The next thing that the plan should know. Cancel-safe.
     pub(super) async fn report(&mut self) -> Report {
         let Some(thread) = &mut self.0 else { return pending().await };
-        match thread.reports.recv().await {
-            Some(report) => report,
-            None => pending().await,
+        loop {
+            let report = tokio::select! {
+                report = thread.reports.recv() => report,
+                error = thread.busy.overdue() => return Report::Overdue(error),
+            };
+            match report {
+                Some(Report::Began(what)) => thread.busy.begin(what),
+                Some(Report::Finished) => thread.busy.end(),
+                Some(report) => return report,
+                None => pending().await,
+            }
         }
     }
 
@@ -165,6 +183,14 @@ impl Upgrader {
             let _ = ended.recv_timeout(END);
         }
     }
+}
+
+/// `hook`, with the loop told while it runs.
+fn watched(mut hook: PreUpgradeHook, report: mpsc::UnboundedSender<Report>) -> PreUpgradeHook {
+    Box::new(move |candidate| {
+        let _running = Running::tell(&report, "the `pre_upgrade` hook");
+        hook(candidate)
+    })
 }
 
 /// What the thread runs on, and the end of the master as its tasks and as its probes wait for it.
@@ -241,8 +267,10 @@ impl Cycle {
 
     async fn try_poll(&mut self) -> Result<Option<Candidate>> {
         let current = self.pipeline.current();
+        let running = Running::tell(&self.report, "the fetcher");
         let fetching = async { self.fetcher.fetch_boxed(&current).await };
         let fetched = guarded(fetching).await;
+        drop(running);
         let fetched = fetched.and_then(|fetched| fetched).context(
             ErrorKind::Fetch,
             || "no answer of the fetcher; it is asked again at its next poll",

@@ -30,12 +30,12 @@ use self::link::Link;
 pub use self::listener::Listener;
 pub use self::stream::{PeerAddr, Stream};
 use crate::channel::message::{FromChild, FromMaster, PROTOCOL, Welcome};
-use crate::channel::{Channel, Received};
+use crate::channel::{self, Channel, Received};
 use crate::config::Address;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::identity::{BinaryId, Generation};
 use crate::listeners::{self, Bound};
-use crate::sys::seqpacket::DescriptorsLost;
+use crate::sys;
 
 /// What a running program knows of itself, and what it can ask its master for.
 ///
@@ -61,7 +61,7 @@ impl State {
     /// before it said a word.
     pub(crate) fn of_child(channel: Channel) -> Result<Option<Self>> {
         let received = channel.receive().map_err(|error| {
-            let message = if DescriptorsLost::is_why(&error) {
+            let message = if channel::lost_descriptors(&error) {
                 "the master's listeners did not all arrive; raise the limit of open files \
                  (`ulimit -n`, `LimitNOFILE=`)"
             } else {
@@ -88,6 +88,9 @@ impl State {
         let timeout = Duration::from_millis(welcome.terminate_timeout_ms);
         link.say(&FromChild::Hello { protocol: PROTOCOL })?;
         link.serve(gate, timeout)?;
+        // The end of the channel is what ends it from here on. Before, the listeners waited there,
+        // and nobody would have closed them.
+        sys::signal::outlive_parent();
         Ok(state)
     }
 

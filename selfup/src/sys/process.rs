@@ -24,6 +24,9 @@ use super::pidfd::Process;
 use super::signal;
 
 /// What to start, and what it gets.
+///
+/// So that nobody forgets it, it is killed when the thread that started it ends, unless it says
+/// that it [outlives](super::signal::outlive_parent) its parent.
 #[derive(Debug)]
 pub(crate) struct Start<'a> {
     /// The file; no search path is consulted.
@@ -38,8 +41,7 @@ pub(crate) struct Start<'a> {
     pub(crate) stdio: [Option<BorrowedFd<'a>>; 3],
     /// The signal mask.
     pub(crate) mask: SigSet,
-    /// Whether it leads a process group of its own, where no signal for this one's reaches it. So
-    /// that nobody forgets it there, it is killed when the thread that started it ends.
+    /// Whether it leads a process group of its own, where no signal for this one's reaches it.
     pub(crate) own_group: bool,
     /// Whether it may leave a core file.
     pub(crate) core: bool,
@@ -210,8 +212,8 @@ impl Image {
         if start.own_group {
             // SAFETY: setpgid takes two integers.
             Errno::result(unsafe { libc::setpgid(0, 0) })?;
-            die_with(self.parent)?;
         }
+        die_with(self.parent)?;
         if !start.core {
             let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
             // SAFETY: `none` is readable for the length of the call.

@@ -36,6 +36,13 @@ pub(crate) fn reset(signal: i32) {
     unsafe { libc::signal(signal, libc::SIG_DFL) };
 }
 
+/// From now on this process is not killed when its parent ends.
+pub(crate) fn outlive_parent() {
+    // It takes an integer, and none is always valid.
+    #[cfg(target_os = "linux")]
+    let _ = nix::sys::prctl::set_pdeathsig(None);
+}
+
 /// Whether this process ignores `signal`, which most of them only do if it was started so.
 pub(crate) fn is_ignored(signal: i32) -> bool {
     handler(signal) == Some(libc::SIG_IGN)

@@ -1,0 +1,85 @@
+//! How long the user's code on the upgrade thread has been at it.
+//!
+//! It cannot be ended from outside, whatever it does. It holds up nothing but upgrades, and the
+//! operator is told.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::upgrades::Report;
+use crate::error::{Error, ErrorKind};
+
+/// What the thread runs, as the loop knows it.
+#[derive(Debug)]
+pub(super) struct Busy {
+    patience: Duration,
+    with: Option<(&'static str, Instant)>,
+}
+
+/// So long a fetcher may take to answer, and a hook to decide, before the operator is told.
+const PATIENCE: Duration = Duration::from_secs(10 * 60);
+
+impl Default for Busy {
+    fn default() -> Self {
+        Self { patience: PATIENCE, with: None }
+    }
+}
+
+impl Busy {
+    pub(super) fn begin(&mut self, what: &'static str) {
+        self.with = Some((what, Instant::now() + self.patience));
+    }
+
+    pub(super) fn end(&mut self) {
+        self.with = None;
+    }
+
+    /// What has taken too long, once it has; told once. Cancel-safe.
+    pub(super) async fn overdue(&mut self) -> Error {
+        let Some((what, until)) = self.with else { return std::future::pending().await };
+        tokio::time::sleep_until(until.into()).await;
+        self.with = None;
+        let patience = humantime::format_duration(self.patience);
+        let text = format!(
+            "{what} has not come back for {patience}; there are no upgrades until it does, or until \
+             the service is restarted"
+        );
+        Error::new(ErrorKind::Fetch, text)
+    }
+}
+
+/// Tells the loop that the user's code runs, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Running<'a>(&'a UnboundedSender<Report>);
+
+impl<'a> Running<'a> {
+    pub(super) fn tell(report: &'a UnboundedSender<Report>, what: &'static str) -> Self {
+        // The loop is gone only when the master ends.
+        let _ = report.send(Report::Began(what));
+        Self(report)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.send(Report::Finished);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn code_that_never_comes_back_is_told_once() {
+        let mut busy = Busy { patience: Duration::from_millis(1), ..Busy::default() };
+        busy.begin("the fetcher");
+        let told = busy.overdue().await.to_string();
+        assert!(told.starts_with("the fetcher has not come back for 1ms"), "{told}");
+        assert!(busy.with.is_none());
+        busy.begin("the fetcher");
+        busy.end();
+        assert!(busy.with.is_none());
+    }
+}
