@@ -32,6 +32,17 @@
 //! After that the old one *drains*: [`State::graceful_shutdown`] resolves, and when the program
 //! returns, or `terminate_timeout` is over, it is gone.
 //!
+//! # What changes by an upgrade
+//!
+//! Everything. Once a new binary is committed, the master executes it in place (*succession*): the
+//! PID, the children, the sockets and pending signals stay, and the new code brings its addresses,
+//! fetcher, hooks and timeouts. An added address is bound before its generation is started; a
+//! removed one is closed when the last generation that uses it has ended. A binary that fails before
+//! it is in charge is replaced by the previous one in the same way.
+//!
+//! A file that is put in place by hand takes the same way at the next restart, but for the swap: it
+//! is read and started once before it becomes a child.
+//!
 //! # Where there can be no master
 //!
 //! Where a process may not fork, where the kernel lacks what a master needs, or with `SELFUP=off` in
