@@ -204,5 +204,6 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// So many characters of a reason are told.
 const LONGEST: usize = 500;
 
+#[cfg(selfup_supervised)]
 #[cfg(test)]
 mod tests;

@@ -12,5 +12,7 @@ impl Mask {
         Self
     }
 
-    pub(crate) fn apply_to(self, _command: &mut Command) {}
+    pub(crate) fn apply_to(self, _command: &mut Command) {
+        let Self = self;
+    }
 }

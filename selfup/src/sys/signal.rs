@@ -2,7 +2,6 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::ops::RangeInclusive;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 #[cfg(selfup_supervised)]
@@ -19,7 +18,7 @@ pub(crate) struct Queued {
 
 /// The real-time signals that the C library leaves to programs.
 #[cfg(selfup_supervised)]
-pub(crate) fn real_time() -> RangeInclusive<i32> {
+pub(crate) fn real_time() -> std::ops::RangeInclusive<i32> {
     libc::SIGRTMIN()..=libc::SIGRTMAX()
 }
 
