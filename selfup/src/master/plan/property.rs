@@ -13,6 +13,7 @@ mod coverage;
 mod driver;
 mod moves;
 mod mutants;
+mod play;
 mod rules;
 mod world;
 
@@ -52,6 +53,7 @@ fn run(sequence: &Sequence, coverage: &mut Coverage, tell: &mut impl FnMut(Strin
     let mut service = Service {
         plan: Plan::new(limits),
         world: World::new(limits, Instant::now()),
+        later: sequence.later,
         coverage,
         tell,
     };
@@ -73,6 +75,7 @@ fn run(sequence: &Sequence, coverage: &mut Coverage, tell: &mut impl FnMut(Strin
 struct Service<'a, T> {
     plan: Plan,
     world: World,
+    later: Limits,
     coverage: &'a mut Coverage,
     tell: &'a mut T,
 }
@@ -104,10 +107,8 @@ impl<T: FnMut(String)> Service<'_, T> {
                 self.answer(&Input::NotSucceeded("no memory".into()))?;
                 continue;
             }
-            // The candidate that waited is gone with the thread that held it.
-            world.is_offered = false;
-            (world.look, world.cleared, world.told) = (None, None, None);
-            self.plan = Plan::resume(world.limits, &standing);
+            world.change_masters(self.later);
+            self.plan = Plan::resume(self.later, &standing);
             (self.tell)("another master goes on".to_owned());
             let input = world.tick();
             self.answer(&input)?;

@@ -33,12 +33,14 @@ impl World {
     fn check_roles(&self) -> Held {
         let candidates = self.present().filter(|child| child.is_candidate()).count();
         hold(candidates <= 1, "at most one candidate exists")?;
-        let is_one_too_many = !self.limits.overlap && self.present().count() > 1;
+        let own = || self.present().filter(|child| !child.is_inherited);
+        let is_one_too_many = !self.limits.overlap && own().count() > 1;
         hold(!is_one_too_many, "two must not run at once")?;
         if self.is_stopping() {
             return Ok(());
         }
-        hold(self.leaving() <= self.limits.max_draining, "not too many drain at once")?;
+        let leaving = own().filter(|child| child.is_leaving()).count();
+        hold(leaving <= self.limits.max_draining, "not too many drain at once")?;
         let mut others = self.present().filter(|child| child.number != self.serving);
         let have_roles = others.all(|child| child.is_candidate() || child.is_leaving());
         hold(have_roles, "who was followed drains")?;
@@ -99,7 +101,9 @@ impl World {
 
     /// When nothing is in motion, nothing that could be begun waits.
     fn check_rest(&self) -> Held {
-        let is_full = self.leaving() >= self.limits.max_draining;
+        // Where two must not run at once, the next waits for everybody.
+        let most = if self.limits.overlap { self.limits.max_draining } else { 1 };
+        let is_full = self.leaving() >= most;
         if !self.is_at_rest() || is_full || self.is_to_be_followed() {
             return Ok(());
         }

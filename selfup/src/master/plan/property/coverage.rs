@@ -141,7 +141,9 @@ impl Coverage {
 
     /// What the plan has answered, and where it is now.
     pub(super) fn after(&mut self, plan: &Plan, world: &World, actions: &[Action]) {
-        actions.iter().for_each(|action| self.answered(world, action));
+        for action in actions {
+            self.answered(world, action);
+        }
         self.see(match plan.motion {
             Motion::Still => Sight::InStill,
             Motion::Examining(_) => Sight::InExamining,

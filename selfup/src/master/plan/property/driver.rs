@@ -36,7 +36,9 @@ pub(super) fn drive(first: u64, count: u64) -> Result<Coverage, String> {
         let threads = available_parallelism().map_or(1, usize::from);
         let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         let mut all = Coverage::new();
-        threads.into_iter().for_each(|thread| all.add(&thread.join().unwrap()));
+        for thread in threads {
+            all.add(&thread.join().unwrap());
+        }
         all
     });
     match failed.into_inner().unwrap() {
@@ -61,9 +63,9 @@ fn tell(seed: u64, rule: &str) -> String {
     let tell = &mut |line: String| story.extend([&line, "\n"]);
     let _ = catch_unwind(AssertUnwindSafe(|| run(&sequence, &mut coverage, tell)));
     format!(
-        "a rule is broken: {rule}\n\n{story}\n{:?}\nis_answered: {}\n\n\
+        "a rule is broken: {rule}\n\n{story}\n{:?}\nlater: {:?}\nis_answered: {}\n\n\
          again: SELFUP_INTERLEAVINGS=1 SELFUP_INTERLEAVINGS_SEED={seed}",
-        sequence.limits, sequence.is_answered,
+        sequence.limits, sequence.later, sequence.is_answered,
     )
 }
 

@@ -45,6 +45,8 @@ const MOST_MOVES: usize = 400;
 #[derive(Debug, Clone)]
 pub(super) struct Sequence {
     pub(super) limits: Limits,
+    /// The settings of the code that takes over.
+    pub(super) later: Limits,
     pub(super) moves: Vec<Move>,
     /// Whether the file system and the dying answer, once the moves are made.
     pub(super) is_answered: bool,
@@ -53,7 +55,8 @@ pub(super) struct Sequence {
 impl Sequence {
     pub(super) fn of(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
-        let limits = limits(&mut rng);
+        let (limits, other) = (limits(&mut rng), limits(&mut rng));
+        let later = Limits { overlap: limits.overlap, ..other };
         // Not every sequence has every kind of move, or most would end before they come far.
         let weights = WEIGHTS.map(|weight| weight * [0, 1, 1, 1, 2, 4][rng.usize(..6)]);
         let may_end = rng.u8(..3) == 0;
@@ -69,7 +72,7 @@ impl Sequence {
             one(kind.unwrap_or(0), may_end, &mut rng)
         });
         let moves = moves.collect();
-        Self { limits, moves, is_answered: rng.u8(..4) > 0 }
+        Self { limits, later, moves, is_answered: rng.u8(..4) > 0 }
     }
 }
 
