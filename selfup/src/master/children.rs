@@ -30,8 +30,8 @@ pub(super) struct Children {
     launch: Launch,
     sockets: Sockets,
     living: BTreeMap<Generation, Child>,
-    /// A file that was put at the path by hand, and may be started next.
-    deploy: Option<Vetted>,
+    /// The file at the path, as it was looked at before a restart.
+    looked_at: Option<Vetted>,
     /// The candidate that was offered last.
     candidate: Option<Vetted>,
     /// The file that a generation on trial has to run.
@@ -54,7 +54,7 @@ impl Children {
             launch,
             sockets,
             living: BTreeMap::new(),
-            deploy: None,
+            looked_at: None,
             candidate: None,
             expected: None,
             yielded: None,
@@ -84,17 +84,17 @@ impl Children {
         self.candidate = Some(candidate);
     }
 
-    /// What the next generation that follows a deploy by hand has to be.
-    pub(super) fn set_deploy(&mut self, deploy: Option<Vetted>) {
-        self.deploy = deploy;
+    /// What the next generation of a restart has to be.
+    pub(super) fn set_looked_at(&mut self, vetted: Option<Vetted>) {
+        self.looked_at = vetted;
     }
 
     /// Forks a child, and listens to it from now on.
     pub(super) fn start(&mut self, generation: Generation, cause: Cause) -> Result<()> {
         let vetted = match cause {
-            Cause::Deploy => self.deploy.take(),
+            Cause::Restart | Cause::Deploy => self.looked_at.take(),
             Cause::Upgrade => self.candidate.take(),
-            Cause::Restart | Cause::Return => None,
+            Cause::Return => None,
         };
         self.expected = vetted.as_ref().map(|vetted| (generation, vetted.inode));
         let addresses = vetted.and_then(|vetted| vetted.addresses);

@@ -3,7 +3,6 @@
 //! A file that is not the one that serves was put there by hand. It is read and started once, as a
 //! candidate is, and left where it is whatever comes out.
 
-use std::io;
 use std::path::PathBuf;
 
 use nix::unistd::Pid;
@@ -17,7 +16,7 @@ use crate::upgrade::{self, Inode, Vetted};
 #[derive(Debug, Default)]
 pub(super) struct Examiner(Option<oneshot::Receiver<Examined>>);
 
-/// What was found, and what is known of a file that may be started.
+/// What was found, and which file may be started.
 pub(super) type Examined = (Finding, Option<Vetted>);
 
 impl Examiner {
@@ -60,9 +59,11 @@ pub(super) fn executed_by(pid: Pid) -> PathBuf {
 }
 
 fn examine(origin: &Origin, serving: Pid, rehearsal: Option<&str>) -> Examined {
-    match is_same(origin, serving) {
-        Ok(true) => return (Finding::Same, None),
-        Ok(false) => {}
+    match Inode::at(origin.path()) {
+        Ok(inode) if is_executed_by(serving, inode) => {
+            return (Finding::Same, Some(Vetted { addresses: None, inode }));
+        }
+        Ok(_) => {}
         Err(error) => {
             let path = origin.path().display();
             let text = format!("{path} leads to no file; put a binary there ({error})");
@@ -75,7 +76,6 @@ fn examine(origin: &Origin, serving: Pid, rehearsal: Option<&str>) -> Examined {
     }
 }
 
-fn is_same(origin: &Origin, serving: Pid) -> io::Result<bool> {
-    let found = Inode::at(origin.path())?;
-    Ok(Inode::at(&executed_by(serving)).is_ok_and(|serves| serves == found))
+fn is_executed_by(pid: Pid, inode: Inode) -> bool {
+    Inode::at(&executed_by(pid)).is_ok_and(|executed| executed == inode)
 }

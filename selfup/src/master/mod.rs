@@ -187,7 +187,7 @@ impl Master {
                 Happening::Report(Report::Overdue(error)) => self.observer.warn(error),
                 Happening::Report(Report::Began(_) | Report::Finished) => {}
                 Happening::Examined(finding, vetted) => {
-                    self.children.set_deploy(vetted);
+                    self.children.set_looked_at(vetted);
                     return Ok(Input::Examined(finding));
                 }
                 Happening::News(generation, news) => {

@@ -317,7 +317,9 @@ impl Plan {
     fn can_begin(&self) -> bool {
         let may_drain = self.draining.len() < self.limits.max_draining;
         let is_replaced = self.must_succeed && self.files == Files::Idle;
-        self.serving.is_some() && may_drain && !is_replaced
+        // A master with other settings may have left some that drain.
+        let may_run = self.limits.overlap || self.draining.is_empty();
+        self.serving.is_some() && may_drain && may_run && !is_replaced
     }
 }
 
