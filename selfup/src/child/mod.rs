@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use nix::unistd::Pid;
 
-pub(crate) use self::spawn::Launch;
+pub(crate) use self::spawn::{Launch, Newcomer};
 pub(crate) use self::watch::{News, follow};
 use crate::channel::Channel;
 use crate::channel::message::FromMaster;

@@ -20,39 +20,37 @@ pub(crate) struct Launch {
     pub(crate) restarts: Restarts,
 }
 
+/// What one child has for itself.
+#[derive(Debug)]
+pub(crate) struct Newcomer<'a> {
+    pub(crate) generation: Generation,
+    /// The file that it executes.
+    pub(crate) path: &'a Path,
+    pub(crate) listeners: &'a [&'a Bound],
+    /// Whether another generation waits for its end.
+    pub(crate) on_trial: bool,
+}
+
 impl Launch {
-    /// Forks a child of this generation that executes `path`, with its welcome and these listeners
-    /// waiting for it on its channel. It is on trial if another generation waits for its end.
+    /// Forks a child, with its welcome and its listeners waiting for it on its channel.
     ///
     /// The second part tells whether the file was executed at all; see [`Started::failure`].
-    pub(crate) fn start(
-        &self,
-        generation: Generation,
-        path: &Path,
-        listeners: &[&Bound],
-        on_trial: bool,
-    ) -> Result<(Child, OwnedFd)> {
-        let started = self.try_start(generation, path, listeners, on_trial);
-        started.map_err(|error| error.in_generation(generation))
+    pub(crate) fn start(&self, newcomer: &Newcomer<'_>) -> Result<(Child, OwnedFd)> {
+        let started = self.try_start(newcomer);
+        started.map_err(|error| error.in_generation(newcomer.generation))
     }
 
-    fn try_start(
-        &self,
-        generation: Generation,
-        path: &Path,
-        listeners: &[&Bound],
-        on_trial: bool,
-    ) -> Result<(Child, OwnedFd)> {
+    fn try_start(&self, newcomer: &Newcomer<'_>) -> Result<(Child, OwnedFd)> {
         let (ours, theirs) = Channel::pair().context(
             ErrorKind::Spawn,
             || "no channel for a child; raise the limit of open files",
         )?;
-        self.welcome(generation, &ours, listeners, on_trial)?;
+        self.welcome(newcomer, &ours)?;
         let mut env = self.origin.env().to_vec();
         let variable = role::child_variable(&theirs);
         env.push(variable.context(ErrorKind::Spawn, || "the channel has no inode")?);
         let start = Start {
-            path,
+            path: newcomer.path,
             args: self.origin.args(),
             env: &env,
             keep: &[theirs.as_fd()],
@@ -66,17 +64,13 @@ impl Launch {
              and that of open files"
         })?;
         let (process, channel) = (Arc::new(process), Arc::new(ours));
+        let generation = newcomer.generation;
         let child = Child { generation, process, channel, is_ready: false };
         Ok((child, failure))
     }
 
-    fn welcome(
-        &self,
-        generation: Generation,
-        channel: &Channel,
-        listeners: &[&Bound],
-        on_trial: bool,
-    ) -> Result<()> {
+    fn welcome(&self, newcomer: &Newcomer<'_>, channel: &Channel) -> Result<()> {
+        let Newcomer { generation, listeners, on_trial, .. } = *newcomer;
         let terminate_timeout = self.restarts.terminate_timeout.as_millis();
         let welcome = FromMaster::Welcome(Welcome {
             protocol: PROTOCOL,

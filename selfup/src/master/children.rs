@@ -14,7 +14,7 @@ use super::plan::{Cause, Standing};
 use super::sockets::Sockets;
 use super::succession::Estate;
 use crate::channel::message::FromMaster;
-use crate::child::{Child, Launch, News, follow};
+use crate::child::{Child, Launch, Newcomer, News, follow};
 use crate::config::Address;
 use crate::error::{Context as _, ErrorKind, Result};
 use crate::event::{Event, Observer};
@@ -116,9 +116,13 @@ impl Children {
         let addresses = addresses.map(parse).transpose()?;
         let added = self.sockets.reserve(generation, addresses)?;
         tell_bound(&self.observer, self.sockets.newest(added));
-        let listeners = self.sockets.of(generation);
-        let (path, on_trial) = (self.path_for(cause), cause != Cause::Return);
-        let (child, failure) = self.launch.start(generation, &path, &listeners, on_trial)?;
+        let newcomer = Newcomer {
+            generation,
+            path: &self.path_for(cause),
+            listeners: &self.sockets.of(generation),
+            on_trial: cause != Cause::Return,
+        };
+        let (child, failure) = self.launch.start(&newcomer)?;
         let followed = follow(&child, Some(failure), self.news.clone());
         let followed = followed.context(ErrorKind::Spawn, || "the child cannot be followed");
         followed.inspect_err(|_| child.discard()).map(|()| child)
