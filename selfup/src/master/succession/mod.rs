@@ -255,8 +255,13 @@ impl Inheritance {
         self.snapshot.children.iter().map(taken_over).collect()
     }
 
+    /// Whether this is the binary that was gone back to.
+    pub(super) fn is_return(&self) -> bool {
+        self.previous.is_none()
+    }
+
     fn refusal(&self) -> Option<Error> {
-        if self.previous.is_some() {
+        if !self.is_return() {
             return None;
         }
         let reason = self.snapshot.refusal.clone();
