@@ -12,6 +12,7 @@ mod published;
 mod publisher;
 mod release;
 mod service;
+mod succession;
 mod terminal;
 
 use std::time::Duration;
@@ -23,6 +24,7 @@ pub use self::published::Published;
 pub use self::publisher::{Answer, Publisher};
 pub use self::release::Release;
 pub use self::service::{Service, ServiceBuilder};
+pub use self::succession::{Fault, descriptors_of};
 pub use self::terminal::Terminal;
 
 /// How long anything may take. No test passes faster or slower for it.
