@@ -48,6 +48,17 @@ impl Release {
         Self::ending_with(&format!("#fixture {flaw}\n"))
     }
 
+    /// A version with a config of its own: `NAME=VALUE`, for variables of the fixture, in place of
+    /// those that it is started with. A flaw may be among the words.
+    ///
+    /// # Panics
+    ///
+    /// If the fixture was not built.
+    #[must_use]
+    pub fn configured(words: &str) -> Self {
+        Self::flawed(words)
+    }
+
     fn ending_with(words: &str) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let count = COUNT.fetch_add(1, Ordering::SeqCst);

@@ -155,7 +155,11 @@ fn take_over(
     let limits = Limits::new(&config);
     let (runtime, reading) = birth.read_signals(limits.restart_signal)?;
     let (bound, used) = inheritance.listeners()?;
-    let addresses = config.addresses.clone();
+    // This binary's own, unless it is the one that was gone back to: then those of what serves.
+    let addresses = match used.get(&inheritance.standing().serving) {
+        Some(used) if inheritance.is_return() => used.clone(),
+        _ => config.addresses.clone(),
+    };
     let (sockets, added) = Sockets::taken_over(bound, used, addresses, config.backlog)?;
     tell_bound(&observer, sockets.newest(added));
     let plan = Plan::resume(limits, &inheritance.standing());

@@ -20,6 +20,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -171,7 +172,9 @@ impl Handed {
 #[derive(Debug)]
 pub(super) struct Inheritance {
     snapshot: Snapshot,
-    state: File,
+    /// Open until this master is in charge: should it panic before, who unwinds the stack must not
+    /// close what the way back leads to.
+    state: ManuallyDrop<File>,
     lifeline: Option<Lifeline>,
     /// The previous binary, by number.
     previous: Option<i32>,
@@ -181,7 +184,7 @@ impl Inheritance {
     /// Reads it. From here on, every way in which this code may fail leads back.
     pub(super) fn read(handed: Handed) -> Result<Self> {
         let Handed { state, previous } = handed;
-        let mut state = File::from(state);
+        let mut state = ManuallyDrop::new(File::from(state));
         let mut text = String::new();
         let read = state.rewind().and_then(|()| state.read_to_string(&mut text));
         let failed = || "the state that the master left cannot be read; restart the service";
@@ -252,8 +255,13 @@ impl Inheritance {
         self.snapshot.children.iter().map(taken_over).collect()
     }
 
+    /// Whether this is the binary that was gone back to.
+    pub(super) fn is_return(&self) -> bool {
+        self.previous.is_none()
+    }
+
     fn refusal(&self) -> Option<Error> {
-        if self.previous.is_some() {
+        if !self.is_return() {
             return None;
         }
         let reason = self.snapshot.refusal.clone();
@@ -271,6 +279,7 @@ impl Inheritance {
         }
         let numbers = self.snapshot.descriptors().into_iter().chain(self.previous);
         numbers.for_each(fd::close_inherited);
+        drop(ManuallyDrop::into_inner(self.state));
         refusal
     }
 
