@@ -162,7 +162,12 @@ fn take_over(
     };
     let (sockets, added) = Sockets::taken_over(bound, used, addresses, config.backlog)?;
     tell_bound(&observer, sockets.newest(added));
-    let plan = Plan::resume(limits, &inheritance.standing());
+    let mut standing = inheritance.standing();
+    // A probe that told no addresses: what serves has to be started once more to get its own.
+    standing.restart_waits |= sockets.used_by(standing.serving) != sockets.current();
+    let plan = Plan::resume(limits, &standing);
+    // What the service can do without must not keep a master from going on.
+    config.required = false;
     let mut master = birth.assemble(config, plan, sockets, reading, observer.clone())?;
     runtime.block_on(async { master.adopt(inheritance.children()?) })?;
     Ok((runtime, master, observer))

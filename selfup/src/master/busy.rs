@@ -1,14 +1,17 @@
-//! How long the user's code on the upgrade thread has been at it.
+//! The user's code on the upgrade thread: how long it has been at it, and whether it panicked.
 //!
 //! It cannot be ended from outside, whatever it does. It holds up nothing but upgrades, and the
 //! operator is told.
 
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::upgrades::Report;
-use crate::error::{Error, ErrorKind};
+use crate::error::{BoxError, Error, ErrorKind};
 
 /// What the thread runs, as the loop knows it.
 #[derive(Debug)]
@@ -65,6 +68,24 @@ impl Drop for Running<'_> {
     fn drop(&mut self) {
         let _ = self.0.send(Report::Finished);
     }
+}
+
+/// `future`, with a panic of the user's code as an error, where panics unwind.
+pub(super) async fn guarded<T>(future: impl Future<Output = T>) -> Result<T, BoxError> {
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        let poll = AssertUnwindSafe(|| future.as_mut().poll(context));
+        match catch_unwind(poll) {
+            Ok(poll) => poll.map(Ok),
+            Err(panic) => {
+                let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+                let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+                let text = text.unwrap_or_else(|| "without words".into());
+                std::task::Poll::Ready(Err(format!("it panicked: {text}").into()))
+            }
+        }
+    })
+    .await
 }
 
 #[cfg(test)]

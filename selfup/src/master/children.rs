@@ -16,7 +16,7 @@ use super::succession::Estate;
 use crate::channel::message::FromMaster;
 use crate::child::{Child, Launch, Newcomer, News, follow};
 use crate::config::Address;
-use crate::error::{Context as _, ErrorKind, Result};
+use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::event::{Event, Observer};
 use crate::identity::Generation;
 use crate::listeners::Bound;
@@ -97,6 +97,12 @@ impl Children {
             Cause::Return => None,
         };
         self.expected = vetted.as_ref().map(|vetted| (generation, vetted.inode));
+        if let Some((_, expected)) = self.expected
+            && Inode::at(self.launch.origin.path()).ok() != Some(expected)
+        {
+            let text = format!("{} {OTHER}", self.launch.origin.path().display());
+            return Err(Error::new(ErrorKind::Spawn, text).in_generation(generation));
+        }
         let addresses = vetted.and_then(|vetted| vetted.addresses);
         let child = self.try_start(generation, cause, addresses);
         let child = child.inspect_err(|_| self.sockets.leave(generation))?;
@@ -153,8 +159,7 @@ impl Children {
             return Some(Ok(()));
         };
         let is_expected = Inode::at(&executed_by(child.pid())).is_ok_and(|it| it == expected);
-        let other = "another file was put in its place while it was started; restart again";
-        Some(is_expected.then_some(()).ok_or(other))
+        Some(is_expected.then_some(()).ok_or(OTHER))
     }
 
     /// Keeps what `generation` runs, to start it again if what follows fails.
@@ -215,3 +220,6 @@ impl Children {
         }
     }
 }
+
+/// What is wrong with a path that no longer leads to the file that was looked at.
+const OTHER: &str = "leads to another file than a moment ago; restart again";

@@ -29,6 +29,7 @@ use self::plan::{Action, Cause, Finding, Input, Plan, Standing};
 use self::signals::Signals;
 use self::sockets::Sockets;
 pub(crate) use self::succession::{Handed, rehearse};
+use self::succession::{Preparation, Progress};
 use self::upgrades::{Order, Report, Upgrader};
 use crate::channel::message::{FromChild, FromMaster};
 use crate::child::{Child, Launch, News};
@@ -63,6 +64,9 @@ struct Master {
     rehearsal: Rehearsal,
     rehearsed: Option<Standing>,
     observer: Observer,
+    /// What is waited for before this master becomes other code, and when to look again.
+    preparation: Option<Preparation>,
+    look_at: Option<Instant>,
     heard_since_due: usize,
     outcome: Option<Ending>,
 }
@@ -83,6 +87,9 @@ enum Ending {
 
 /// So much is heard after a deadline has passed, before it counts.
 const MOST_HEARD: usize = 256;
+
+/// So many characters of a child's words are told.
+const LONGEST_REASON: usize = 500;
 
 /// So many messages of children may wait for the loop; a child that has more waits to tell them.
 const QUEUE: usize = 64;
@@ -108,6 +115,8 @@ impl Master {
             rehearsal,
             rehearsed: None,
             observer,
+            preparation: None,
+            look_at: None,
             heard_since_due: 0,
             outcome: None,
         }
@@ -129,11 +138,17 @@ impl Master {
         // What a master before this one left to do.
         self.step(Input::Tick);
         while self.outcome.is_none() {
-            if let Some(standing) = self.plan.succession()
-                && self.is_quiet().await
-            {
-                self.succeed(standing);
-                continue;
+            self.look_at = None;
+            match self.plan.succession() {
+                Some(standing) if self.is_quiet().await && self.is_prepared() => {
+                    self.succeed(standing);
+                    continue;
+                }
+                Some(_) => {}
+                None => {
+                    self.preparation = None;
+                    self.upgrader.unpark();
+                }
             }
             match self.next().await {
                 Ok(input) => self.step(input),
@@ -173,7 +188,7 @@ impl Master {
                 // stopped for a while must not punish its children for it.
                 biased;
                 happening = happening => happening,
-                () = reach(deadline) => return Ok(Input::Tick),
+                () = reach(deadline.into_iter().chain(self.look_at).min()) => return Ok(Input::Tick),
             };
             match happening {
                 Happening::Signal(input) => {
@@ -185,6 +200,8 @@ impl Master {
                 }
                 Happening::Report(Report::Done(input)) => return Ok(input),
                 Happening::Report(Report::Overdue(error)) => self.observer.warn(error),
+                // The thread waits now, which is looked at where it was asked to.
+                Happening::Report(Report::Parked) => return Ok(Input::Tick),
                 Happening::Report(Report::Began(_) | Report::Finished) => {}
                 Happening::Examined(finding, vetted) => {
                     self.children.set_looked_at(vetted);
@@ -203,9 +220,10 @@ impl Master {
         match news {
             News::Said(FromChild::Ready) => match self.children.ready(generation)? {
                 Ok(()) => Some(Input::Ready(generation)),
-                Err(why) => Some(Input::Unfit(generation, why.into())),
+                Err(why) => Some(Input::Unfit(generation, format!("its path {why}"))),
             },
             News::Said(FromChild::Unhealthy { reason }) => {
+                let reason: String = reason.chars().take(LONGEST_REASON).collect();
                 Some(Input::Unfit(generation, format!("its health hook failed: {reason}")))
             }
             News::Said(FromChild::Paused) => Some(Input::Paused(generation)),
@@ -301,15 +319,32 @@ impl Master {
         self.news.is_empty()
     }
 
+    /// Whether this master can become other code now. If not, it is looked at again soon.
+    fn is_prepared(&mut self) -> bool {
+        let now = Instant::now();
+        let observer = &self.observer;
+        let preparation = self.preparation.get_or_insert_with(|| Preparation::begin(observer, now));
+        match preparation.progress(self.upgrader.park(), now) {
+            Progress::Ready => return true,
+            Progress::Waits(until) => self.look_at = Some(until),
+            Progress::Overdue(reason) => self.stay(reason),
+        }
+        false
+    }
+
     /// Has the committed binary take this master's place. Returns only if that failed.
     fn succeed(&mut self, standing: Standing) {
-        self.observer.finish();
         let error = if self.children.run_what_is_in_place(standing.serving) {
             self.children.estate(standing).hand_over().chain()
         } else {
             "another file was put at the path meanwhile; restart onto it".into()
         };
-        self.step(Input::NotSucceeded(error));
+        self.stay(error);
+    }
+
+    /// Goes on with the code that there is.
+    fn stay(&mut self, reason: String) {
+        self.step(Input::NotSucceeded(reason));
     }
 
     /// Writes down what the next probe is to read, if anything has changed.

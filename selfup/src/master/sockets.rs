@@ -60,6 +60,11 @@ impl Sockets {
         self.bound
     }
 
+    /// The addresses of the service.
+    pub(super) fn current(&self) -> &[Address] {
+        &self.current
+    }
+
     /// The addresses that `generation` uses.
     pub(super) fn used_by(&self, generation: Generation) -> &[Address] {
         self.used.get(&generation).map_or(&[], Vec::as_slice)

@@ -4,7 +4,7 @@
 //! holds up nothing but upgrades. It reports to the loop, and changes the binary on disk only when
 //! the plan says so: between two restarts, never during one.
 
-use std::future::{pending, poll_fn};
+use std::future::pending;
 use std::io::{PipeReader, PipeWriter};
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,14 +17,21 @@ use tokio::net::unix::pipe::Receiver;
 use tokio::runtime::Runtime;
 use tokio::sync::{Notify, mpsc};
 
-use super::busy::{Busy, Running};
+use super::busy::{Busy, Running, guarded};
 use super::plan::Input;
 use crate::config::Upgrades;
-use crate::error::{BoxError, Context as _, Error, ErrorKind, Result};
+use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::event::{Event, Observer};
 use crate::fetcher::{BoxFetcher, Fetched};
 use crate::origin::Origin;
 use crate::upgrade::{Candidate, Pipeline, PreUpgradeHook, Rehearsal, Vetted};
+
+/// How the loop has the thread wait.
+#[derive(Debug, Clone, Default)]
+struct Parking {
+    asked: Arc<Notify>,
+    released: Arc<Notify>,
+}
 
 /// What the loop tells the thread.
 #[derive(Debug)]
@@ -47,6 +54,8 @@ pub(super) enum Report {
     Finished,
     /// It has not come back for long.
     Overdue(Error),
+    /// The thread waits, as it was asked to, and for nothing else.
+    Parked,
 }
 
 /// The loop's end of the thread. Without a fetcher there is no thread, and nothing to report.
@@ -60,6 +69,8 @@ struct Thread {
     check: Arc<Notify>,
     reports: mpsc::UnboundedReceiver<Report>,
     busy: Busy,
+    parking: Parking,
+    is_parked: bool,
     /// Dropped to end the thread, wherever it waits.
     alive: PipeWriter,
     /// Ends when the thread has.
@@ -89,6 +100,8 @@ impl Upgrader {
         let (orders, receive_orders) = mpsc::unbounded_channel();
         let check = Arc::new(Notify::new());
         let checked = Arc::clone(&check);
+        let parking = Parking::default();
+        let parked = parking.clone();
         let (report, reports) = mpsc::unbounded_channel();
         let (gone, alive) = std::io::pipe().context(ErrorKind::Unsupported, no_descriptors)?;
         let (ending, ended) = sync_channel(0);
@@ -116,7 +129,7 @@ impl Upgrader {
                 report,
                 observer,
             };
-            runtime.block_on(cycle.run(gone));
+            runtime.block_on(cycle.run(gone, parked));
             // A fetcher's blocking task may never end.
             runtime.shutdown_background();
         };
@@ -131,18 +144,11 @@ impl Upgrader {
             return Ok(Self(None));
         }
         if required {
-            match opening.recv_timeout(OPENING) {
-                Ok(None) => {}
-                Ok(Some(error)) => return Err(error),
-                Err(_) => {
-                    let text = "it is not known whether the binary can be replaced: its file \
-                                system does not answer";
-                    return Err(Error::new(ErrorKind::Swap, text));
-                }
-            }
+            wait_until_open(&opening)?;
         }
-        let busy = Busy::default();
-        Ok(Self(Some(Thread { orders, check, reports, busy, alive, ended })))
+        let (busy, is_parked) = (Busy::default(), false);
+        let thread = Thread { orders, check, reports, busy, parking, is_parked, alive, ended };
+        Ok(Self(Some(thread)))
     }
 
     pub(super) fn order(&self, order: Order) {
@@ -170,9 +176,32 @@ impl Upgrader {
             match report {
                 Some(Report::Began(what)) => thread.busy.begin(what),
                 Some(Report::Finished) => thread.busy.end(),
+                Some(Report::Parked) => {
+                    thread.is_parked = true;
+                    return Report::Parked;
+                }
                 Some(report) => return report,
                 None => pending().await,
             }
+        }
+    }
+
+    /// Asks the thread to stay where it waits for nothing. Says whether it does.
+    pub(super) fn park(&self) -> bool {
+        let Some(thread) = &self.0 else { return true };
+        if !thread.is_parked {
+            thread.parking.asked.notify_one();
+        }
+        // One that has ended reports nothing.
+        thread.is_parked || thread.reports.is_closed()
+    }
+
+    /// Lets the thread go on.
+    pub(super) fn unpark(&mut self) {
+        if let Some(thread) = &mut self.0
+            && std::mem::take(&mut thread.is_parked)
+        {
+            thread.parking.released.notify_one();
         }
     }
 
@@ -181,6 +210,19 @@ impl Upgrader {
         if let Some(Thread { alive, ended, .. }) = self.0.take() {
             drop(alive);
             let _ = ended.recv_timeout(END);
+        }
+    }
+}
+
+/// Waits until it is known whether upgrades are possible here.
+fn wait_until_open(opening: &BlockingReceiver<Option<Error>>) -> Result<()> {
+    match opening.recv_timeout(OPENING) {
+        Ok(None) => Ok(()),
+        Ok(Some(error)) => Err(error),
+        Err(_) => {
+            let text = "it is not known whether the binary can be replaced: its file system does \
+                        not answer";
+            Err(Error::new(ErrorKind::Swap, text))
         }
     }
 }
@@ -226,12 +268,25 @@ struct Cycle {
 }
 
 impl Cycle {
-    /// Polls until the master is `gone`.
-    async fn run(mut self, gone: Receiver) {
-        tokio::select! {
-            () = self.poll_for_ever() => {}
-            // Nothing is ever written to it: it is readable at its end.
-            _ = gone.readable() => {}
+    /// Polls until the master is `gone`, but for the times at which it is to wait.
+    async fn run(mut self, gone: Receiver, parking: Parking) {
+        let report = self.report.clone();
+        let mut polling = pin!(self.poll_for_ever());
+        loop {
+            tokio::select! {
+                biased;
+                // Nothing is ever written to it: it is readable at its end.
+                _ = gone.readable() => return,
+                () = parking.asked.notified() => {
+                    // The loop is gone only when the master ends.
+                    let _ = report.send(Report::Parked);
+                    tokio::select! {
+                        _ = gone.readable() => return,
+                        () = parking.released.notified() => {}
+                    }
+                }
+                () = &mut polling => return,
+            }
         }
     }
 
@@ -329,22 +384,4 @@ impl Cycle {
         // The loop is gone only when the master ends.
         let _ = self.report.send(Report::Done(input));
     }
-}
-
-/// `future`, with a panic of the user's code as an error, where panics unwind.
-async fn guarded<T>(future: impl Future<Output = T>) -> std::result::Result<T, BoxError> {
-    let mut future = pin!(future);
-    poll_fn(|context| {
-        let poll = AssertUnwindSafe(|| future.as_mut().poll(context));
-        match catch_unwind(poll) {
-            Ok(poll) => poll.map(Ok),
-            Err(panic) => {
-                let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-                let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-                let text = text.unwrap_or_else(|| "without words".into());
-                std::task::Poll::Ready(Err(format!("it panicked: {text}").into()))
-            }
-        }
-    })
-    .await
 }

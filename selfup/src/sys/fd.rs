@@ -59,6 +59,12 @@ pub(crate) fn copy_inherited(raw: RawFd) -> io::Result<OwnedFd> {
     Ok(adopt(Errno::result(copy)?))
 }
 
+/// What is open under a number that this process inherited, close-on-exec.
+pub(crate) fn own_inherited(raw: RawFd) -> OwnedFd {
+    hide_inherited(raw);
+    adopt(raw)
+}
+
 /// Closes a number that this process inherited and that nobody owns.
 pub(crate) fn close_inherited(raw: RawFd) {
     // SAFETY: callers pass numbers that they were told of at the start of this process, of which

@@ -11,12 +11,13 @@ use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::Once;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use nix::errno::Errno;
 use nix::sys::signal::SigSet;
 
 use super::process::CStrings;
+use super::signal;
 
 /// A binary that this process can become, with descriptors that it keeps under their numbers.
 #[derive(Debug)]
@@ -70,11 +71,22 @@ impl Successor {
 }
 
 /// What a process dies of when its code is at fault, and the alarm that ends a code that hangs.
-const FAULTS: [c_int; 6] =
-    [libc::SIGABRT, libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGALRM];
+const FAULTS: [c_int; 8] = [
+    libc::SIGABRT,
+    libc::SIGSEGV,
+    libc::SIGBUS,
+    libc::SIGILL,
+    libc::SIGFPE,
+    libc::SIGTRAP,
+    libc::SIGSYS,
+    libc::SIGALRM,
+];
 
 /// Whom the lifeline leads to, while one is armed.
 static ARMED: AtomicPtr<Successor> = AtomicPtr::new(std::ptr::null_mut());
+
+/// Held by the one thread that goes back or disarms.
+static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// The way back to the previous binary. One at a time.
 #[derive(Debug)]
@@ -93,21 +105,29 @@ impl Lifeline {
             let _ = unsafe { libc::atexit(at_exit) };
         });
         let previous = FAULTS.iter().map(|&signal| (signal, handle(signal))).collect();
+        // Whoever started the service may have blocked them.
+        FAULTS.into_iter().for_each(signal::unblock);
         // SAFETY: alarm takes an integer.
         unsafe { libc::alarm(patience) };
         Self { previous }
     }
 
-    /// The new code is in charge: there is no way back any more.
+    /// The new code is in charge: there is no way back any more. Waits for a thread that is on it.
     pub(crate) fn disarm(self) {
+        take();
         // SAFETY: alarm takes an integer.
         unsafe { libc::alarm(0) };
-        // Never freed: a handler on another thread may have it in its hands.
+        // Never freed: a handler on another thread may be about to look at it.
         ARMED.store(std::ptr::null_mut(), Ordering::Release);
+        let ours = at_fault as extern "C" fn(c_int) as libc::sighandler_t;
         for (signal, action) in &self.previous {
-            // SAFETY: the action is one that the kernel gave for this very signal.
-            unsafe { libc::sigaction(*signal, action, std::ptr::null_mut()) };
+            // What the program has installed meanwhile is its own.
+            if signal::handler(*signal) == Some(ours) {
+                // SAFETY: the action is one that the kernel gave for this very signal.
+                unsafe { libc::sigaction(*signal, action, std::ptr::null_mut()) };
+            }
         }
+        TAKEN.store(false, Ordering::Release);
     }
 
     /// Goes back now. Returns only if that failed.
@@ -118,13 +138,29 @@ impl Lifeline {
     }
 }
 
+/// Waits until no other thread goes back or disarms: the execution ends this one. Async-signal-safe.
+fn take() {
+    while TAKEN.swap(true, Ordering::AcqRel) {
+        // SAFETY: without descriptors poll touches no memory; it only waits.
+        unsafe { libc::poll(std::ptr::null_mut(), 0, 10) };
+    }
+}
+
 /// Becomes who is armed, once. Async-signal-safe.
 fn go_back() -> Option<Errno> {
+    if ARMED.load(Ordering::Acquire).is_null() {
+        return None;
+    }
+    take();
     let successor = ARMED.swap(std::ptr::null_mut(), Ordering::AcqRel);
-    // SAFETY: alarm takes an integer, and is async-signal-safe.
-    unsafe { libc::alarm(0) };
     // SAFETY: the pointer is null, or came from a box that is never freed.
-    unsafe { successor.as_ref() }.map(Successor::execute)
+    let error = unsafe { successor.as_ref() }.map(|successor| {
+        // SAFETY: alarm takes an integer, and is async-signal-safe.
+        unsafe { libc::alarm(0) };
+        successor.execute()
+    });
+    TAKEN.store(false, Ordering::Release);
+    error
 }
 
 extern "C" fn at_exit() {
@@ -134,7 +170,7 @@ extern "C" fn at_exit() {
 extern "C" fn at_fault(signal: c_int) {
     go_back();
     // There is no way back. A fault happens again as soon as this returns, and ends the process.
-    super::signal::reset(signal);
+    signal::reset(signal);
 }
 
 /// Installs the handler, on the stack that std set aside for overflows, and gives what was there.

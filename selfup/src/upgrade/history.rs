@@ -85,6 +85,15 @@ impl History {
         self.push(Entry::new(id, reason, 0, None));
     }
 
+    /// Leaves `id` alone for as long as after its last failure, without counting another: what
+    /// happened was no fault of its own.
+    pub(super) fn postpone(&mut self, id: BinaryId, reason: &Error, now: Instant) {
+        let failures = self.find(id).map_or(1, |entry| entry.failures.max(1));
+        let retry_at = step(failures).map(|step| now + step);
+        self.forget(id);
+        self.push(Entry::new(id, reason, failures, retry_at));
+    }
+
     /// Counts a failure of `id` while it ran.
     pub(super) fn fail(&mut self, id: BinaryId, reason: &Error, now: Instant) {
         let failures = self.find(id).map_or(0, |entry| entry.failures).saturating_add(1);

@@ -184,7 +184,13 @@ impl Pipeline {
     /// another file there meanwhile, and the candidate waits for its next chance.
     pub(crate) fn restore(&mut self, swapped: Swapped, reason: &Error) -> Result<()> {
         let (from, to) = (swapped.id(), swapped.previous_id());
-        self.history.fail(from, reason, Instant::now());
+        match reason.kind() {
+            // A limit of this system, or a port that somebody else has.
+            ErrorKind::Spawn | ErrorKind::Bind => {
+                self.history.postpone(from, reason, Instant::now());
+            }
+            _ => self.history.fail(from, reason, Instant::now()),
+        }
         self.save_history();
         let restored = swap::restore(&mut self.target, swapped);
         if self.target.id() == to {

@@ -18,11 +18,13 @@
 //! probe has shown that it does.
 
 use std::collections::BTreeMap;
+use std::ffi::CString;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -30,6 +32,7 @@ use nix::sys::signal::SigSet;
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
 
+pub(super) use self::preparation::{Preparation, Progress};
 use self::snapshot::{ChildText, DrainingText, ListenerText, OriginText, Snapshot, VERSION};
 use super::plan::{Leaving, Standing};
 use super::sockets::{Sockets, Used};
@@ -46,6 +49,7 @@ use crate::sys::lifeline::{Lifeline, Successor};
 use crate::sys::pidfd::Process;
 use crate::sys::signal;
 
+mod preparation;
 mod snapshot;
 
 /// So long new code may take to be in charge, in seconds: its probe had five.
@@ -201,6 +205,13 @@ impl Inheritance {
             Err(error) => return Err(go_back(lifeline, error)),
         };
         snapshot.descriptors().into_iter().chain(previous).for_each(fd::hide_inherited);
+        if previous.is_none() {
+            // It was executed by the number of a descriptor, and is called so.
+            let name = std::env::args_os().next().map(PathBuf::from);
+            let name = name.as_deref().and_then(Path::file_name).map(OsStrExt::as_bytes);
+            let name = name.and_then(|name| CString::new(name).ok()).unwrap_or_default();
+            let _ = nix::sys::prctl::set_name(&name);
+        }
         Ok(Self { snapshot, state, lifeline, previous })
     }
 
@@ -236,7 +247,7 @@ impl Inheritance {
     pub(super) fn listeners(&self) -> Result<(Vec<Bound>, Used)> {
         let listeners = &self.snapshot.listeners;
         let addresses: Vec<_> = listeners.iter().map(|it| it.address.clone()).collect();
-        let copies = listeners.iter().map(|listener| copy(listener.fd));
+        let copies = listeners.iter().map(|listener| self.take(listener.fd));
         let bound = listeners::receive(&addresses, copies.collect::<Result<_>>()?)?;
         let used = self.snapshot.children.iter().map(|child| {
             let addresses = child.addresses.iter().map(|text| Address::parse(text));
@@ -248,11 +259,24 @@ impl Inheritance {
     /// The children, held by copies of the descriptors.
     pub(super) fn children(&self) -> Result<Vec<Child>> {
         let taken_over = |child: &ChildText| {
-            let process = Process::from_parts(Pid::from_raw(child.pid), copy(child.pidfd)?);
-            let channel = Channel::from(copy(child.channel)?);
+            let process = Process::from_parts(Pid::from_raw(child.pid), self.take(child.pidfd)?);
+            let channel = Channel::from(self.take(child.channel)?);
             Ok(Child::taken_over(Generation::new(child.generation), process, channel))
         };
         self.snapshot.children.iter().map(taken_over).collect()
+    }
+
+    /// A copy of what the master before this one left under a number, so that the original stays for
+    /// the way back. Where there is none, the original: going back must not fail for want of a
+    /// number.
+    fn take(&self, number: i32) -> Result<OwnedFd> {
+        if self.is_return() {
+            return Ok(fd::own_inherited(number));
+        }
+        fd::copy_inherited(number).context(
+            ErrorKind::Succession,
+            || "a descriptor that the master left is not there; raise the limit of open files",
+        )
     }
 
     /// Whether this is the binary that was gone back to.
@@ -273,12 +297,14 @@ impl Inheritance {
     /// This master is in charge: there is no way back any more, and the originals are closed. Why
     /// it is this one although another was to take over, if that is so.
     pub(super) fn take_charge(self) -> Option<Error> {
-        let refusal = self.refusal();
+        let (refusal, is_return) = (self.refusal(), self.is_return());
         if let Some(lifeline) = self.lifeline {
             lifeline.disarm();
         }
-        let numbers = self.snapshot.descriptors().into_iter().chain(self.previous);
-        numbers.for_each(fd::close_inherited);
+        if !is_return {
+            let numbers = self.snapshot.descriptors().into_iter().chain(self.previous);
+            numbers.for_each(fd::close_inherited);
+        }
         drop(ManuallyDrop::into_inner(self.state));
         refusal
     }
@@ -325,13 +351,6 @@ fn go_back(lifeline: Option<Lifeline>, error: Error) -> Error {
     let failed = lifeline.pull();
     let text = "the service has no master any more: neither binary could take over";
     Error::new(ErrorKind::Succession, format!("{text} ({failed})")).caused_by(error)
-}
-
-fn copy(number: i32) -> Result<OwnedFd> {
-    fd::copy_inherited(number).context(
-        ErrorKind::Succession,
-        || "a descriptor that the master left is not there; raise the limit of open files",
-    )
 }
 
 fn keep_in_memory(snapshot: &Snapshot) -> Result<File> {
