@@ -92,7 +92,7 @@ impl Fault {
         if line.contains("attached") {
             return Some(fault);
         }
-        println!("SKIPPED: this user may not trace a process that runs: {line}");
+        eprintln!("SKIPPED: this user may not trace a process that runs: {line}");
         assert!(std::env::var_os("CI").is_none(), "skipped in CI");
         None
     }

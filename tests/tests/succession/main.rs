@@ -5,6 +5,7 @@
 mod addresses;
 mod given_back;
 mod signals;
+mod versions;
 
 use std::time::{Duration, Instant};
 
