@@ -262,6 +262,21 @@ fn a_file_that_is_a_bad_master_serves_under_the_previous_one() {
 }
 
 #[test]
+fn a_file_is_served_by_a_master_that_keeps_its_code() {
+    let release = Release::good();
+    let mut service = ServiceBuilder::new(&release).set("UPGRADE_MASTER", "false").start();
+    for next in 2..=3 {
+        let by_hand = Release::good();
+        by_hand.install(&service.binary());
+        service.restart(next);
+        service.assert_runs(&by_hand);
+        service.assert_master_runs(&release);
+    }
+    assert_eq!(service.successions(), 0);
+    assert!(service.stop().success());
+}
+
+#[test]
 fn a_new_file_brings_its_addresses_unless_one_is_taken() {
     let taken = TcpListener::bind("127.0.0.4:0").expect("a port");
     let address = taken.local_addr().expect("it is bound");
