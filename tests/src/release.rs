@@ -60,11 +60,21 @@ impl Release {
     }
 
     fn ending_with(words: &str) -> Self {
+        let fixture = Self::of(fs::read(fixture()).expect("the fixture is built with the suites"));
+        fixture.next_version(words)
+    }
+
+    /// A version with these bytes, unlike every other.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        self.next_version("")
+    }
+
+    fn next_version(&self, words: &str) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let count = COUNT.fetch_add(1, Ordering::SeqCst);
-        let mut bytes = fs::read(fixture()).expect("the fixture is built with the suites");
-        bytes.extend_from_slice(format!("\nversion {count}\n{words}").as_bytes());
-        Self::of(bytes)
+        let words = format!("\nversion {count}\n{words}");
+        Self::of([self.bytes(), words.as_bytes()].concat())
     }
 
     /// The program without the last `missing` bytes of its ELF file, and without what is behind it.

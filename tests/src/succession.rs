@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use nix::unistd::Pid;
 use selfup::BinaryId;
 
-use crate::{Published, Release, Service, children_of, eventually, status_of};
+use crate::{Published, Release, Service, ServiceBuilder, children_of, eventually, status_of};
 
 impl Published {
     /// Publishes `release`, and waits until the master runs it, too.
@@ -58,6 +58,29 @@ impl Service {
     }
 }
 
+impl ServiceBuilder {
+    /// Has it start as the first process of a namespace, as in a container, where this user may
+    /// make one. Where not, that is said aloud.
+    ///
+    /// # Panics
+    ///
+    /// Where not, in CI.
+    #[must_use]
+    pub fn as_first_process(self) -> Option<Self> {
+        let mut unshare = vec!["unshare", "--fork", "--kill-child", "--pid", "--mount-proc"];
+        if !nix::unistd::Uid::effective().is_root() {
+            unshare.push("--map-root-user");
+        }
+        let tried = Command::new(unshare[0]).args(&unshare[1..]).arg("true").status();
+        if tried.is_ok_and(|status| status.success()) {
+            return Some(self.under(&unshare));
+        }
+        eprintln!("SKIPPED: this user may make no namespace of processes");
+        assert!(std::env::var_os("CI").is_none(), "skipped in CI");
+        None
+    }
+}
+
 /// How many descriptors a process has open.
 ///
 /// # Panics
@@ -74,11 +97,11 @@ pub struct Fault(Child);
 
 impl Fault {
     /// Has `call` fail with `error` in the first thread of `pid`, always, until this is dropped.
-    /// None where this user may not trace a process: that is said aloud, and is no excuse in CI.
+    /// None where this user may not trace a process: that is said aloud.
     ///
     /// # Panics
     ///
-    /// If there is no `strace`.
+    /// If there is no `strace`, or, in CI, where it may not trace.
     #[must_use]
     pub fn inject(pid: Pid, call: &str, error: &str) -> Option<Self> {
         let trace = format!("trace={call}");

@@ -5,13 +5,14 @@
 mod addresses;
 mod given_back;
 mod signals;
+mod versions;
 
 use std::time::{Duration, Instant};
 
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use selfup_tests::{
-    Answer, Fault, Load, Published, Publisher, Release, ServiceBuilder, descriptors_of, eventually,
-    status_of,
+    Answer, Fault, Load, Published, Publisher, Release, Service, ServiceBuilder, descriptors_of,
+    eventually, status_of,
 };
 
 #[test]
@@ -21,9 +22,8 @@ fn ten_successions_in_a_row_drop_nothing_and_leave_nothing_behind() {
     // Polled when it is asked for: nothing else is open when the descriptors are counted.
     let settings = [("INTERVAL", "1h"), ("MIN_FETCH_INTERVAL", "1ms")];
     let mut published = Published::of(ServiceBuilder::new(&first), source, &settings);
-    let pid = published.service.pid();
     let load = Load::start(published.service.address(), "/", 2);
-    let mut after_first = None;
+    let mut after_first: Option<Held> = None;
     for count in 1..=10 {
         let release = Release::good();
         published.publisher.publish(Answer::Whole(release.clone()));
@@ -33,33 +33,49 @@ fn ten_successions_in_a_row_drop_nothing_and_leave_nothing_behind() {
         published.service.assert_runs(&release);
         load.wait_for(20);
         let _ = published.service.wait_for_one_child();
-        after_first.get_or_insert_with(|| settled(&published));
+        match after_first {
+            None => after_first = Some(Held::by(&published.service)),
+            Some(held) => held.assert_no_more(&published.service),
+        }
     }
-    let (descriptors, threads) = after_first.expect("there were ten");
-    eventually("no descriptor is left behind", || {
-        (descriptors_of(pid) <= descriptors).then_some(())
-    });
-    eventually("no thread is left behind", || (threads_of(pid) <= threads).then_some(()));
     assert_eq!(load.stop(), [""; 0]);
     assert_eq!(published.service.successions(), 10);
     assert!(published.service.stop().success());
 }
 
-/// The descriptors and threads of a master that has come to rest: the fewest that it was seen with
-/// in a second.
-fn settled(published: &Published) -> (usize, usize) {
-    let pid = published.service.pid();
-    let until = Instant::now() + Duration::from_secs(1);
-    let mut fewest = (usize::MAX, usize::MAX);
-    while Instant::now() < until {
-        fewest = (fewest.0.min(descriptors_of(pid)), fewest.1.min(threads_of(pid)));
-        std::thread::park_timeout(Duration::from_millis(5));
-    }
-    fewest
+/// What a master has that has come to rest.
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    descriptors: usize,
+    threads: usize,
 }
 
-fn threads_of(pid: Pid) -> usize {
-    status_of(pid, "Threads").parse().expect("it is a number")
+impl Held {
+    /// The least that the master was seen with in a second.
+    fn by(service: &Service) -> Self {
+        let until = Instant::now() + Duration::from_secs(1);
+        let mut least = Self::now(service);
+        while Instant::now() < until {
+            let Self { descriptors, threads } = Self::now(service);
+            least.descriptors = least.descriptors.min(descriptors);
+            least.threads = least.threads.min(threads);
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+        least
+    }
+
+    fn now(service: &Service) -> Self {
+        let threads = status_of(service.pid(), "Threads").parse().expect("it is a number");
+        Self { descriptors: descriptors_of(service.pid()), threads }
+    }
+
+    /// That nothing was left behind since.
+    fn assert_no_more(self, service: &Service) {
+        eventually(&format!("the master comes back to {self:?}"), || {
+            let now = Self::now(service);
+            (now.descriptors <= self.descriptors && now.threads <= self.threads).then_some(())
+        });
+    }
 }
 
 #[test]
@@ -84,6 +100,37 @@ fn an_execution_that_fails_changes_nothing() {
     load.wait_for(20);
     assert_eq!(load.stop(), [""; 0]);
     assert!(published.service.stop().success());
+}
+
+#[test]
+fn a_master_executes_nothing_but_what_was_committed() {
+    let first = Release::good();
+    let mut service = ServiceBuilder::new(&first).set("PROBATION", "2s").start();
+    let load = Load::start(service.address(), "/", 2);
+    let second = Release::good();
+    second.install(&service.binary());
+    service.signal(Signal::SIGUSR2);
+    service.wait_for("event paused: generation 1 ");
+    // Whoever puts this there does not wait for the end of the probation.
+    Release::program("/usr/bin/yes").install(&service.binary());
+    service.wait_for("event committed: generation 2 ");
+    let line = service.wait_for("event warning: the master goes on with the code it has");
+    assert!(line.contains("another file was put at the path meanwhile"), "{line}");
+    service.assert_master_runs(&first);
+    assert!(service.get("/").contains(&second.id().to_string()));
+
+    service.signal(Signal::SIGUSR2);
+    service.wait_for("event restart_abandoned: ");
+    std::fs::remove_file(service.binary()).expect("it is there");
+    service.signal(Signal::SIGUSR2);
+    service.wait_for_nth("event restart_abandoned: ", 2);
+    second.install(&service.binary());
+    service.signal(Signal::SIGUSR2);
+    service.wait_for("event master_replaced: ");
+    service.assert_master_runs(&second);
+    load.wait_for(20);
+    assert_eq!(load.stop(), [""; 0]);
+    assert!(service.stop().success());
 }
 
 #[test]

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::signal::{Signal, kill};
 use selfup_tests::{
-    Answer, Connection, Load, Published, Release, ServiceBuilder, eventually, status_of,
+    Answer, Connection, Load, Published, Release, ServiceBuilder, children_of, eventually,
+    status_of,
 };
 
 #[test]
@@ -145,4 +146,23 @@ fn clients_notice_nothing_of_restarts_and_successions_in_turn() {
     load.wait_for(50);
     assert_eq!(load.stop(), [""; 0]);
     assert!(published.service.stop().success());
+}
+
+#[test]
+fn a_first_process_is_replaced_like_any_other_and_still_ends_with_128_and_the_signal() {
+    let builder = ServiceBuilder::new(&Release::good());
+    let Some(builder) = builder.as_first_process() else { return };
+    let mut service = builder.start();
+    let master = eventually("it has a process", || children_of(service.pid()).first().copied());
+    for count in 1..=2 {
+        let release = Release::good();
+        release.install(&service.binary());
+        kill(master, Signal::SIGUSR2).expect("it is there");
+        service.wait_for_nth("event master_replaced: ", count);
+        service.assert_runs(&release);
+        let found = selfup::BinaryId::of_file(format!("/proc/{master}/exe"));
+        assert_eq!(found.expect("it is there"), release.id());
+    }
+    Connection::open(service.address()).ask("/kill?9");
+    assert_eq!(service.wait().code(), Some(137));
 }
