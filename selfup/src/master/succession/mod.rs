@@ -18,10 +18,12 @@
 //! probe has shown that it does.
 
 use std::collections::BTreeMap;
+use std::ffi::CString;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -274,6 +276,9 @@ impl Inheritance {
     /// it is this one although another was to take over, if that is so.
     pub(super) fn take_charge(self) -> Option<Error> {
         let refusal = self.refusal();
+        if self.is_return() {
+            self.take_name_back();
+        }
         if let Some(lifeline) = self.lifeline {
             lifeline.disarm();
         }
@@ -281,6 +286,16 @@ impl Inheritance {
         numbers.for_each(fd::close_inherited);
         drop(ManuallyDrop::into_inner(self.state));
         refusal
+    }
+
+    /// A binary that is executed by the number of its descriptor is called by that number in `ps`.
+    fn take_name_back(&self) {
+        let path = self.origin().path().to_owned();
+        let name = path.file_name().map(|name| CString::new(name.as_bytes()));
+        if let Some(Ok(name)) = name {
+            // Under another name it works as well.
+            let _ = nix::sys::prctl::set_name(&name);
+        }
     }
 
     /// This master cannot take over because of `error`: the previous binary goes on. Returns only
