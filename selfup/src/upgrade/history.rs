@@ -66,15 +66,6 @@ impl History {
         self.delivered.as_ref()
     }
 
-    /// Forgets what was delivered, unless it is `running` or was turned down: somebody has put
-    /// another binary there by hand since, and the next poll compares with that.
-    fn settle(&mut self, running: BinaryId) {
-        let is_settled = |id| id == running || self.find(id).is_some();
-        if self.delivered.as_ref().is_some_and(|delivered| !is_settled(delivered.id)) {
-            self.delivered = None;
-        }
-    }
-
     fn is_empty(&self) -> bool {
         self.entries.is_empty() && self.delivered.is_none()
     }

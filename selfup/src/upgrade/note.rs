@@ -35,11 +35,27 @@ type Data<'data> = &'data ReadCache<File>;
 
 /// Refuses the file at `path` unless it is a whole binary of this program for this machine.
 pub(super) fn check(path: &Path) -> Result<()> {
-    check_file(open(path)?)
+    check_file(open(path)?).map(drop)
 }
 
-/// [`check`] for a file that is open.
-pub(super) fn check_file(file: File) -> Result<()> {
+/// [`check`] for a file that was put in place by hand, and has to say which program it is if the
+/// one that runs does.
+pub(super) fn check_deployed(file: File) -> Result<()> {
+    let is_marked = check_file(file)?;
+    let own = read_from(&ReadCache::new(open(Path::new("/proc/self/exe"))?)).ok().flatten();
+    match own {
+        Some(own) if !is_marked => Err(refused(format!(
+            "it does not say which program it is, and this service runs {:?}; put a binary of this \
+             program there, or mark it with `#[selfup::main]`",
+            own.name()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Whether the file carries a note; an error unless it is a whole binary of this program, as far as
+/// that is known, for this machine.
+fn check_file(file: File) -> Result<bool> {
     let own_data = &ReadCache::new(open(Path::new("/proc/self/exe"))?);
     let own = machine(own_data)?;
     let start = start_of(&file)?;
@@ -61,7 +77,8 @@ pub(super) fn check_file(file: File) -> Result<()> {
         refused("its note is garbled; publish the binary as it was built").caused_by(error)
     })?;
     // Whatever is wrong with our own, it is no fault of the file's.
-    check_name(read_from(own_data).ok().flatten().as_ref(), found.as_ref())
+    check_name(read_from(own_data).ok().flatten().as_ref(), found.as_ref())?;
+    Ok(found.is_some())
 }
 
 /// Refuses the binary of another program, where both say which they are.

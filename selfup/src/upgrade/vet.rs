@@ -76,7 +76,7 @@ fn look(
     let path = origin.real_path().context(ErrorKind::Spawn, || GONE)?;
     let file = open(&path)?;
     let stamp = Stamp::of(&file).context(ErrorKind::Spawn, || UNREADABLE)?;
-    note::check_file(file)?;
+    note::check_deployed(file)?;
     let probed = probe::probe(&path, origin, rehearsal, limits, wanted);
     // By the path as started: a link may lead elsewhere by now.
     let found = open(origin.path())

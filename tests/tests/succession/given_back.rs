@@ -1,7 +1,7 @@
 //! Binaries that are good programs and bad masters: the previous one goes on as the master, and the
 //! new generation as the service.
 
-use selfup_tests::{Answer, Load, Published, Publisher, Release, ServiceBuilder, get};
+use selfup_tests::{Answer, Load, Published, Publisher, Release, ServiceBuilder, get, status_of};
 
 const STAYS: &str = "127.0.0.1:0";
 const COMES: &str = "127.0.0.3:0";
@@ -22,6 +22,7 @@ fn goes_back(flaw: &str, words: &str) {
     assert!(line.contains(words), "{words:?} is not in {line}");
 
     service.assert_master_runs(&first);
+    assert_eq!(status_of(service.pid(), "Name"), "app", "what it is called in `ps`");
     assert_eq!(service.wait_for_one_child(), service.pid_of(2), "it is untouched");
     service.assert_runs(&flawed);
     let comes = service.bound_at(COMES);

@@ -23,8 +23,8 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -205,13 +205,6 @@ impl Inheritance {
             Err(error) => return Err(go_back(lifeline, error)),
         };
         snapshot.descriptors().into_iter().chain(previous).for_each(fd::hide_inherited);
-        if previous.is_none() {
-            // It was executed by the number of a descriptor, and is called so.
-            let name = std::env::args_os().next().map(PathBuf::from);
-            let name = name.as_deref().and_then(Path::file_name).map(OsStrExt::as_bytes);
-            let name = name.and_then(|name| CString::new(name).ok()).unwrap_or_default();
-            let _ = nix::sys::prctl::set_name(&name);
-        }
         Ok(Self { snapshot, state, lifeline, previous })
     }
 
@@ -298,6 +291,9 @@ impl Inheritance {
     /// it is this one although another was to take over, if that is so.
     pub(super) fn take_charge(self) -> Option<Error> {
         let (refusal, is_return) = (self.refusal(), self.is_return());
+        if is_return {
+            self.take_name_back();
+        }
         if let Some(lifeline) = self.lifeline {
             lifeline.disarm();
         }
@@ -307,6 +303,16 @@ impl Inheritance {
         }
         drop(ManuallyDrop::into_inner(self.state));
         refusal
+    }
+
+    /// A binary that is executed by the number of its descriptor is called by that number in `ps`.
+    fn take_name_back(&self) {
+        let path = self.origin().path().to_owned();
+        let name = path.file_name().map(|name| CString::new(name.as_bytes()));
+        if let Some(Ok(name)) = name {
+            // Under another name it works as well.
+            let _ = nix::sys::prctl::set_name(&name);
+        }
     }
 
     /// This master cannot take over because of `error`: the previous binary goes on. Returns only

@@ -22,11 +22,7 @@ impl History {
         let path = target.history_path();
         let read = read(&path).map_err(BoxError::from);
         let parsed = read.and_then(|text| match text {
-            Some(text) => {
-                let mut history = record::from_text(&text, Moment::now())?;
-                history.settle(target.id());
-                Ok(history)
-            }
+            Some(text) => record::from_text(&text, Moment::now()),
             None => Ok(Self::default()),
         });
         parsed.context(ErrorKind::Stage, || {
