@@ -158,8 +158,9 @@ fn what_is_no_version_of_the_program_is_never_started_as_a_child() {
     let bad = [
         (Release::of(""), "the file is empty"),
         (Release::of(script), "it is no ELF binary"),
-        (Release::program("/usr/bin/yes"), "it printed more than"),
+        (Release::program("/usr/bin/yes"), "it does not say which program it is"),
         (Release::cut_short(half), "it is cut off"),
+        (Release::of_fixture("plain"), "it does not say which program it is"),
         (Release::of_fixture("stateless"), "it is the program \"selfup-tests/stateless\""),
         (Release::flawed("probe-fails"), "it ended without an answer"),
         (Release::flawed("bad-config"), "its config cannot work here"),
@@ -344,4 +345,20 @@ fn two_services_of_one_binary_follow_one_deploy_and_one_of_them_upgrades() {
     second.signal(Signal::SIGTERM);
     assert!(second.wait().success());
     assert!(published.service.stop().success());
+}
+
+/// What a fetcher offers again and again is no reason to undo what somebody has put there since.
+#[test]
+fn a_deploy_is_not_undone_by_what_the_fetcher_delivered_before() {
+    let mut published = Published::start(&[]);
+    published.publisher.wait_for("GET 304", 1);
+    let release = Release::good();
+    deploy(&published.service, &release);
+    published.service.wait_for("event master_replaced: ");
+    published.publisher.wait_for("GET 304", 3);
+    assert!(published.service.stop().success());
+    let mut again = published.start_next(&[]);
+    published.publisher.wait_for("GET 304", 3);
+    again.assert_runs(&release);
+    assert!(again.stop().success());
 }

@@ -51,10 +51,6 @@ impl Plan {
             out.extend(living.map(|(&to, _)| Action::Forward { to, signal }));
         }
         if self.serving.is_none() && self.ended.is_none() {
-            // Between two generations, the one that comes is the service.
-            self.serving = self.trial().map(|trial| trial.candidate);
-        }
-        if self.serving.is_none() && self.ended.is_none() {
             self.ended = Some(Status::Signaled(signal));
         }
         self.motion = Motion::Stopping;
