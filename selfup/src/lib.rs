@@ -78,6 +78,8 @@ pub mod note;
 #[cfg(selfup_supervised)]
 mod origin;
 mod role;
+#[cfg(feature = "serve")]
+mod serve;
 mod state;
 mod sys;
 #[cfg_attr(not(selfup_supervised), path = "upgrade/unsupervised.rs")]
@@ -93,6 +95,8 @@ pub use self::event::Event;
 pub use self::fetcher::{Current, Download, Fetched, Fetcher};
 pub use self::identity::{BinaryId, Generation, ParseBinaryIdError};
 pub use self::role::Role;
+#[cfg(feature = "serve")]
+pub use self::serve::{FromHyper, Serve, Served, from_hyper, serve, serve_with};
 pub use self::state::{Active, GracefulShutdown, Listener, PeerAddr, State, Stream};
 pub use self::upgrade::Candidate;
 #[doc = include_str!("main_attr.md")]
