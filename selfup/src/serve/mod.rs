@@ -130,7 +130,9 @@ where
 /// [`serve`], with settings.
 ///
 /// ```no_run
-/// # async fn with(state: selfup::State, app: axum::Router) -> selfup::Result<()> {
+/// # async fn with(state: selfup::State) -> selfup::Result<()> {
+/// # let hello = async |_| Ok::<_, std::convert::Infallible>(http::Response::new("hello\n".to_owned()));
+/// # let app = selfup::from_hyper(hyper::service::service_fn(hello));
 /// selfup::serve_with(&state, app, selfup::Serve::builder().linger("2s")).await?;
 /// # Ok(())
 /// # }

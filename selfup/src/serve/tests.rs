@@ -17,6 +17,8 @@ use super::traffic::Traffic;
 use super::{connection, from_hyper};
 
 const LINGER: Duration = Duration::from_secs(5);
+/// Within [`LINGER`].
+const ALMOST: Duration = Duration::from_millis(4999);
 const LONG: Duration = Duration::from_secs(60);
 const CLOSE: &str = "connection: close\r\n";
 
@@ -132,7 +134,7 @@ async fn an_idle_connection_takes_one_more_request_and_says_that_it_was_the_last
     client.ask("/").await;
     assert!(!client.hear().await.contains(CLOSE));
     client.server.set(Course::Shed);
-    tokio::time::sleep(LINGER - Duration::from_millis(1)).await;
+    tokio::time::sleep(ALMOST).await;
     client.ask("/").await;
     assert!(client.hear().await.contains(CLOSE));
     client.closed().await;
@@ -196,7 +198,7 @@ async fn one_that_was_promised_to_be_kept_lingers_from_the_end_of_its_answer() {
     assert!(!client.head().await.contains(CLOSE));
     client.server.set(Course::Shed);
     client.body().await;
-    tokio::time::sleep(LINGER - Duration::from_millis(1)).await;
+    tokio::time::sleep(ALMOST).await;
     client.ask("/").await;
     assert!(client.hear().await.contains(CLOSE));
     client.closed().await;
@@ -207,7 +209,7 @@ async fn a_resumed_server_keeps_its_connections() {
     let mut client = Client::connect();
     for _ in 0..3 {
         client.server.set(Course::Shed);
-        tokio::time::sleep(LINGER - Duration::from_millis(1)).await;
+        tokio::time::sleep(ALMOST).await;
         client.server.set(Course::Serve);
         tokio::time::sleep(LONG).await;
         client.ask("/").await;

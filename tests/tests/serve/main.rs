@@ -1,4 +1,5 @@
 //! `selfup::serve`: every connection is answered, whoever keeps it and whatever it carries.
+#![allow(clippy::unwrap_used, reason = "what goes wrong fails the test at once")]
 
 mod client;
 mod http_2;
