@@ -32,6 +32,14 @@
 //! After that the old one *drains*: [`State::graceful_shutdown`] resolves, and when the program
 //! returns, or `terminate_timeout` is over, it is gone.
 //!
+//! # Which way of serving
+//!
+//! - [`serve`](fn@serve) is HTTP for any tower service or axum `Router`, without a request that is lost.
+//! - [`State::listener`] goes with everything that accepts. hyper's graceful shutdown, and so
+//!   `axum::serve(...).with_graceful_shutdown(state.graceful_shutdown())`, closes connections that
+//!   are idle, or of which nothing was read yet, at once: a client that sends at that moment has to
+//!   ask again.
+//!
 //! # What changes by an upgrade
 //!
 //! Everything. Once a new binary is committed, the master executes it in place (*succession*): the

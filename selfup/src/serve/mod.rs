@@ -59,6 +59,8 @@ pub struct Served {
 }
 
 /// A program may end with what it has served; what was cut is no failure of it.
+// Whoever returns something else by mistake is told of the simpler ones.
+#[diagnostic::do_not_recommend]
 impl ProgramOutput for Served {
     fn into_exit_code(self) -> ExitCode {
         ExitCode::SUCCESS
