@@ -82,7 +82,8 @@ impl ProgramOutput for Served {
 ///   ([`linger`](Serve::linger)) to send one more request, which is answered with
 ///   `Connection: close`; one that says nothing is closed at their end;
 /// - a connection of HTTP/2 is told GOAWAY, and closed once the streams are answered that its client
-///   had opened by then;
+///   had opened by then; a request that its client begins nevertheless was not processed, as GOAWAY
+///   says (RFC 9113, 6.8), and clients send it again on another connection;
 /// - one that was upgraded, to a WebSocket say, goes on until the program ends it. It learns of the
 ///   drain from [`State::graceful_shutdown`].
 ///

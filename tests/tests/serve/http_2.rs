@@ -1,5 +1,6 @@
 //! HTTP/2, by hyper's client.
 
+use std::error::Error as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -22,7 +23,7 @@ async fn connect(address: SocketAddr) -> Result<SendRequest<Body>, Failure> {
     Ok(requests)
 }
 
-/// The body of the answer; `None` if the connection takes no more requests, and took none of this.
+/// The body of the answer; `None` if the connection takes no more requests, and did not take this.
 async fn get(requests: &mut SendRequest<Body>, target: &str) -> Result<Option<String>, Failure> {
     let request = Request::get(format!("http://h{target}")).body(Body::empty())?;
     if requests.ready().await.is_err() {
@@ -31,8 +32,8 @@ async fn get(requests: &mut SendRequest<Body>, target: &str) -> Result<Option<St
     let mut response = match requests.try_send_request(request).await {
         Ok(response) => response,
         Err(mut error) => {
-            let was_sent = error.take_message().is_none();
-            return if was_sent { Err(error.into_error().into()) } else { Ok(None) };
+            let was_taken = error.take_message().is_none() && !was_sent_away(error.error());
+            return if was_taken { Err(error.into_error().into()) } else { Ok(None) };
         }
     };
     let mut body = Vec::new();
@@ -43,6 +44,15 @@ async fn get(requests: &mut SendRequest<Body>, target: &str) -> Result<Option<St
         body.extend_from_slice(frame?.data_ref().map_or(&[], |data| data));
     }
     Ok(Some(String::from_utf8(body)?))
+}
+
+/// Whether the server had said GOAWAY, and has processed nothing of the request, which its client
+/// may therefore send again (RFC 9113, 6.8). hyper's client begins requests that cross with it.
+fn was_sent_away(error: &hyper::Error) -> bool {
+    let error = error.source().and_then(|error| error.downcast_ref::<h2::Error>());
+    error.is_some_and(|error| {
+        error.is_go_away() && error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR)
+    })
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
