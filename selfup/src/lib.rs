@@ -32,6 +32,14 @@
 //! After that the old one *drains*: [`State::graceful_shutdown`] resolves, and when the program
 //! returns, or `terminate_timeout` is over, it is gone.
 //!
+//! # Which way of serving
+//!
+//! - [`serve`](fn@serve) is HTTP for any tower service or axum `Router`, without a request that is lost.
+//! - [`State::listener`] goes with everything that accepts. hyper's graceful shutdown, and so
+//!   `axum::serve(...).with_graceful_shutdown(state.graceful_shutdown())`, closes connections that
+//!   are idle, or of which nothing was read yet, at once: a client that sends at that moment has to
+//!   ask again.
+//!
 //! # What changes by an upgrade
 //!
 //! Everything. Once a new binary is committed, the master executes it in place (*succession*): the
@@ -78,6 +86,8 @@ pub mod note;
 #[cfg(selfup_supervised)]
 mod origin;
 mod role;
+#[cfg(feature = "serve")]
+mod serve;
 mod state;
 mod sys;
 #[cfg_attr(not(selfup_supervised), path = "upgrade/unsupervised.rs")]
@@ -93,6 +103,8 @@ pub use self::event::Event;
 pub use self::fetcher::{Current, Download, Fetched, Fetcher};
 pub use self::identity::{BinaryId, Generation, ParseBinaryIdError};
 pub use self::role::Role;
+#[cfg(feature = "serve")]
+pub use self::serve::{FromHyper, Serve, Served, from_hyper, serve, serve_with};
 pub use self::state::{Active, GracefulShutdown, Listener, PeerAddr, State, Stream};
 pub use self::upgrade::Candidate;
 #[doc = include_str!("main_attr.md")]

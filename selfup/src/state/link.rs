@@ -23,6 +23,9 @@ pub(crate) struct Link {
     channel: Option<Channel>,
     ready_manually: bool,
     is_on_trial: bool,
+    /// How long a drain may take.
+    #[cfg(feature = "serve")]
+    terminate_timeout: Option<Duration>,
     is_ready: AtomicBool,
     /// Has the last word on whether the program is ready, if there is one.
     trial: OnceLock<Trial>,
@@ -36,6 +39,8 @@ impl Link {
             channel: None,
             ready_manually: false,
             is_on_trial: false,
+            #[cfg(feature = "serve")]
+            terminate_timeout: None,
             is_ready: AtomicBool::new(true),
             trial: OnceLock::new(),
             is_committed: watch::Sender::new(false),
@@ -47,6 +52,8 @@ impl Link {
             channel: Some(channel),
             ready_manually: welcome.ready_manually,
             is_on_trial: welcome.on_trial,
+            #[cfg(feature = "serve")]
+            terminate_timeout: Some(Duration::from_millis(welcome.terminate_timeout_ms)),
             is_ready: AtomicBool::new(false),
             ..Self::none()
         }
@@ -54,6 +61,12 @@ impl Link {
 
     pub(super) fn is_supervised(&self) -> bool {
         self.channel.is_some()
+    }
+
+    /// How long a drain may take, before the master ends it.
+    #[cfg(feature = "serve")]
+    pub(super) fn terminate_timeout(&self) -> Option<Duration> {
+        self.terminate_timeout
     }
 
     /// Whether an older generation waits for what becomes of this one.

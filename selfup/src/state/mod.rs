@@ -250,6 +250,12 @@ impl State {
         Active::new(&self.0.gate)
     }
 
+    /// How long a drain may take, before the master ends it.
+    #[cfg(feature = "serve")]
+    pub(crate) fn terminate_timeout(&self) -> Option<Duration> {
+        self.0.link.terminate_timeout()
+    }
+
     /// Asks the master for a restart: a new generation takes over once it is ready.
     ///
     /// # Errors
