@@ -13,7 +13,7 @@ use selfup_tests::{Release, ServiceBuilder, eventually};
 use self::client::{Kept, KeptLoad};
 
 fn release() -> Release {
-    Release::of_fixture("http")
+    Release::of_fixture("served")
 }
 
 /// Longer than any test has patience.
