@@ -18,13 +18,9 @@
 //! probe has shown that it does.
 
 use std::collections::BTreeMap;
-use std::ffi::CString;
 use std::fs::File;
-use std::io::{Read as _, Seek as _, Write as _};
-use std::mem::ManuallyDrop;
-use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+use std::io::{Seek as _, Write as _};
+use std::os::fd::AsRawFd as _;
 use std::time::{Duration, Instant};
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -32,28 +28,26 @@ use nix::sys::signal::SigSet;
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
 
+pub(crate) use self::inheritance::Handed;
+pub(super) use self::inheritance::Inheritance;
 pub(super) use self::preparation::{Preparation, Progress};
 use self::snapshot::{ChildText, DrainingText, ListenerText, OriginText, Snapshot, VERSION};
-use super::plan::{Leaving, Standing};
-use super::sockets::{Sockets, Used};
-use crate::channel::Channel;
+use super::plan::Standing;
+use super::sockets::Sockets;
 use crate::child::Child;
 use crate::config::Address;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::identity::Generation;
-use crate::listeners::{self, Bound};
+use crate::listeners::Bound;
 use crate::origin::Origin;
 use crate::role;
 use crate::sys::fd;
-use crate::sys::lifeline::{Lifeline, Successor};
-use crate::sys::pidfd::Process;
+use crate::sys::lifeline::Successor;
 use crate::sys::signal;
 
+mod inheritance;
 mod preparation;
 mod snapshot;
-
-/// So long new code may take to be in charge, in seconds: its probe had five.
-const PATIENCE: u32 = 30;
 
 /// Whether this binary could take over from the master that wrote `text`.
 pub(crate) fn rehearse(text: &str) -> Result<()> {
@@ -153,210 +147,6 @@ impl Estate<'_> {
             refusal: None,
         }
     }
-}
-
-/// What the master before this one left, in the same process.
-#[derive(Debug)]
-pub(crate) struct Handed {
-    /// Its state.
-    state: OwnedFd,
-    /// The binary that it was, by number; nobody owns it yet.
-    previous: Option<i32>,
-}
-
-impl Handed {
-    /// Takes the state that is open under this number, if it is the file with this inode number.
-    pub(crate) fn take(descriptor: i32, inode: u64, previous: Option<i32>) -> Option<Self> {
-        let state = fd::take_inherited_file(descriptor, inode)?;
-        Some(Self { state, previous })
-    }
-}
-
-/// What the master before this one left, while this one is not in charge yet.
-#[derive(Debug)]
-pub(super) struct Inheritance {
-    snapshot: Snapshot,
-    /// Open until this master is in charge: should it panic before, who unwinds the stack must not
-    /// close what the way back leads to.
-    state: ManuallyDrop<File>,
-    lifeline: Option<Lifeline>,
-    /// The previous binary, by number.
-    previous: Option<i32>,
-}
-
-impl Inheritance {
-    /// Reads it. From here on, every way in which this code may fail leads back.
-    pub(super) fn read(handed: Handed) -> Result<Self> {
-        let Handed { state, previous } = handed;
-        let mut state = ManuallyDrop::new(File::from(state));
-        let mut text = String::new();
-        let read = state.rewind().and_then(|()| state.read_to_string(&mut text));
-        let failed = || "the state that the master left cannot be read; restart the service";
-        let decoded = read.context(ErrorKind::Succession, failed).and_then(|_| decode(&text));
-        // Unread, they have stayed as they are, and so open for the previous binary.
-        let descriptors = decoded.as_ref().map(Snapshot::descriptors).unwrap_or_default();
-        let lifeline = previous.map(|previous| {
-            let way_back = way_back(&state, previous, descriptors);
-            Ok(Lifeline::arm(way_back.context(ErrorKind::Succession, failed)?, PATIENCE))
-        });
-        let lifeline = lifeline.transpose()?;
-        let snapshot = match decoded {
-            Ok(snapshot) => snapshot,
-            Err(error) => return Err(go_back(lifeline, error)),
-        };
-        snapshot.descriptors().into_iter().chain(previous).for_each(fd::hide_inherited);
-        Ok(Self { snapshot, state, lifeline, previous })
-    }
-
-    pub(super) fn origin(&self) -> Origin {
-        let OriginText { path, args, env, mask } = self.snapshot.origin.clone();
-        Origin::taken_over(
-            std::ffi::OsString::from(path).into(),
-            args.into_iter().map(Into::into).collect(),
-            env.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
-            signal::set_of(mask),
-        )
-    }
-
-    /// The service as the plan left it.
-    pub(super) fn standing(&self) -> Standing {
-        let leaving = |child: &ChildText| {
-            let draining = child.draining.as_ref()?;
-            Some(Leaving {
-                generation: Generation::new(child.generation),
-                until: from_boottime(draining.until_ms),
-                is_killed: draining.is_killed,
-            })
-        };
-        Standing {
-            newest: Generation::new(self.snapshot.newest),
-            serving: Generation::new(self.snapshot.serving),
-            restart_waits: self.snapshot.restart_waits,
-            draining: self.snapshot.children.iter().filter_map(leaving).collect(),
-        }
-    }
-
-    /// Copies of the listeners, and the addresses that each generation uses.
-    pub(super) fn listeners(&self) -> Result<(Vec<Bound>, Used)> {
-        let listeners = &self.snapshot.listeners;
-        let addresses: Vec<_> = listeners.iter().map(|it| it.address.clone()).collect();
-        let copies = listeners.iter().map(|listener| self.take(listener.fd));
-        let bound = listeners::receive(&addresses, copies.collect::<Result<_>>()?)?;
-        let used = self.snapshot.children.iter().map(|child| {
-            let addresses = child.addresses.iter().map(|text| Address::parse(text));
-            Ok((Generation::new(child.generation), addresses.collect::<Result<_>>()?))
-        });
-        Ok((bound, used.collect::<Result<_>>()?))
-    }
-
-    /// The children, held by copies of the descriptors.
-    pub(super) fn children(&self) -> Result<Vec<Child>> {
-        let taken_over = |child: &ChildText| {
-            let process = Process::from_parts(Pid::from_raw(child.pid), self.take(child.pidfd)?);
-            let channel = Channel::from(self.take(child.channel)?);
-            Ok(Child::taken_over(Generation::new(child.generation), process, channel))
-        };
-        self.snapshot.children.iter().map(taken_over).collect()
-    }
-
-    /// A copy of what the master before this one left under a number, so that the original stays for
-    /// the way back. Where there is none, the original: going back must not fail for want of a
-    /// number.
-    fn take(&self, number: i32) -> Result<OwnedFd> {
-        if self.is_return() {
-            return Ok(fd::own_inherited(number));
-        }
-        fd::copy_inherited(number).context(
-            ErrorKind::Succession,
-            || "a descriptor that the master left is not there; raise the limit of open files",
-        )
-    }
-
-    /// Whether this is the binary that was gone back to.
-    pub(super) fn is_return(&self) -> bool {
-        self.previous.is_none()
-    }
-
-    fn refusal(&self) -> Option<Error> {
-        if !self.is_return() {
-            return None;
-        }
-        let reason = self.snapshot.refusal.clone();
-        let reason = reason.unwrap_or_else(|| "it crashed or hung; see stderr".into());
-        let text = "the new binary's master did not take over, and the previous one goes on";
-        Some(Error::new(ErrorKind::Succession, text).caused_by(reason))
-    }
-
-    /// This master is in charge: there is no way back any more, and the originals are closed. Why
-    /// it is this one although another was to take over, if that is so.
-    pub(super) fn take_charge(self) -> Option<Error> {
-        let (refusal, is_return) = (self.refusal(), self.is_return());
-        if is_return {
-            self.take_name_back();
-        }
-        if let Some(lifeline) = self.lifeline {
-            lifeline.disarm();
-        }
-        if !is_return {
-            let numbers = self.snapshot.descriptors().into_iter().chain(self.previous);
-            numbers.for_each(fd::close_inherited);
-        }
-        drop(ManuallyDrop::into_inner(self.state));
-        refusal
-    }
-
-    /// A binary that is executed by the number of its descriptor is called by that number in `ps`.
-    fn take_name_back(&self) {
-        let path = self.origin().path().to_owned();
-        let name = path.file_name().map(|name| CString::new(name.as_bytes()));
-        if let Some(Ok(name)) = name {
-            // Under another name it works as well.
-            let _ = nix::sys::prctl::set_name(&name);
-        }
-    }
-
-    /// This master cannot take over because of `error`: the previous binary goes on. Returns only
-    /// if there is none, or if it cannot be executed.
-    pub(super) fn give_back(mut self, error: Error) -> Error {
-        self.snapshot.refusal = Some(error.chain());
-        // Without these words it goes on all the same.
-        let _ = self.snapshot.encode().map(|text| rewrite(&mut self.state, &text));
-        go_back(self.lifeline.take(), error)
-    }
-}
-
-fn decode(text: &str) -> Result<Snapshot> {
-    let snapshot = Snapshot::decode(text)?;
-    let (found, own) = (snapshot.pid, Pid::this().as_raw());
-    if found != own {
-        let text = format!("the state of master {found} was left to process {own}");
-        return Err(Error::new(ErrorKind::Succession, text));
-    }
-    let mut children = snapshot.children.iter();
-    if !children.any(|child| child.generation == snapshot.serving) {
-        let text = format!("generation {} is to serve, and no child is", snapshot.serving);
-        return Err(Error::new(ErrorKind::Succession, text));
-    }
-    Ok(snapshot)
-}
-
-/// The previous binary, as it is executed if this one fails.
-fn way_back(state: &File, previous: i32, mut keep: Vec<i32>) -> std::io::Result<Successor> {
-    let args: Vec<_> = std::env::args_os().collect();
-    let mut env: Vec<_> = std::env::vars_os().filter(|(name, _)| name != role::VARIABLE).collect();
-    env.push(role::successor_variable((state.as_raw_fd(), fd::inode(state)?), None));
-    keep.push(state.as_raw_fd());
-    let path = PathBuf::from(format!("/proc/self/fd/{previous}"));
-    Successor::new(&path, &args, &env, keep, SigSet::thread_get_mask()?)
-}
-
-/// Executes the previous binary because of `error`. Returns only if there is none, or if that
-/// failed.
-fn go_back(lifeline: Option<Lifeline>, error: Error) -> Error {
-    let Some(lifeline) = lifeline else { return error };
-    let failed = lifeline.pull();
-    let text = "the service has no master any more: neither binary could take over";
-    Error::new(ErrorKind::Succession, format!("{text} ({failed})")).caused_by(error)
 }
 
 fn keep_in_memory(snapshot: &Snapshot) -> Result<File> {
