@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
-use crate::PATIENCE;
+use crate::{PATIENCE, Service};
 
 /// The body of the answer to one request on a connection of its own.
 ///
@@ -131,6 +131,22 @@ impl Load {
         self.stop.store(true, Ordering::SeqCst);
         let failures = self.workers.into_iter().map(|worker| worker.join().expect("a client"));
         failures.flatten().collect()
+    }
+}
+
+impl Service {
+    /// Has it restarted so often, from its first generation on, under load.
+    ///
+    /// # Panics
+    ///
+    /// If a request was not answered.
+    pub fn assert_nothing_is_lost_to(&self, restarts: u64) {
+        let load = Load::start(self.address(), "/", 8);
+        for restart in 1..=restarts {
+            self.restart(restart + 1);
+        }
+        load.wait_for(100);
+        assert_eq!(load.stop(), [""; 0]);
     }
 }
 

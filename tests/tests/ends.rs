@@ -100,22 +100,6 @@ fn when_the_next_one_fails_too_the_end_is_that_of_the_program_that_served() {
     assert_eq!(service.wait().code(), Some(3));
 }
 
-/// Has it start as the first process of a namespace, as in a container, where this user may make
-/// one. Where not, that is said aloud, and is no excuse in CI.
-fn as_first_process(builder: ServiceBuilder) -> Option<ServiceBuilder> {
-    let mut unshare = vec!["unshare", "--fork", "--kill-child", "--pid", "--mount-proc"];
-    if !nix::unistd::Uid::effective().is_root() {
-        unshare.push("--map-root-user");
-    }
-    let tried = std::process::Command::new(unshare[0]).args(&unshare[1..]).arg("true").status();
-    if tried.is_ok_and(|status| status.success()) {
-        return Some(builder.under(&unshare));
-    }
-    eprintln!("SKIPPED: this user may make no namespace of processes");
-    assert!(std::env::var_os("CI").is_none(), "skipped in CI");
-    None
-}
-
 /// The first process of the namespace, as seen from here.
 fn first_process(service: &Service) -> Pid {
     eventually("the namespace has a process", || children_of(service.pid()).first().copied())
@@ -124,7 +108,9 @@ fn first_process(service: &Service) -> Pid {
 #[test]
 fn a_first_process_ends_with_the_code_of_its_program_or_128_and_the_signal() {
     for (end, code) in [("/exit?7", 7), ("/kill?9", 137), ("/kill?6", 134)] {
-        let Some(builder) = as_first_process(ServiceBuilder::new(&Release::good())) else { return };
+        let Some(builder) = ServiceBuilder::new(&Release::good()).as_first_process() else {
+            return;
+        };
         let mut service = builder.start();
         Connection::open(service.address()).ask(end);
         assert_eq!(service.wait().code(), Some(code), "{end}");
@@ -133,7 +119,7 @@ fn a_first_process_ends_with_the_code_of_its_program_or_128_and_the_signal() {
 
 #[test]
 fn a_first_process_is_stopped_and_restarted_like_any_other() {
-    let Some(builder) = as_first_process(ServiceBuilder::new(&Release::good())) else { return };
+    let Some(builder) = ServiceBuilder::new(&Release::good()).as_first_process() else { return };
     let mut service = builder.start();
     let master = first_process(&service);
     send(master, libc::SIGUSR2);
@@ -151,7 +137,7 @@ fn a_first_process_can_be_stopped_before_its_child_is_up() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let builder = ServiceBuilder::new(&Release::good()).set("ADDRESS", address);
-    let Some(builder) = as_first_process(builder) else { return };
+    let Some(builder) = builder.as_first_process() else { return };
     let mut service = builder.spawn();
     let master = first_process(&service);
     eventually("it watches for signals", || {
@@ -179,7 +165,7 @@ fn assert_reaps(mut service: Service) {
 
 #[test]
 fn a_first_process_reaps_what_its_program_leaves_behind() {
-    let Some(builder) = as_first_process(ServiceBuilder::new(&Release::good())) else { return };
+    let Some(builder) = ServiceBuilder::new(&Release::good()).as_first_process() else { return };
     assert_reaps(builder.start());
 }
 
@@ -208,7 +194,7 @@ fn a_process_that_gets_no_orphans_spends_nothing_on_them() {
 #[test]
 fn a_hook_in_a_first_process_gets_the_status_of_what_it_started() {
     let builder = ServiceBuilder::new(&Release::good()).set("PRE_UPGRADE", "starts");
-    let Some(builder) = as_first_process(builder) else { return };
+    let Some(builder) = builder.as_first_process() else { return };
     let directory = builder.directory().to_owned();
     let candidate = directory.join("candidate");
     let service = builder.set("FETCHER", &candidate).start();

@@ -27,7 +27,7 @@ fn restarts_under_load_lose_nothing_and_leave_nothing_in_the_master() {
     let after = Figures::at_rest(&service);
     let lost = load.stop();
     println!("{count} restarts in {took:.1?}: {answered} answered, {} lost", lost.len());
-    println!("before: {before:?}\nafter:  {after:?}");
+    println!("before: {before}\nafter:  {after}");
     assert_eq!(lost, [""; 0]);
     assert_eq!(before.counts, after.counts);
     let growth = after.anonymous.saturating_sub(before.anonymous);
@@ -171,8 +171,6 @@ fn quiet(service: &Service) -> u64 {
 }
 
 /// What a master holds.
-#[derive(Debug)]
-#[allow(dead_code, reason = "it is printed")]
 struct Figures {
     counts: Counts,
     /// In KiB: its own memory, and its part of all that it uses.
@@ -201,6 +199,13 @@ impl Figures {
         let counts = Counts { descriptors, threads, children: master.children().len() };
         let (anonymous, proportional) = (service.memory("RssAnon"), proportional(service.pid()));
         Self { counts, anonymous, proportional }
+    }
+}
+
+impl std::fmt::Display for Figures {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { counts, anonymous, proportional } = self;
+        write!(f, "{counts:?}, RssAnon {anonymous} KiB, Pss {proportional} KiB")
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 
 use nix::sys::signal::Signal;
-use selfup_tests::{Load, Release, Service, ServiceBuilder};
+use selfup_tests::{Release, Service, ServiceBuilder};
 
 fn plain() -> ServiceBuilder {
     ServiceBuilder::new(&Release::of_fixture("plain"))
@@ -20,12 +20,7 @@ fn ended(builder: ServiceBuilder) -> (Option<i32>, Service) {
 #[test]
 fn a_program_on_threads_is_restarted_under_load_without_a_loss() {
     let mut service = plain().start();
-    let load = Load::start(service.address(), "/", 8);
-    for next in 2..=21 {
-        service.restart(next);
-    }
-    load.wait_for(100);
-    assert_eq!(load.stop(), [""; 0]);
+    service.assert_nothing_is_lost_to(20);
     assert!(service.stop().success());
 }
 

@@ -52,12 +52,7 @@ fn without_restarts_the_signal_is_an_ordinary_one() {
 #[test]
 fn twenty_restarts_under_load_drop_nothing() {
     let mut service = Service::with(&[]);
-    let load = Load::start(service.address(), "/", 8);
-    for next in 2..=21 {
-        service.restart(next);
-    }
-    load.wait_for(100);
-    assert_eq!(load.stop(), [""; 0]);
+    service.assert_nothing_is_lost_to(20);
     assert!(service.stop().success());
 }
 

@@ -3,14 +3,14 @@
 use std::error::Error as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::body::{Body, HttpBody as _};
 use axum::http::Request;
 use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use selfup_tests::{ServiceBuilder, eventually};
+use tokio::sync::watch;
 
 use super::release;
 
@@ -59,15 +59,15 @@ fn was_sent_away(error: &hyper::Error) -> bool {
 async fn twenty_restarts_lose_no_stream_of_http_2() {
     let service = ServiceBuilder::new(&release()).start();
     let address = service.address();
-    let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let (stop, (count, mut answered)) = (Arc::new(AtomicBool::new(false)), watch::channel(0));
     let client = |number: usize| {
-        let (stop, answered) = (stop.clone(), answered.clone());
+        let (stop, count) = (stop.clone(), count.clone());
         tokio::spawn(async move {
             let mut requests = connect(address).await?;
             let target = if number.is_multiple_of(2) { "/" } else { "/sleep?50" };
             while !stop.load(Ordering::SeqCst) {
                 match get(&mut requests, target).await? {
-                    Some(_) => drop(answered.fetch_add(1, Ordering::SeqCst)),
+                    Some(_) => count.send_modify(|count| *count += 1),
                     None => requests = connect(address).await?,
                 }
             }
@@ -85,10 +85,8 @@ async fn twenty_restarts_lose_no_stream_of_http_2() {
         service
     });
     let mut service = service.await.unwrap();
-    let before = answered.load(Ordering::SeqCst);
-    while answered.load(Ordering::SeqCst) < before + 100 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let before = *answered.borrow();
+    answered.wait_for(|count| *count >= before + 100).await.unwrap();
     stop.store(true, Ordering::SeqCst);
     for client in clients {
         client.await.unwrap().unwrap();

@@ -106,7 +106,9 @@ fn a_large_body_goes_on_across_a_restart() {
     client.say(&body[..LENGTH / 2]).unwrap();
     service.wait_for("counting 1");
     service.restart(2);
-    assert!(Kept::open(service.address()).get("/").body.ends_with(" 2\n"));
+    eventually("the next generation serves", || {
+        Kept::open(service.address()).get("/").body.ends_with(" 2\n").then_some(())
+    });
     client.say(&body[LENGTH / 2..]).unwrap();
     let answer = client.answer().unwrap();
     assert!(answer.body == format!("{LENGTH}\n") && answer.is_last, "{answer:?}");

@@ -1,7 +1,7 @@
 //! A service that is brought to a phase, held there, and let come to rest again.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use nix::libc;
@@ -38,8 +38,8 @@ pub(crate) struct Stage {
 impl Stage {
     /// A service for one kind of phase and program.
     pub(crate) fn start(phase: Phase, handles: bool) -> Self {
-        let directory = TempDir::new().unwrap();
-        std::fs::hard_link(BINARY.path().join("app"), directory.path().join("app")).unwrap();
+        let directory = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        std::fs::hard_link(&*BINARY, directory.path().join("app")).unwrap();
         let control = Control::listen();
         let service = builder(directory.path(), &control, phase, handles).start();
         let mut old = control.next();
@@ -276,9 +276,10 @@ fn builder(directory: &Path, control: &Control, phase: Phase, handles: bool) -> 
     if handles { builder.set("HANDLES", "1").set("RESTART_SIGNAL", "SIGHUP") } else { builder }
 }
 
-/// The one binary that every service has a link to.
-static BINARY: LazyLock<TempDir> = LazyLock::new(|| {
-    let directory = TempDir::new().unwrap();
-    Release::good().install(&directory.path().join("app"));
-    directory
+/// The one binary that every service has a link to, where the next run finds and replaces it: what
+/// is static is never dropped.
+static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("table");
+    Release::good().install(&path);
+    path
 });
