@@ -128,10 +128,11 @@ fn a_fetcher_that_panics_is_asked_again_and_what_it_then_delivers_is_taken() {
     let line = service.wait_for_nth("event fetch_failed: ", 2);
     assert!(line.contains("it panicked: the fetcher panics, as the test asks it to"), "{line}");
     service.restart(2);
+    assert_eq!(service.lines("event fetch_failed: ").len(), 2);
     let release = Release::good();
     release.install(&path);
+    // Its master begins with a fetcher of its own, which panics anew.
     service.wait_for("event committed: generation 3 ");
     service.assert_runs(&release);
-    assert_eq!(service.lines("event fetch_failed: ").len(), 2);
     assert!(service.stop().success());
 }
