@@ -334,6 +334,12 @@ impl Service {
         names
     }
 
+    /// That just these [`files`](Self::files) are left, once whatever is being written is: the
+    /// history, after a commit, is a file of another name until it is whole.
+    pub fn assert_files(&self, names: &[&str]) {
+        crate::eventually(&format!("{names:?} are left"), || (self.files() == names).then_some(()));
+    }
+
     /// What it remembers on disk of binaries that it turned down, if anything.
     #[must_use]
     pub fn history(&self) -> Option<String> {

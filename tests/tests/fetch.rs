@@ -18,7 +18,7 @@ fn is_tried_again(bad: impl Fn(Release) -> Answer, answered: &str, words: &str) 
     load.wait_for(50);
     assert_eq!(load.stop(), [""; 0]);
     assert!(published.service.stop().success());
-    assert_eq!(published.service.files(), [".app.selfup-previous"]);
+    published.service.assert_files(&[".app.selfup-previous"]);
 }
 
 #[test]

@@ -111,5 +111,5 @@ fn the_binary_that_watches_itself_finds_nothing_new() {
     service.assert_runs(&by_hand);
     assert_eq!(service.lines("event upgraded: "), [""; 0]);
     assert!(service.stop().success());
-    assert_eq!(service.files(), [""; 0]);
+    service.assert_files(&[]);
 }

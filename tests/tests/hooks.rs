@@ -42,7 +42,7 @@ fn is_refused(hook: &str, words: &str) {
     assert_eq!(load.stop(), [""; 0]);
     // The service can still be restarted, and runs what it ran.
     published.service.restart(2);
-    assert_eq!(published.service.files(), [""; 0]);
+    published.service.assert_files(&[]);
     assert!(published.service.stop().success());
 }
 

@@ -13,7 +13,7 @@ fn a_stop_in_the_middle_of_a_download_leaves_nothing_behind() {
     published.publisher.wait_for("GET stalled", 1);
     published.service.wait_for_staged_file();
     assert!(published.service.stop().success());
-    assert_eq!(published.service.files(), [""; 0]);
+    published.service.assert_files(&[]);
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn the_next_start_sweeps_what_a_master_killed_in_the_middle_of_a_download_left()
     let mut again = again.set("FETCHER", published.publisher.url()).start();
     again.wait_for("event committed: generation 2 ");
     again.assert_runs(&second);
-    assert_eq!(again.files(), [".app.selfup-previous"]);
+    again.assert_files(&[".app.selfup-previous"]);
     assert!(again.stop().success());
 }
 
@@ -45,7 +45,7 @@ fn a_stop_in_the_middle_of_a_probe_waits_for_nothing_and_leaves_nothing_behind()
     let begun = Instant::now();
     assert!(published.service.stop().success());
     assert!(begun.elapsed() < Duration::from_secs(4), "it waited for the probe");
-    assert_eq!(published.service.files(), [""; 0]);
+    published.service.assert_files(&[]);
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn a_stop_on_probation_is_no_failed_trial() {
     published.service.wait_for("event paused: generation 1 ");
     assert!(published.service.stop().success());
     published.service.assert_on_disk(&release);
-    assert_eq!(published.service.files(), [".app.selfup-previous"]);
+    published.service.assert_files(&[".app.selfup-previous"]);
     assert_eq!(published.service.lines("event rolled_back: "), [""; 0]);
 }
 
@@ -76,7 +76,7 @@ fn a_stop_before_a_new_generation_is_ready_is_no_failed_trial() {
     published.service.wait_for("event child_started: generation 2 ");
     assert!(published.service.stop().success());
     published.service.assert_on_disk(&release);
-    assert_eq!(published.service.files(), [".app.selfup-previous"]);
+    published.service.assert_files(&[".app.selfup-previous"]);
 }
 
 #[test]
@@ -100,6 +100,6 @@ fn starts_again_after_a_kill(published: &mut Published) {
     let mut again = again.set("FETCHER", published.publisher.url()).start();
     again.wait_for("event committed: generation 2 ");
     again.assert_runs(&release);
-    assert_eq!(again.files(), [".app.selfup-previous"]);
+    again.assert_files(&[".app.selfup-previous"]);
     assert!(again.stop().success());
 }

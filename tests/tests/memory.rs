@@ -107,7 +107,7 @@ fn a_history_that_cannot_be_written_is_told_once_and_costs_nothing_until_the_nex
     assert_eq!(told.len(), 1, "{told:#?}");
     let words = format!("the history {} cannot be written", path.display());
     assert!(told[0].contains(&words), "{told:#?}");
-    assert_eq!(published.service.files(), [""; 0]);
+    published.service.assert_files(&[]);
     published.upgrade(&Release::good());
     assert!(published.service.stop().success());
 }

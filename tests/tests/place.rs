@@ -93,7 +93,7 @@ fn a_binary_that_was_removed_by_hand_can_be_put_back_by_hand() {
     published.publisher.publish(Answer::Whole(release.clone()));
     let line = published.service.wait_for("event warning: ");
     assert!(line.contains("leads to no file; put the binary there"), "{line}");
-    assert_eq!(published.service.files(), [""; 0]);
+    published.service.assert_files(&[]);
     let by_hand = Release::good();
     by_hand.install(&published.service.binary());
     published.service.wait_for("event committed: generation 2 ");
@@ -124,7 +124,7 @@ fn a_full_disk_is_told_before_a_download_and_the_upgrade_comes_once_there_is_roo
     published.service.wait_for("event committed: generation 2 ");
     load.wait_for(50);
     assert_eq!(load.stop(), [""; 0]);
-    assert_eq!(published.service.files(), [".app.selfup-previous"]);
+    published.service.assert_files(&[".app.selfup-previous"]);
     assert!(published.service.stop().success());
 }
 
@@ -151,7 +151,7 @@ fn a_disk_that_fills_up_during_a_download_keeps_the_old_binary_and_no_part_of_th
     service.assert_runs(&release);
     load.wait_for(50);
     assert_eq!(load.stop(), [""; 0]);
-    assert_eq!(service.files(), [".app.selfup-previous"]);
+    service.assert_files(&[".app.selfup-previous"]);
     assert!(service.stop().success());
 }
 

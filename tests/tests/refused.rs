@@ -6,7 +6,7 @@
 
 use std::fs;
 
-use selfup_tests::{Answer, Load, Published, Release, ServiceBuilder, eventually};
+use selfup_tests::{Answer, Load, Published, Release, ServiceBuilder};
 
 /// What becomes of a bad binary, and what it may cost.
 struct Expected {
@@ -60,7 +60,7 @@ fn offer(bad: &Release, variables: &[(&str, &str)], expected: &Expected) {
     load.wait_for(20);
 
     assert!(fs::read(service.binary()).expect("the binary is there") == before, "another binary");
-    eventually("nothing is left of it", || service.files().is_empty().then_some(()));
+    service.assert_files(&[]);
     assert_eq!(service.lines(expected.event), [line]);
     assert_eq!(service.lines("event rolled_back: ").len(), expected.starts.1);
     assert!(service.lines("event committed: ").is_empty());
@@ -251,7 +251,7 @@ fn bad_files_are_refused_one_after_another_and_a_good_one_after_them_is_taken() 
             fs::write(&path, release.bytes()).expect("the file can be written");
         }
         service.wait_for(words_of(release, words).as_str());
-        eventually("nothing is left of it", || service.files().is_empty().then_some(()));
+        service.assert_files(&[]);
         service.assert_runs(&first);
     }
     let good = Release::good();

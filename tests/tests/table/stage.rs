@@ -39,7 +39,7 @@ impl Stage {
     /// A service for one kind of phase and program.
     pub(crate) fn start(phase: Phase, handles: bool) -> Self {
         let directory = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        std::fs::hard_link(&*BINARY, directory.path().join("app")).unwrap();
+        link_binary(&directory.path().join("app"));
         let control = Control::listen();
         let service = builder(directory.path(), &control, phase, handles).start();
         let mut old = control.next();
@@ -274,6 +274,13 @@ fn builder(directory: &Path, control: &Control, phase: Phase, handles: bool) -> 
         .set("TERMINATE_TIMEOUT", "1h")
         .set("PROBATION", probation);
     if handles { builder.set("HANDLES", "1").set("RESTART_SIGNAL", "SIGHUP") } else { builder }
+}
+
+fn link_binary(path: &Path) {
+    // While another process of this suite puts its own there, what was there has no name to link to.
+    while let Err(error) = std::fs::hard_link(&*BINARY, path) {
+        assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{error}");
+    }
 }
 
 /// The one binary that every service has a link to, where the next run finds and replaces it: what
