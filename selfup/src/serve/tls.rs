@@ -207,27 +207,4 @@ const HEAD: usize = 5;
 const LENGTH: usize = 2;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_record_is_within_until_its_last_byte_however_it_comes() {
-        let records = [23, 3, 3, 0, 2, 1, 2, 23, 3, 3, 1, 1].into_iter().chain([0; 257]);
-        let bytes: Vec<u8> = records.collect();
-        let ends = [7, bytes.len()];
-        for at in 0..bytes.len() {
-            let mut records = Records::default();
-            records.hear(&bytes[..at]);
-            assert_eq!(records.is_within_one(), at > 0 && !ends.contains(&at), "{at}");
-            records.hear(&bytes[at..]);
-            assert!(!records.is_within_one(), "{at}");
-        }
-    }
-
-    #[test]
-    fn a_record_without_content_is_whole_with_its_head() {
-        let mut records = Records::default();
-        records.hear(&[23, 3, 3, 0, 0]);
-        assert!(!records.is_within_one());
-    }
-}
+mod tests;

@@ -130,11 +130,6 @@ impl Kept {
     pub(crate) fn closed(&mut self) {
         assert_eq!(self.0.read(&mut [0]).unwrap(), 0);
     }
-
-    /// Waits until the server closes, however.
-    pub(crate) fn cut(&mut self) {
-        assert_eq!(self.0.read(&mut [0]).unwrap_or(0), 0);
-    }
 }
 
 /// How clients ask.

@@ -6,6 +6,7 @@ mod client;
 mod curl;
 mod either;
 mod http_2;
+mod many;
 
 mod tested;
 mod tls;
