@@ -7,9 +7,9 @@
 //! that is still idle when `linger` is over is closed without a word. What a client sends at that
 //! very moment is lost, and no server can do better: HTTP/1 has no other word for "not here any
 //! more" than an answer. HTTP/2 has one, GOAWAY, and hyper says it in two phases, so that streams
-//! that are on their way are answered, too. What its client sends behind that is read until it
-//! closes its side: a socket that is closed with something unread is reset, and the client might
-//! lose the very GOAWAY that tells it what to send again.
+//! that are on their way are answered, too. What a client sends behind either is read until it
+//! closes its side, for `linger` at most: a socket that is closed with something unread is reset,
+//! and the client might lose the very word that tells it what to send again (RFC 9112, 9.6).
 //!
 //! - [`course`]: what all connections are told, and their count.
 //! - [`connection`]: the future of one of them, which hears of the course, and sheds.

@@ -39,6 +39,8 @@ pub(super) struct Wire<I: AsyncRead + AsyncWrite + Unpin> {
     inner: I,
     traffic: Arc<Traffic>,
     is_shut_down: bool,
+    /// Whether its client sends all the same.
+    is_sent_to: bool,
     _open: Open,
 }
 
@@ -121,12 +123,13 @@ impl Drop for Request {
 
 impl<I: AsyncRead + AsyncWrite + Unpin> Wire<I> {
     pub(super) fn new(inner: I, traffic: Arc<Traffic>, open: Open) -> Self {
-        Self { inner, traffic, is_shut_down: false, _open: open }
+        Self { inner, traffic, is_shut_down: false, is_sent_to: false, _open: open }
     }
 
-    /// Whether its client may still be sending, and know no better.
-    fn is_shed_by_goaway(&self) -> bool {
-        self.traffic.is_http_2() && self.traffic.server.turn().course() == Course::Shed
+    /// Whether its client may be sending, and was told that this is in vain.
+    fn is_sent_away(&self) -> bool {
+        let is_shed = self.traffic.server.turn().course() == Course::Shed;
+        is_shed && !self.traffic.is_let_go.load(Ordering::Relaxed)
     }
 
     /// Reads what still comes, until the client closes.
@@ -138,6 +141,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Wire<I> {
             if read.is_err() || buffer.filled().is_empty() {
                 return Poll::Ready(());
             }
+            self.is_sent_to = true;
         }
     }
 }
@@ -184,10 +188,14 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<I> {
             ready!(Pin::new(&mut self.inner).poll_shutdown(context))?;
             self.is_shut_down = true;
         }
-        if self.is_shed_by_goaway() {
-            // Closed with something unread, it would be reset, and its client might never see the
-            // GOAWAY by which it knows what to send again. `Shedding` bounds the wait.
-            ready!(self.poll_end(context));
+        // Closed with something unread, it would be reset, and its client might never see the last
+        // answer, or the GOAWAY by which it knows what to send again. With HTTP/2 that is to be
+        // expected, with HTTP/1 only of who did not wait for the answer. `Shedding` bounds the wait.
+        if self.is_sent_away()
+            && self.poll_end(context).is_pending()
+            && (self.traffic.is_http_2() || self.is_sent_to)
+        {
+            return Poll::Pending;
         }
         Poll::Ready(Ok(()))
     }

@@ -1,5 +1,6 @@
 //! A client of another house, which says when it has to ask again.
 
+use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 use std::thread::JoinHandle;
 
@@ -9,20 +10,25 @@ use super::service;
 use super::tested::Tested;
 
 /// Asks for ever so many answers on as few connections as it may.
-fn curl(service: &Tested, version: &str, answers: usize) -> JoinHandle<(Vec<String>, String)> {
+fn curl(service: &Tested, version: &str, number: usize) -> JoinHandle<(Vec<String>, String)> {
     let scheme = if service.to().tls.is_some() { "https" } else { "http" };
-    let url = format!("{scheme}://{}/sleep?10#[1-{answers}]", service.address());
+    let url = format!("{scheme}://{}/sleep?10#[1-{number}]", service.address());
     let mut curl = Command::new("curl");
     curl.args(["--silent", "--show-error", "--fail-early", "--fail", "--verbose", version]);
     curl.arg("--cacert").arg(service.directory().join("cert.pem")).arg(url);
     curl.stdout(Stdio::piped()).stderr(Stdio::piped()).stdin(Stdio::null());
-    let curl = curl.spawn().expect("there is a curl");
+    let mut curl = curl.spawn().unwrap();
+    let mut stdout = BufReader::new(curl.stdout.take().unwrap());
+    let mut first = String::new();
+    // It has begun.
+    stdout.read_line(&mut first).unwrap();
     std::thread::spawn(move || {
+        let stdout = std::thread::spawn(|| stdout.lines().collect::<Result<Vec<_>, _>>().unwrap());
         let output = curl.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success() && !said.contains("retrying"), "{said}");
-        let answers = String::from_utf8(output.stdout).unwrap();
-        let answers: Vec<_> = answers.lines().map(str::to_owned).collect();
+        let mut answers = vec![first.trim_end().to_owned()];
+        answers.extend(stdout.join().unwrap());
         assert!(answers.iter().all(|answer| answer.starts_with("hello ")), "{answers:?}");
         (answers, said)
     })

@@ -34,6 +34,7 @@ in_the_clear_and_over_tls! {
     connections_that_were_opened_before_a_pause_are_answered_after_it
     a_slow_request_is_answered_by_the_generation_that_took_it
     a_body_goes_on_across_a_restart
+    what_is_sent_behind_the_last_request_does_not_undo_its_answer
     a_resumed_generation_keeps_its_connections_alive
     a_connection_that_says_nothing_is_closed_when_it_has_lingered_and_holds_nothing_up
     an_upgraded_connection_goes_on_until_the_program_ends_it
@@ -102,9 +103,11 @@ fn connections_that_were_opened_before_a_restart_are_answered_after_it(start: St
     let builder = service().set("LINGER", FOR_EVER).set("TERMINATE_TIMEOUT", FOR_EVER);
     let mut service = start(builder);
     let mut early: Vec<_> = (0..20).map(|_| service.open()).collect();
-    service.have_all_accepted();
+    let mut kept = service.open();
+    assert!(!kept.get("/").is_last);
     service.restart(2);
     assert!(service.open().get("/").body.ends_with(" 2\n"));
+    wait_until_shed(kept);
     for mut connection in early.drain(..) {
         let answer = connection.get("/");
         assert!(answer.body.ends_with(" 1\n") && answer.is_last, "{answer:?}");
@@ -120,9 +123,11 @@ fn connections_that_were_opened_before_a_pause_are_answered_after_it(start: Star
     let builder = service().set("PROBATION", FOR_EVER).set("LINGER", FOR_EVER);
     let mut service = start(builder.set("HANDSHAKE_TIMEOUT", FOR_EVER));
     let early: Vec<_> = (0..20).map(|_| service.to().connect().unwrap()).collect();
-    service.have_all_accepted();
+    let mut kept = service.open();
+    assert!(!kept.get("/").is_last);
     service.signal(Signal::SIGUSR2);
     service.wait_for("event paused: generation 1 ");
+    wait_until_shed(kept);
     for connection in early {
         let answer = service.to().speak(connection).unwrap().get("/");
         assert!(answer.body.ends_with(" 1\n") && answer.is_last, "{answer:?}");
@@ -164,6 +169,27 @@ fn a_body_goes_on_across_a_restart(start: Start) {
     assert!(service.stop().success());
 }
 
+/// A client that does not wait for answers hears which was the last, and no reset.
+fn what_is_sent_behind_the_last_request_does_not_undo_its_answer(start: Start) {
+    let mut service = start(service().set("LINGER", "1s"));
+    let mut client = service.open();
+    client.post(2).unwrap();
+    client.say(b"x").unwrap();
+    let mut kept = service.open();
+    assert!(!kept.get("/").is_last);
+    service.restart(2);
+    wait_until_shed(kept);
+    // More than is read ahead.
+    let in_vain = "GET / HTTP/1.1\r\nHost: h\r\n\r\n".repeat(30_000);
+    client.say(format!("x{in_vain}").as_bytes()).unwrap();
+    let answer = client.answer().unwrap();
+    assert!(answer.body == "2 1\n" && answer.is_last, "{answer:?}");
+    client.closed();
+    // The client does not close, and holds it up no longer than others.
+    service.wait_for("served 1: 2, 0 cut");
+    assert!(service.stop().success());
+}
+
 fn a_resumed_generation_keeps_its_connections_alive(start: Start) {
     let builder = service().set("PROBATION", FOR_EVER).set("LINGER", FOR_EVER);
     let mut service = start(builder);
@@ -171,11 +197,7 @@ fn a_resumed_generation_keeps_its_connections_alive(start: Start) {
     assert!(!shed.get("/").is_last && !idle.get("/").is_last);
     service.signal(Signal::SIGUSR2);
     service.wait_for("event paused: generation 1 ");
-    eventually("the paused generation sheds", || {
-        let answer = shed.get("/");
-        answer.is_last.then_some(())
-    });
-    shed.closed();
+    wait_until_shed(shed);
     kill(service.pid_of(2), Signal::SIGKILL).unwrap();
     service.wait_for("event resumed: generation 1 ");
     eventually("the resumed generation keeps a connection", || {
@@ -225,6 +247,14 @@ fn a_paused_generation_goes_on_with_an_upgraded_connection(start: Start) {
     assert_eq!(client.read(4).unwrap(), "ping");
     drop(client);
     assert!(service.stop().success());
+}
+
+/// The program's task hears of a pause a moment after the master knows of it.
+fn wait_until_shed(mut kept: Kept) {
+    eventually("a connection of the paused generation is shed", || {
+        kept.get("/").is_last.then_some(())
+    });
+    kept.closed();
 }
 
 pub(crate) fn upgraded(service: &Tested) -> Kept {

@@ -68,7 +68,7 @@ fn who_does_not_speak_tls_is_closed_and_harms_nobody() {
 /// A client must not take a part for the whole.
 #[test]
 fn who_is_cut_is_not_told_that_all_is_well() {
-    let mut service = Tested::over_tls(service().set("TERMINATE_TIMEOUT", "1s"));
+    let mut service = Tested::over_tls(service().set("TERMINATE_TIMEOUT", "10s"));
     let mut slow = service.open();
     slow.ask("/sleep?3600000").unwrap();
     service.have_all_accepted();
