@@ -39,6 +39,15 @@
 //!   `axum::serve(...).with_graceful_shutdown(state.graceful_shutdown())`, closes connections that
 //!   are idle, or of which nothing was read yet, at once: a client that sends at that moment has to
 //!   ask again.
+//! - [`Listener::accept`] is for tasks, [`Listener::incoming`] for threads, and, with the feature
+//!   `stream`, [`Listener::connections`](https://docs.rs/selfup/latest/selfup/struct.Listener.html#method.connections)
+//!   for stacks that take a stream of connections. With the feature `tonic`, that is
+//!   `Server::builder().add_service(service).serve_with_incoming_shutdown(listener.connections(),
+//!   state.graceful_shutdown())`.
+//! - [`State::udp_socket`] is for packets.
+//!
+//! Where it listens is said by an [`Address`]: TCP, UNIX sockets, UDP, and sockets that the process
+//! manager hands in.
 //!
 //! # What changes by an upgrade
 //!
