@@ -196,6 +196,7 @@ where
     S: Answers,
 {
     let mut back_off = FIRST_BACK_OFF;
+    let tcp_nodelay = listener.address().options().nodelay.unwrap_or(tcp_nodelay);
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
