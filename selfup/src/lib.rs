@@ -85,6 +85,7 @@ mod master;
 pub mod note;
 #[cfg(selfup_supervised)]
 mod origin;
+mod peer;
 mod role;
 #[cfg(feature = "serve")]
 mod serve;
@@ -102,10 +103,13 @@ pub use self::error::{BoxError, Error, ErrorKind, Result};
 pub use self::event::Event;
 pub use self::fetcher::{Current, Download, Fetched, Fetcher};
 pub use self::identity::{BinaryId, Generation, ParseBinaryIdError};
+pub use self::peer::PeerAddr;
 pub use self::role::Role;
 #[cfg(feature = "serve")]
 pub use self::serve::{FromHyper, Serve, Served, from_hyper, serve, serve_with};
-pub use self::state::{Active, GracefulShutdown, Listener, PeerAddr, State, Stream};
+#[cfg(feature = "stream")]
+pub use self::state::Connections;
+pub use self::state::{Active, BlockingStream, GracefulShutdown, Listener, State, Stream};
 pub use self::upgrade::Candidate;
 #[doc = include_str!("main_attr.md")]
 #[cfg(feature = "macros")]

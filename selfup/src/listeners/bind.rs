@@ -1,5 +1,5 @@
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -7,6 +7,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::Bound;
 use crate::config::{Address, Host};
 use crate::error::{Error, ErrorKind, Result};
+use crate::peer::PeerAddr;
 
 /// Binds every address, in order. An address in use is tried again for as long as `patience`
 /// lasts: the child of a master that was killed may be letting go of it at this moment.
@@ -22,7 +23,7 @@ pub(crate) fn bind_all(
 fn bind_until(address: &Address, backlog: i32, until: Instant) -> Result<Bound> {
     loop {
         let bound = bind(address, backlog).and_then(|socket| {
-            let local = socket.local_addr()?;
+            let local = PeerAddr::from(&socket.local_addr()?);
             Ok(Bound { address: address.clone(), local, socket })
         });
         match bound {
@@ -56,7 +57,7 @@ fn explain(address: &Address, error: io::Error) -> Error {
     Error::new(ErrorKind::Bind, message).caused_by(error)
 }
 
-fn bind(address: &Address, backlog: i32) -> io::Result<TcpListener> {
+fn bind(address: &Address, backlog: i32) -> io::Result<Socket> {
     let port = address.port();
     match address.host() {
         Host::Ip(ip) => listen(SocketAddr::new(*ip, port), backlog),
@@ -91,7 +92,7 @@ const OF_NO_INTERFACE: [i32; 3] = [libc::EAFNOSUPPORT, libc::EADDRNOTAVAIL, libc
 #[cfg(not(unix))]
 const OF_NO_INTERFACE: [i32; 3] = [10047, 10049, 10043];
 
-fn listen(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
+fn listen(address: SocketAddr, backlog: i32) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
         socket.set_only_v6(false)?;
@@ -101,7 +102,7 @@ fn listen(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(backlog)?;
-    Ok(socket.into())
+    Ok(socket)
 }
 
 #[cfg(test)]
@@ -117,7 +118,7 @@ mod tests {
     #[test]
     fn an_address_without_a_host_takes_ipv4_clients_too() {
         let bound = bind_now(":0").unwrap();
-        let port = bound[0].local.port();
+        let port = bound[0].local.as_tcp().unwrap().port();
         TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
     }
 
@@ -133,7 +134,7 @@ mod tests {
     #[test]
     fn a_port_that_becomes_free_in_time_is_bound() {
         let taken = bind_now("127.0.0.1:0").unwrap();
-        let address = Address::from(taken[0].local);
+        let address = Address::from(taken[0].local.as_tcp().unwrap());
         let waiting = std::thread::spawn(move || {
             bind_all(&[address], 16, Duration::from_secs(60)).map(|bound| bound.len())
         });

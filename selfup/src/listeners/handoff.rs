@@ -1,4 +1,3 @@
-use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 
 use socket2::{Domain, Socket, Type};
@@ -6,6 +5,7 @@ use socket2::{Domain, Socket, Type};
 use super::Bound;
 use crate::config::Address;
 use crate::error::{Context as _, Error, ErrorKind, Result};
+use crate::peer::PeerAddr;
 
 /// What a child makes of the descriptors that came with its welcome: one listening stream socket
 /// for each address, in order, or an error that says which is something else.
@@ -30,15 +30,16 @@ fn check(text: &str, descriptor: OwnedFd) -> Result<Bound> {
     let local = socket.local_addr().context(ErrorKind::Handoff, describe)?;
     let family = local.domain();
     let is_inet = family == Domain::IPV4 || family == Domain::IPV6;
-    let (true, Type::STREAM, true, Some(local)) = (listens, kind, is_inet, local.as_socket())
-    else {
+    let (true, Type::STREAM, true) = (listens, kind, is_inet) else {
         return Err(Error::new(ErrorKind::Handoff, describe()));
     };
-    Ok(Bound { address, local, socket: TcpListener::from(socket) })
+    Ok(Bound { address, local: PeerAddr::from(&local), socket })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
 
     fn receive_one(descriptor: OwnedFd) -> Result<Vec<Bound>> {

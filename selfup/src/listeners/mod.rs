@@ -10,16 +10,17 @@ mod bind;
 #[cfg_attr(not(selfup_supervised), path = "handoff_unsupervised.rs")]
 mod handoff;
 
-use std::net::{SocketAddr, TcpListener};
+use socket2::Socket;
 
 pub(crate) use self::bind::bind_all;
 pub(crate) use self::handoff::receive;
 use crate::config::Address;
+use crate::peer::PeerAddr;
 
 /// A listener, and the setting it was bound for.
 #[derive(Debug)]
 pub(crate) struct Bound {
     pub(crate) address: Address,
-    pub(crate) local: SocketAddr,
-    pub(crate) socket: TcpListener,
+    pub(crate) local: PeerAddr,
+    pub(crate) socket: Socket,
 }

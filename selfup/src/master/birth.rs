@@ -176,7 +176,7 @@ fn take_over(
 pub(super) fn tell_bound(observer: &Observer, bound: &[Bound]) {
     for bound in bound {
         let address = bound.address.to_string();
-        observer.tell(&Event::Bound { address, local: bound.local });
+        observer.tell(&Event::Bound { address, local: bound.local.clone() });
     }
 }
 

@@ -163,7 +163,11 @@ mod tests {
     }
 
     fn ports(sockets: &Sockets, number: u64) -> Vec<u16> {
-        sockets.of(generation(number)).iter().map(|bound| bound.local.port()).collect()
+        sockets
+            .of(generation(number))
+            .iter()
+            .map(|bound| bound.local.as_tcp().unwrap().port())
+            .collect()
     }
 
     #[test]

@@ -28,7 +28,10 @@ pub(crate) use self::health::Health;
 use self::health::Trial;
 use self::link::Link;
 pub use self::listener::Listener;
-pub use self::stream::{PeerAddr, Stream};
+pub use self::stream::Stream;
+pub use self::stream::blocking::BlockingStream;
+#[cfg(feature = "stream")]
+pub use self::stream::connections::Connections;
 use crate::channel::message::{FromChild, FromMaster, PROTOCOL, Welcome};
 use crate::channel::{self, Channel, Received};
 use crate::config::Address;

@@ -7,11 +7,11 @@
 //! that another process takes, and must not be closed under its number meanwhile.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
+use socket2::{SockAddr, Socket};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::{Handle, Id};
@@ -22,7 +22,7 @@ use crate::sys;
 /// Says when a listener has a connection, while it is not paused.
 #[derive(Debug)]
 pub(super) struct Readiness {
-    socket: TcpListener,
+    socket: Socket,
     epoll: Epoll,
     switch: Mutex<Switch>,
     /// The epoll instance in each runtime that has waited: one that is not driven must not hold up
@@ -44,7 +44,7 @@ enum Switch {
 }
 
 impl Readiness {
-    pub(super) fn new(socket: TcpListener) -> io::Result<Self> {
+    pub(super) fn new(socket: Socket) -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let (switch, watched) = (Mutex::new(Switch::Off), Mutex::new(Vec::new()));
         Ok(Self { socket, epoll, switch, watched })
@@ -52,12 +52,12 @@ impl Readiness {
 
     /// The socket, whose number refers to something else once it is closed.
     #[expect(clippy::unnecessary_wraps, reason = "without a master none is left at the end")]
-    pub(super) fn socket(&self) -> Option<&TcpListener> {
+    pub(super) fn socket(&self) -> Option<&Socket> {
         Some(&self.socket)
     }
 
     /// Waits for a connection. Cancel-safe.
-    pub(super) async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+    pub(super) async fn accept(&self) -> io::Result<(Socket, SockAddr)> {
         self.want()?;
         self.watch()?.async_io(Interest::READABLE, |_| self.socket.accept()).await
     }
@@ -116,7 +116,7 @@ impl Readiness {
     }
 
     /// The socket under a number of its own, unless it is closed.
-    pub(super) fn duplicate(&self) -> io::Result<TcpListener> {
+    pub(super) fn duplicate(&self) -> io::Result<Socket> {
         let switch = lock(&self.switch);
         if *switch == Switch::Closed {
             return Err(io::Error::new(io::ErrorKind::NotConnected, "the program is to end"));
@@ -143,6 +143,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use std::future::Future as _;
+    use std::net::{SocketAddr, TcpListener, TcpStream};
     use std::pin::pin;
     use std::task::{Context, Waker};
 
@@ -152,11 +153,15 @@ mod tests {
     fn readiness() -> Readiness {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
-        Readiness::new(listener).unwrap()
+        Readiness::new(listener.into()).unwrap()
+    }
+
+    fn address(readiness: &Readiness) -> SocketAddr {
+        readiness.socket.local_addr().unwrap().as_socket().unwrap()
     }
 
     fn connect(readiness: &Readiness) -> TcpStream {
-        TcpStream::connect(readiness.socket.local_addr().unwrap()).unwrap()
+        TcpStream::connect(address(readiness)).unwrap()
     }
 
     fn runtime() -> tokio::runtime::Runtime {
@@ -190,7 +195,7 @@ mod tests {
     #[tokio::test]
     async fn closing_frees_the_port_under_a_pending_wait() {
         let readiness = readiness();
-        let address = readiness.socket.local_addr().unwrap();
+        let address = address(&readiness);
         let mut waiting = pin!(readiness.accept());
         let mut context = Context::from_waker(Waker::noop());
         assert!(waiting.as_mut().poll(&mut context).is_pending());

@@ -5,9 +5,9 @@
 //! holds on to its own no longer.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use socket2::{Domain, SockAddr, Socket};
 use tokio::runtime::{Handle, Id};
 
 use super::gate::Gate;
@@ -19,38 +19,70 @@ pub(super) struct Readiness(Mutex<Option<Open>>);
 /// What is there until the end.
 #[derive(Debug)]
 struct Open {
-    socket: Arc<TcpListener>,
+    socket: Arc<Socket>,
     /// One that is not driven must not hold up another.
-    watched: Vec<(Id, Arc<tokio::net::TcpListener>)>,
+    watched: Vec<(Id, Arc<Watched>)>,
+}
+
+/// A listener that a runtime watches.
+#[derive(Debug)]
+enum Watched {
+    Tcp(tokio::net::TcpListener),
+    #[cfg(unix)]
+    Unix(tokio::net::UnixListener),
+}
+
+impl Watched {
+    fn new(socket: Socket) -> io::Result<Self> {
+        #[cfg(unix)]
+        if socket.local_addr()?.domain() == Domain::UNIX {
+            return tokio::net::UnixListener::from_std(socket.into()).map(Self::Unix);
+        }
+        tokio::net::TcpListener::from_std(socket.into()).map(Self::Tcp)
+    }
+
+    async fn accept(&self) -> io::Result<(Socket, SockAddr)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                Ok((stream.into_std()?.into(), peer.into()))
+            }
+            #[cfg(unix)]
+            Self::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                let socket = Socket::from(stream.into_std()?);
+                let peer = socket.peer_addr()?;
+                Ok((socket, peer))
+            }
+        }
+    }
 }
 
 impl Readiness {
     #[expect(clippy::unnecessary_wraps, reason = "with a master it can fail")]
-    pub(super) fn new(socket: TcpListener) -> io::Result<Self> {
+    pub(super) fn new(socket: Socket) -> io::Result<Self> {
         let open = Open { socket: Arc::new(socket), watched: Vec::new() };
         Ok(Self(Mutex::new(Some(open))))
     }
 
     /// The socket, unless it is closed.
-    pub(super) fn socket(&self) -> Option<Arc<TcpListener>> {
+    pub(super) fn socket(&self) -> Option<Arc<Socket>> {
         self.lock().as_ref().map(|open| open.socket.clone())
     }
 
     /// Waits for a connection. Cancel-safe.
-    pub(super) async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        let listener = self.watch()?;
-        let (stream, peer) = listener.accept().await?;
-        Ok((stream.into_std()?, peer))
+    pub(super) async fn accept(&self) -> io::Result<(Socket, SockAddr)> {
+        self.watch()?.accept().await
     }
 
-    fn watch(&self) -> io::Result<Arc<tokio::net::TcpListener>> {
+    fn watch(&self) -> io::Result<Arc<Watched>> {
         let runtime = Handle::try_current().map_err(io::Error::other)?.id();
         let mut open = self.lock();
         let open = open.as_mut().ok_or_else(is_closed)?;
         if let Some((_, watched)) = open.watched.iter().find(|(id, _)| *id == runtime) {
             return Ok(watched.clone());
         }
-        let new = Arc::new(tokio::net::TcpListener::from_std(open.socket.try_clone()?)?);
+        let new = Arc::new(Watched::new(open.socket.try_clone()?)?);
         open.watched.push((runtime, new.clone()));
         Ok(new)
     }
@@ -71,7 +103,7 @@ impl Readiness {
     }
 
     /// The socket under a number of its own, unless it is closed.
-    pub(super) fn duplicate(&self) -> io::Result<TcpListener> {
+    pub(super) fn duplicate(&self) -> io::Result<Socket> {
         self.socket().ok_or_else(is_closed)?.try_clone()
     }
 
@@ -87,6 +119,7 @@ fn is_closed() -> io::Error {
 #[cfg(test)]
 mod tests {
     use std::future::Future as _;
+    use std::net::{SocketAddr, TcpListener, TcpStream};
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
 
@@ -97,7 +130,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
-        (Readiness::new(listener).unwrap(), address)
+        (Readiness::new(listener.into()).unwrap(), address)
     }
 
     fn runtime() -> tokio::runtime::Runtime {

@@ -9,11 +9,10 @@
 //! `PROBATION`; `kill -USR2` restarts it.
 
 use std::io::{self, BufRead as _, BufReader, ErrorKind, Write as _};
-use std::net::TcpStream;
 use std::time::Duration;
 use std::{env, thread};
 
-use selfup::State;
+use selfup::{BlockingStream, State};
 
 #[selfup::main(
     address = env::var("ADDR").unwrap_or(":3000".into()),
@@ -37,7 +36,7 @@ fn prog(state: State) -> selfup::Result<()> {
     Ok(())
 }
 
-fn converse(mut stream: TcpStream, state: &State) -> io::Result<()> {
+fn converse(mut stream: BlockingStream, state: &State) -> io::Result<()> {
     stream.set_read_timeout(Some(LINGER))?;
     let (generation, shutdown) = (state.generation(), state.graceful_shutdown());
     let mut lines = BufReader::new(stream.try_clone()?);

@@ -1,7 +1,7 @@
 //! gRPC, by tonic.
 //!
-//! tonic takes connections as a stream, which `Listener::accept` makes one: so a paused generation
-//! accepts nothing and can be resumed. When it drains, `serve_with_incoming_shutdown` says GOAWAY, by
+//! tonic takes connections as a stream, which is `Listener::connections` (feature `tonic`): a paused
+//! generation accepts nothing and can be resumed. When it drains, `serve_with_incoming_shutdown` says GOAWAY, by
 //! which clients know that their next call belongs on another connection, and waits for the calls
 //! that have begun. A stream that has an end is brought to it by the generation that began it, while
 //! the next one serves; `terminate_timeout` (30 s) bounds that. One without an end has to hear of
@@ -18,12 +18,9 @@
 #[allow(clippy::allow_attributes_without_reason, reason = "generated")]
 mod echo;
 
-use std::time::Duration;
-use std::{env, io};
+use std::env;
 
-use futures_util::stream;
-use selfup::{Listener, State};
-use tokio::net::TcpStream;
+use selfup::State;
 use tokio::sync::mpsc::{Sender, channel};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Server;
@@ -38,23 +35,12 @@ use self::echo::echo_server::{Echo, EchoServer};
     debug
 )]
 async fn prog(state: State) -> Result<(), Box<dyn std::error::Error>> {
-    let connections = stream::unfold(state.listener()?, next_connection);
+    let connections = state.listener()?.connections();
     Server::builder()
         .add_service(EchoServer::new(Program(state.clone())))
         .serve_with_incoming_shutdown(connections, state.graceful_shutdown())
         .await?;
     Ok(())
-}
-
-async fn next_connection(listener: Listener) -> Option<(io::Result<TcpStream>, Listener)> {
-    let accepted = listener.accept().await.and_then(|(stream, _)| {
-        stream.into_tcp().map_err(|_| io::Error::other("tonic is given TCP connections only"))
-    });
-    if accepted.is_err() {
-        // Out of descriptors, which others will give back. tonic asks again at once.
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    Some((accepted, listener))
 }
 
 struct Program(State);
