@@ -128,7 +128,9 @@ pub use self::role::Role;
 pub use self::serve::{FromHyper, Serve, Served, from_hyper, serve, serve_with};
 #[cfg(feature = "stream")]
 pub use self::state::Connections;
-pub use self::state::{Active, BlockingStream, GracefulShutdown, Listener, State, Stream};
+pub use self::state::{
+    Active, BlockingStream, GracefulShutdown, Listener, State, Stream, UdpSocket,
+};
 pub use self::upgrade::Candidate;
 #[doc = include_str!("main_attr.md")]
 #[cfg(feature = "macros")]

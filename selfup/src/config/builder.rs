@@ -270,16 +270,9 @@ impl Builder {
             if let Err(error) = Address::parse(address.as_str()) {
                 self.refuse(format!("`address`: {error}"));
             }
-            let earlier = addresses[..index].iter().find(|earlier| earlier.is_taken_by(address));
-            match earlier.map(Address::as_str) {
-                Some(earlier) if earlier == address.as_str() => {
-                    self.refuse(format!("`address`: {earlier:?} is listed twice"));
-                }
-                Some(earlier) => self.refuse(format!(
-                    "`address`: {earlier:?} and {:?} cannot both be bound; keep one of them",
-                    address.as_str()
-                )),
-                None => {}
+            let conflict = addresses[..index].iter().find_map(|it| address.conflict(it));
+            if let Some(conflict) = conflict {
+                self.refuse(format!("`address`: {conflict}"));
             }
         }
         if addresses.len() > MOST_ADDRESSES {

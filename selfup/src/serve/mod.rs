@@ -181,6 +181,7 @@ where
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
     let mut back_off = FIRST_BACK_OFF;
+    let tcp_nodelay = listener.address().options().nodelay.unwrap_or(tcp_nodelay);
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {

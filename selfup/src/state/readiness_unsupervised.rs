@@ -5,6 +5,7 @@
 //! holds on to its own no longer.
 
 use std::io;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use socket2::{Domain, SockAddr, Socket};
@@ -12,35 +13,64 @@ use tokio::runtime::{Handle, Id};
 
 use super::gate::Gate;
 
-/// Says when a listener has a connection.
+/// Says when a socket has something to take.
 #[derive(Debug)]
-pub(super) struct Readiness(Mutex<Option<Open>>);
+pub(super) struct Readiness<S: Watch>(Mutex<Option<Open<S>>>);
 
 /// What is there until the end.
 #[derive(Debug)]
-struct Open {
-    socket: Arc<Socket>,
+struct Open<S: Watch> {
+    socket: Arc<S>,
     /// One that is not driven must not hold up another.
-    watched: Vec<(Id, Arc<Watched>)>,
+    watched: Vec<(Id, Arc<S::Watched>)>,
+}
+
+/// A socket that a runtime can watch.
+pub(super) trait Watch: Sized {
+    type Watched: std::fmt::Debug;
+
+    fn duplicate(&self) -> io::Result<Self>;
+
+    fn watch(self) -> io::Result<Self::Watched>;
 }
 
 /// A listener that a runtime watches.
 #[derive(Debug)]
-enum Watched {
+pub(super) enum Watched {
     Tcp(tokio::net::TcpListener),
     #[cfg(unix)]
     Unix(tokio::net::UnixListener),
 }
 
-impl Watched {
-    fn new(socket: Socket) -> io::Result<Self> {
-        #[cfg(unix)]
-        if socket.local_addr()?.domain() == Domain::UNIX {
-            return tokio::net::UnixListener::from_std(socket.into()).map(Self::Unix);
-        }
-        tokio::net::TcpListener::from_std(socket.into()).map(Self::Tcp)
+impl Watch for Socket {
+    type Watched = Watched;
+
+    fn duplicate(&self) -> io::Result<Self> {
+        self.try_clone()
     }
 
+    fn watch(self) -> io::Result<Watched> {
+        #[cfg(unix)]
+        if self.local_addr()?.domain() == Domain::UNIX {
+            return tokio::net::UnixListener::from_std(self.into()).map(Watched::Unix);
+        }
+        tokio::net::TcpListener::from_std(self.into()).map(Watched::Tcp)
+    }
+}
+
+impl Watch for UdpSocket {
+    type Watched = tokio::net::UdpSocket;
+
+    fn duplicate(&self) -> io::Result<Self> {
+        self.try_clone()
+    }
+
+    fn watch(self) -> io::Result<Self::Watched> {
+        tokio::net::UdpSocket::from_std(self)
+    }
+}
+
+impl Watched {
     async fn accept(&self) -> io::Result<(Socket, SockAddr)> {
         match self {
             Self::Tcp(listener) => {
@@ -58,31 +88,40 @@ impl Watched {
     }
 }
 
-impl Readiness {
+impl Readiness<Socket> {
+    /// Waits for a connection. Cancel-safe.
+    pub(super) async fn accept(&self) -> io::Result<(Socket, SockAddr)> {
+        self.watch()?.accept().await
+    }
+}
+
+impl Readiness<UdpSocket> {
+    /// Waits for a packet. Cancel-safe.
+    pub(super) async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.watch()?.recv_from(buffer).await
+    }
+}
+
+impl<S: Watch> Readiness<S> {
     #[expect(clippy::unnecessary_wraps, reason = "with a master it can fail")]
-    pub(super) fn new(socket: Socket) -> io::Result<Self> {
+    pub(super) fn new(socket: S) -> io::Result<Self> {
         let open = Open { socket: Arc::new(socket), watched: Vec::new() };
         Ok(Self(Mutex::new(Some(open))))
     }
 
     /// The socket, unless it is closed.
-    pub(super) fn socket(&self) -> Option<Arc<Socket>> {
+    pub(super) fn socket(&self) -> Option<Arc<S>> {
         self.lock().as_ref().map(|open| open.socket.clone())
     }
 
-    /// Waits for a connection. Cancel-safe.
-    pub(super) async fn accept(&self) -> io::Result<(Socket, SockAddr)> {
-        self.watch()?.accept().await
-    }
-
-    fn watch(&self) -> io::Result<Arc<Watched>> {
+    fn watch(&self) -> io::Result<Arc<S::Watched>> {
         let runtime = Handle::try_current().map_err(io::Error::other)?.id();
         let mut open = self.lock();
         let open = open.as_mut().ok_or_else(is_closed)?;
         if let Some((_, watched)) = open.watched.iter().find(|(id, _)| *id == runtime) {
             return Ok(watched.clone());
         }
-        let new = Arc::new(Watched::new(open.socket.try_clone()?)?);
+        let new = Arc::new(open.socket.duplicate()?.watch()?);
         open.watched.push((runtime, new.clone()));
         Ok(new)
     }
@@ -103,11 +142,11 @@ impl Readiness {
     }
 
     /// The socket under a number of its own, unless it is closed.
-    pub(super) fn duplicate(&self) -> io::Result<Socket> {
-        self.socket().ok_or_else(is_closed)?.try_clone()
+    pub(super) fn duplicate(&self) -> io::Result<S> {
+        self.socket().ok_or_else(is_closed)?.duplicate()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Open>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Open<S>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -119,14 +158,14 @@ fn is_closed() -> io::Error {
 #[cfg(test)]
 mod tests {
     use std::future::Future as _;
-    use std::net::{SocketAddr, TcpListener, TcpStream};
+    use std::net::{TcpListener, TcpStream};
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
 
     use super::super::gate::Phase;
     use super::*;
 
-    fn readiness() -> (Readiness, SocketAddr) {
+    fn readiness() -> (Readiness<Socket>, SocketAddr) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();

@@ -64,12 +64,13 @@ mod tests {
     use super::super::super::link::Link;
     use super::*;
     use crate::config::Address;
-    use crate::listeners::bind_all;
+    use crate::listeners::{Given, bind_all};
 
     #[tokio::test]
     async fn connections_come_one_after_another_until_the_program_is_to_end() {
         let address = Address::parse("127.0.0.1:0").unwrap();
-        let bound = bind_all(&[address], 16, Duration::ZERO).unwrap().remove(0);
+        let bound =
+            bind_all(&[address], &[], &Given::default(), 16, Duration::ZERO).unwrap().remove(0);
         let local = bound.local.as_tcp().unwrap();
         let gate = Arc::new(Gate::new(Phase::Serving).unwrap());
         let listener = Listener::new(bound, &gate, &Arc::new(Link::none())).unwrap();

@@ -3,12 +3,14 @@
 //! A paused listener leaves epoll; see [`super::readiness`]. A draining one is closed under its
 //! number, whoever still borrows it, so that the port is free as soon as the last process lets go.
 
+mod unpausable;
+
 use std::io;
-use std::net::TcpListener;
 use std::sync::Arc;
 
 use socket2::{Domain, SockAddr, Socket};
 
+pub(super) use self::unpausable::{is_in_runtime, not_registered};
 use super::blocking;
 use super::drain::GracefulShutdown;
 use super::gate::{Gate, Phase};
@@ -19,8 +21,7 @@ use super::stream::blocking::BlockingStream;
 #[cfg(feature = "stream")]
 use super::stream::connections::Connections;
 use crate::config::Address;
-use crate::error::{Context as _, Error, ErrorKind, Result};
-use crate::listeners::Bound;
+use crate::listeners::{Bound, Kind};
 use crate::peer::PeerAddr;
 
 /// A listener of the service, shared with the generations before and after this one.
@@ -36,15 +37,15 @@ struct Shared {
     address: Address,
     local: PeerAddr,
     domain: Domain,
-    readiness: Readiness,
+    readiness: Readiness<Socket>,
     gate: Arc<Gate>,
     link: Arc<Link>,
 }
 
 impl Listener {
     pub(super) fn new(bound: Bound, gate: &Arc<Gate>, link: &Arc<Link>) -> io::Result<Self> {
-        let Bound { address, local, socket } = bound;
-        let domain = if local.is_unix() { Domain::UNIX } else { Domain::IPV6 };
+        let Bound { address, local, kind, socket, .. } = bound;
+        let domain = if kind == Kind::Unix { Domain::UNIX } else { Domain::IPV6 };
         let (gate, link, readiness) = (gate.clone(), link.clone(), Readiness::new(socket)?);
         Ok(Self { shared: Arc::new(Shared { address, local, domain, readiness, gate, link }) })
     }
@@ -190,78 +191,6 @@ impl Listener {
         &self.shared.address
     }
 
-    /// The socket itself, non-blocking, for a stack that accepts by its own means.
-    ///
-    /// This generation is *unpausable* from here on: until it drains, it accepts beside its
-    /// successor, and its port is not free before it lets go of the socket.
-    ///
-    /// Leave it non-blocking: that is a property of the one open socket that every generation
-    /// shares, and `set_nonblocking(false)` here would hang the others.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Handoff`] if the process is out of descriptors, or is to end already;
-    /// [`ErrorKind::Config`] if it is no TCP listener.
-    pub fn into_std_tcp(self) -> Result<TcpListener> {
-        if self.shared.local.is_unix() {
-            return Err(self.is_other("TCP", "into_std_unix"));
-        }
-        self.duplicate().map(Into::into)
-    }
-
-    /// [`into_std_tcp`](Self::into_std_tcp), for tokio.
-    ///
-    /// # Errors
-    ///
-    /// As [`into_std_tcp`](Self::into_std_tcp); [`ErrorKind::Handoff`] also outside a runtime.
-    pub fn into_tokio_tcp(self) -> Result<tokio::net::TcpListener> {
-        is_in_runtime()?;
-        let socket = self.into_std_tcp()?;
-        tokio::net::TcpListener::from_std(socket).context(ErrorKind::Handoff, not_registered)
-    }
-
-    /// The socket itself, as with [`into_std_tcp`](Self::into_std_tcp), if it is a UNIX one.
-    ///
-    /// Its own `local_addr()` is the name that it was bound by before it was put at its path.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Handoff`] if the process is out of descriptors, or is to end already;
-    /// [`ErrorKind::Config`] if it is no UNIX listener.
-    #[cfg(unix)]
-    pub fn into_std_unix(self) -> Result<std::os::unix::net::UnixListener> {
-        if !self.shared.local.is_unix() {
-            return Err(self.is_other("UNIX", "into_std_tcp"));
-        }
-        self.duplicate().map(Into::into)
-    }
-
-    /// [`into_std_unix`](Self::into_std_unix), for tokio.
-    ///
-    /// # Errors
-    ///
-    /// As [`into_std_unix`](Self::into_std_unix); [`ErrorKind::Handoff`] also outside a runtime.
-    #[cfg(unix)]
-    pub fn into_tokio_unix(self) -> Result<tokio::net::UnixListener> {
-        is_in_runtime()?;
-        let socket = self.into_std_unix()?;
-        tokio::net::UnixListener::from_std(socket).context(ErrorKind::Handoff, not_registered)
-    }
-
-    fn duplicate(&self) -> Result<Socket> {
-        self.shared.link.ready_if_automatic();
-        self.shared.readiness.duplicate().context(
-            ErrorKind::Handoff,
-            || "the listener was not duplicated; raise the limit of open files",
-        )
-    }
-
-    fn is_other(&self, kind: &str, method: &str) -> Error {
-        let address = self.address().as_str();
-        let message = format!("the listener of {address:?} is no {kind} listener; use `{method}`");
-        Error::new(ErrorKind::Config, message)
-    }
-
     fn is_draining(&self) -> bool {
         self.shared.gate.phase() == Phase::Draining
     }
@@ -286,17 +215,8 @@ impl axum::serve::Listener for Listener {
     }
 }
 
-fn is_in_runtime() -> Result<()> {
-    let outside = || "the listener is registered within a tokio runtime only; call it there";
-    tokio::runtime::Handle::try_current().map(drop).context(ErrorKind::Handoff, outside)
-}
-
-fn not_registered() -> &'static str {
-    "the listener was not registered with the runtime"
-}
-
-/// Errors of one connection, which say nothing about the next.
-fn is_passing(error: &io::Error) -> bool {
+/// Errors of one connection, or of one packet, which say nothing about the next.
+pub(super) fn is_passing(error: &io::Error) -> bool {
     let kind = error.kind();
     matches!(
         kind,
@@ -316,7 +236,15 @@ mod tests {
 
     fn listener() -> Listener {
         let address = Address::parse("127.0.0.1:0").unwrap();
-        let bound = crate::listeners::bind_all(&[address], 16, Duration::ZERO).unwrap().remove(0);
+        let bound = crate::listeners::bind_all(
+            &[address],
+            &[],
+            &crate::listeners::Given::default(),
+            16,
+            Duration::ZERO,
+        )
+        .unwrap()
+        .remove(0);
         let gate = Arc::new(Gate::new(Phase::Serving).unwrap());
         Listener::new(bound, &gate, &Arc::new(Link::none())).unwrap()
     }
