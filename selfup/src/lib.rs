@@ -35,9 +35,9 @@
 //! # Which stack
 //!
 //! [`serve`](fn@serve) is HTTP for any tower service or axum `Router`, and loses nothing.
-//! [`State::listener`] goes with everything else that accepts. A stack is *pausable* if a generation
-//! on it accepts nothing while it is paused; one that is not goes on beside the next generation until
-//! it drains.
+//! [`State::listener`] goes with everything else that accepts, and [`State::udp_socket`] with packets.
+//! A stack is *pausable* if a generation on it accepts nothing while it is paused; one that is not
+//! goes on beside the next generation until it drains.
 //!
 //! | stack | how it accepts | pausable | what a restart costs |
 //! |---|---|---|---|
@@ -48,6 +48,7 @@
 //! | tonic | `.serve_with_incoming_shutdown(state.listener()?.connections(), state.graceful_shutdown())` | yes | nothing but streams without an end; a call that crosses with GOAWAY has not begun, and is called again |
 //! | TCP | a loop around [`Listener::accept`] | yes | what the program does not wait for |
 //! | threads | [`Listener::incoming`] | yes | what the program does not wait for |
+//! | UDP | [`UdpSocket::recv_from`] | yes | nothing: what comes waits for whoever reads next |
 //! | actix-web | `.listen(state.listener()?.into_std_tcp()?)` | no | connections that are idle at the drain, or were accepted in its last moment |
 //! | actix-web | the same, paused by its `ServerHandle` as [`State::active`] says | yes | connections that are idle at the drain, or of which nothing was read yet |
 //!

@@ -2,12 +2,11 @@
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
 
-use selfup_tests::{PATIENCE, eventually};
+use selfup_tests::PATIENCE;
 
 use crate::example::Example;
+use crate::load::Load;
 
 pub(crate) struct Conversation(BufReader<TcpStream>);
 
@@ -36,26 +35,12 @@ impl Conversation {
 
 /// Ten restarts, each with a drain at once, under clients that connect anew.
 pub(crate) fn assert_nothing_is_lost(example: &Example) {
-    let (stop, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
     let address = example.address();
-    let ask = || {
-        while !stop.load(Ordering::SeqCst) {
+    Load::restart_under(example, 10, |load| {
+        while load.goes_on() {
             let answer = Conversation::open(address).say("ping").unwrap();
             assert!(answer.ends_with(": ping"), "{answer:?}");
-            answered.fetch_add(1, Ordering::SeqCst);
         }
-    };
-    thread::scope(|scope| {
-        let clients: Vec<_> = (0..8).map(|_| scope.spawn(ask)).collect();
-        for next in 2..=11 {
-            example.restart(next);
-        }
-        let goal = answered.load(Ordering::SeqCst) + 100;
-        eventually("clients are answered, or lost", || {
-            let is_lost = clients.iter().any(thread::ScopedJoinHandle::is_finished);
-            (is_lost || answered.load(Ordering::SeqCst) >= goal).then_some(())
-        });
-        stop.store(true, Ordering::SeqCst);
     });
 }
 

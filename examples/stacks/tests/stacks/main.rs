@@ -9,5 +9,7 @@ mod grpc;
 mod http;
 mod hyper_plain;
 mod lines;
+mod load;
 mod tcp_echo;
+mod udp_echo;
 mod websocket;
