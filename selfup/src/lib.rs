@@ -43,9 +43,9 @@
 //! |---|---|---|---|
 //! | axum, tower | `selfup::serve(&state, app)` | yes | nothing |
 //! | WebSockets | the same, by axum's `WebSocketUpgrade` | yes | every connection, once it was told: 1001, "going away" |
-//! | axum | `axum::serve(state.listener()?, app)` `.with_graceful_shutdown(state.graceful_shutdown())` | yes | connections that are idle at the drain, or of which nothing was read yet |
+//! | axum (feature `axum`) | `axum::serve(state.listener()?, app)` `.with_graceful_shutdown(state.graceful_shutdown())` | yes | connections that are idle at the drain, or of which nothing was read yet |
 //! | hyper | a loop around [`Listener::accept`], and hyper-util's `GracefulShutdown` | yes | the same |
-//! | tonic | `.serve_with_incoming_shutdown(state.listener()?.connections(), state.graceful_shutdown())` | yes | nothing but streams without an end; a call that crosses with GOAWAY has not begun, and is called again |
+//! | tonic (feature `tonic`) | `.serve_with_incoming_shutdown(state.listener()?.connections(), state.graceful_shutdown())` | yes | nothing but streams without an end; a call that crosses with GOAWAY has not begun, and is called again |
 //! | TCP | a loop around [`Listener::accept`] | yes | what the program does not wait for |
 //! | threads | [`Listener::incoming`] | yes | what the program does not wait for |
 //! | UDP | [`UdpSocket::recv_from`] | yes | nothing: what comes waits for whoever reads next |
@@ -59,6 +59,9 @@
 //! that no probation helps it: four a restart.
 //!
 //! Each of them is an example in `examples/stacks`, which is tested to do what is said here.
+//!
+//! Where it listens is said by an [`Address`]: TCP, UNIX sockets, UDP, and sockets that the process
+//! manager hands in.
 //!
 //! # What changes by an upgrade
 //!

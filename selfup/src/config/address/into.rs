@@ -7,7 +7,7 @@ use crate::error::Result;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be used as a listen address",
     label = "expected an address, or a list of addresses",
-    note = "write a string such as \":3000\", \"127.0.0.1:3000\" or \"[::1]:3000\", a \
+    note = "write a string such as \":3000\", \"127.0.0.1:3000\" or \"unix:/run/app.sock\", a \
             `std::net::SocketAddr`, or a list of either"
 )]
 pub trait IntoAddresses {
