@@ -60,7 +60,7 @@
 //!
 //! Each of them is an example in `examples/stacks`, which is tested to do what is said here.
 //!
-//! Where it listens is said by an [`Address`]: TCP, UNIX sockets, UDP, and sockets that the process
+//! Where a service listens is said by an [`Address`]: TCP, UNIX sockets, UDP, and sockets that the process
 //! manager hands in.
 //!
 //! # What changes by an upgrade
