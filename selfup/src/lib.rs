@@ -42,7 +42,7 @@
 //! | stack | how it accepts | pausable | what a restart costs |
 //! |---|---|---|---|
 //! | axum, tower | `selfup::serve(&state, app)` | yes | nothing |
-//! | WebSockets | the same, by axum's `WebSocketUpgrade` | yes | every connection, once it was told: 1001, "going away" |
+//! | WebSocket | the same, by axum's `WebSocketUpgrade` | yes | every connection, once it was told: 1001, "going away" |
 //! | axum (feature `axum`) | `axum::serve(state.listener()?, app)` `.with_graceful_shutdown(state.graceful_shutdown())` | yes | connections that are idle at the drain, or of which nothing was read yet |
 //! | hyper | a loop around [`Listener::accept`], and hyper-util's `GracefulShutdown` | yes | the same |
 //! | tonic (feature `tonic`) | `.serve_with_incoming_shutdown(state.listener()?.connections(), state.graceful_shutdown())` | yes | nothing but streams without an end; a call that crosses with GOAWAY has not begun, and is called again |
