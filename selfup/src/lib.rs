@@ -32,22 +32,38 @@
 //! After that the old one *drains*: [`State::graceful_shutdown`] resolves, and when the program
 //! returns, or `terminate_timeout` is over, it is gone.
 //!
-//! # Which way of serving
+//! # Which stack
 //!
-//! - [`serve`](fn@serve) is HTTP for any tower service or axum `Router`, without a request that is lost;
-//!   with the feature `tls`, over TLS, too.
-//! - [`State::listener`] goes with everything that accepts. hyper's graceful shutdown, and so
-//!   `axum::serve(...).with_graceful_shutdown(state.graceful_shutdown())`, closes connections that
-//!   are idle, or of which nothing was read yet, at once: a client that sends at that moment has to
-//!   ask again.
-//! - [`Listener::accept`] is for tasks, [`Listener::incoming`] for threads, and, with the feature
-//!   `stream`, [`Listener::connections`](https://docs.rs/selfup/latest/selfup/struct.Listener.html#method.connections)
-//!   for stacks that take a stream of connections. With the feature `tonic`, that is
-//!   `Server::builder().add_service(service).serve_with_incoming_shutdown(listener.connections(),
-//!   state.graceful_shutdown())`.
-//! - [`State::udp_socket`] is for packets.
+//! [`serve`](fn@serve) is HTTP for any tower service or axum `Router`, and loses nothing; with the
+//! feature `tls`, over TLS, too.
+//! [`State::listener`] goes with everything else that accepts, and [`State::udp_socket`] with packets. With the
+//! feature `stream`, [`Listener::connections`](https://docs.rs/selfup/latest/selfup/struct.Listener.html#method.connections)
+//! is for stacks that take a stream of connections.
+//! A stack is *pausable* if a generation on it accepts nothing while it is paused; one that is not
+//! goes on beside the next generation until it drains.
 //!
-//! Where it listens is said by an [`Address`]: TCP, UNIX sockets, UDP, and sockets that the process
+//! | stack | how it accepts | pausable | what a restart costs |
+//! |---|---|---|---|
+//! | axum, tower | `selfup::serve(&state, app)` | yes | nothing |
+//! | WebSocket | the same, by axum's `WebSocketUpgrade` | yes | every connection, once it was told: 1001, "going away" |
+//! | axum (feature `axum`) | `axum::serve(state.listener()?, app)` `.with_graceful_shutdown(state.graceful_shutdown())` | yes | connections that are idle at the drain, or of which nothing was read yet |
+//! | hyper | a loop around [`Listener::accept`], and hyper-util's `GracefulShutdown` | yes | the same |
+//! | tonic (feature `tonic`) | `.serve_with_incoming_shutdown(state.listener()?.connections(), state.graceful_shutdown())` | yes | nothing but streams without an end; a call that crosses with GOAWAY has not begun, and is called again |
+//! | TCP | a loop around [`Listener::accept`] | yes | what the program does not wait for |
+//! | threads | [`Listener::incoming`] | yes | what the program does not wait for |
+//! | UDP | [`UdpSocket::recv_from`] | yes | nothing: what comes waits for whoever reads next |
+//! | actix-web | `.listen(state.listener()?.into_std_tcp()?)` | no | connections that are idle at the drain, or were accepted in its last moment |
+//! | actix-web | the same, paused by its `ServerHandle` as [`State::active`] says | yes | connections that are idle at the drain, or of which nothing was read yet |
+//!
+//! What was not read yet by the time of the drain is what a client sends later than the probation
+//! after it has connected: next to nothing with the 10 s that are the default, and some requests of
+//! clients that connect without pause with `probation = "0s"` (one or two a restart with axum or
+//! hyper, five with actix-web, of 8 such clients). An unpausable generation accepts to the end, so
+//! that no probation helps it: four a restart.
+//!
+//! Each of them is an example in `examples/stacks`, which is tested to do what is said here.
+//!
+//! Where a service listens is said by an [`Address`]: TCP, UNIX sockets, UDP, and sockets that the process
 //! manager hands in.
 //!
 //! # What changes by an upgrade

@@ -36,7 +36,7 @@ impl Scratch {
         let lock = lock.expect("nobody holds it for ever");
         let scratch = Self { directory, changed: Vec::new(), _lock: lock };
         scratch
-            .change("Cargo.toml", ", \"examples\", \"tests\", \"ui-tests\"]", ", \"tests\"]")
+            .change("Cargo.toml", ", \"examples\", \"examples/stacks\", \"tests\", \"ui-tests\"]", ", \"tests\"]")
             .change(
                 "tests/Cargo.toml",
                 "selfup = { workspace = true }",

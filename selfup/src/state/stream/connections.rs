@@ -10,7 +10,9 @@ use super::Stream;
 /// The connections of a listener, as a stream of streams; made by [`Listener::connections`].
 ///
 /// It ends when the program is to end, and yields no error: when the process is out of descriptors,
-/// it tries again a second later.
+/// it tries again a second later. To shut one of them down waits until its client has closed it, too,
+/// or was silent for five seconds, and discards what it says: a connection that is closed under a
+/// client that still sends would be reset, and what was sent to it last be lost (RFC 9112, 9.6).
 pub struct Connections {
     listener: Listener,
     shutdown: GracefulShutdown,
@@ -33,7 +35,7 @@ impl futures_core::Stream for Connections {
         let Self { listener, shutdown, next } = &mut *self;
         let accepting = next.get_or_insert_with(|| {
             let listener = listener.clone();
-            Box::pin(async move { listener.accept_patiently().await.0 })
+            Box::pin(async move { listener.accept_patiently().await.0.heard_out() })
         });
         if let Poll::Ready(stream) = accepting.as_mut().poll(context) {
             *next = None;

@@ -3,6 +3,8 @@
 pub(super) mod blocking;
 #[cfg(feature = "stream")]
 pub(super) mod connections;
+#[cfg(feature = "stream")]
+mod ending;
 #[cfg(feature = "tonic")]
 mod tonic;
 
@@ -18,7 +20,12 @@ use tokio::net::UnixStream;
 
 /// An accepted connection: TCP, or a UNIX socket.
 #[derive(Debug)]
-pub struct Stream(Kind);
+pub struct Stream {
+    kind: Kind,
+    /// For who closes a connection without listening to the end of it.
+    #[cfg(feature = "stream")]
+    ending: Option<ending::Ending>,
+}
 
 #[derive(Debug)]
 enum Kind {
@@ -33,16 +40,32 @@ impl Stream {
         socket.set_nonblocking(true)?;
         #[cfg(unix)]
         if domain == Domain::UNIX {
-            return UnixStream::from_std(socket.into()).map(|stream| Self(Kind::Unix(stream)));
+            return UnixStream::from_std(socket.into()).map(|stream| Self::new(Kind::Unix(stream)));
         }
         let _ = domain;
-        TcpStream::from_std(socket.into()).map(|stream| Self(Kind::Tcp(stream)))
+        TcpStream::from_std(socket.into()).map(|stream| Self::new(Kind::Tcp(stream)))
+    }
+
+    fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            #[cfg(feature = "stream")]
+            ending: None,
+        }
+    }
+
+    /// Has its shutdown listen until the client has closed it, too, so that what was said last is not
+    /// lost; for a protocol that ends with the last word of the server.
+    #[cfg(feature = "stream")]
+    fn heard_out(mut self) -> Self {
+        self.ending = Some(ending::Ending::default());
+        self
     }
 
     /// The TCP connection that this is.
     #[must_use]
     pub fn as_tcp(&self) -> Option<&TcpStream> {
-        match &self.0 {
+        match &self.kind {
             Kind::Tcp(stream) => Some(stream),
             #[cfg(unix)]
             Kind::Unix(_) => None,
@@ -55,7 +78,7 @@ impl Stream {
     ///
     /// The stream itself, if it is no TCP connection.
     pub fn into_tcp(self) -> Result<TcpStream, Self> {
-        match self.0 {
+        match self.kind {
             Kind::Tcp(stream) => Ok(stream),
             #[cfg(unix)]
             Kind::Unix(_) => Err(self),
@@ -66,7 +89,7 @@ impl Stream {
     #[cfg(unix)]
     #[must_use]
     pub fn as_unix(&self) -> Option<&UnixStream> {
-        match &self.0 {
+        match &self.kind {
             Kind::Unix(stream) => Some(stream),
             Kind::Tcp(_) => None,
         }
@@ -79,7 +102,7 @@ impl Stream {
     /// The stream itself, if it is something else.
     #[cfg(unix)]
     pub fn into_unix(self) -> Result<UnixStream, Self> {
-        match self.0 {
+        match self.kind {
             Kind::Unix(stream) => Ok(stream),
             Kind::Tcp(_) => Err(self),
         }
@@ -103,7 +126,7 @@ impl AsyncRead for Stream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        with!(&mut self.0, stream => Pin::new(stream).poll_read(context, buffer))
+        with!(&mut self.kind, stream => Pin::new(stream).poll_read(context, buffer))
     }
 }
 
@@ -113,15 +136,19 @@ impl AsyncWrite for Stream {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        with!(&mut self.0, stream => Pin::new(stream).poll_write(context, bytes))
+        with!(&mut self.kind, stream => Pin::new(stream).poll_write(context, bytes))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        with!(&mut self.0, stream => Pin::new(stream).poll_flush(context))
+        with!(&mut self.kind, stream => Pin::new(stream).poll_flush(context))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        with!(&mut self.0, stream => Pin::new(stream).poll_shutdown(context))
+        #[cfg(feature = "stream")]
+        if let Self { kind, ending: Some(ending) } = &mut *self {
+            return with!(kind, stream => ending.poll(stream, context));
+        }
+        with!(&mut self.kind, stream => Pin::new(stream).poll_shutdown(context))
     }
 
     fn poll_write_vectored(
@@ -129,17 +156,17 @@ impl AsyncWrite for Stream {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        with!(&mut self.0, stream => Pin::new(stream).poll_write_vectored(context, slices))
+        with!(&mut self.kind, stream => Pin::new(stream).poll_write_vectored(context, slices))
     }
 
     fn is_write_vectored(&self) -> bool {
-        with!(&self.0, stream => stream.is_write_vectored())
+        with!(&self.kind, stream => stream.is_write_vectored())
     }
 }
 
 #[cfg(unix)]
 impl std::os::fd::AsFd for Stream {
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        with!(&self.0, stream => stream.as_fd())
+        with!(&self.kind, stream => stream.as_fd())
     }
 }
