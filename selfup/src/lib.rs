@@ -35,12 +35,12 @@
 //! # Which stack
 //!
 //! [`serve`](fn@serve) is HTTP for any tower service or axum `Router`, and loses nothing; with the
-//! feature `tls`, over TLS, too.
-//! [`State::listener`] goes with everything else that accepts, and [`State::udp_socket`] with packets. With the
-//! feature `stream`, [`Listener::connections`](https://docs.rs/selfup/latest/selfup/struct.Listener.html#method.connections)
-//! is for stacks that take a stream of connections.
-//! A stack is *pausable* if a generation on it accepts nothing while it is paused; one that is not
-//! goes on beside the next generation until it drains.
+//! feature `tls`, over TLS, too. [`State::listener`] goes with everything else that accepts, and
+//! [`State::udp_socket`] with packets. With the feature `stream`,
+//! [`Listener::connections`](https://docs.rs/selfup/latest/selfup/struct.Listener.html#method.connections)
+//! is for stacks that take a stream of connections. A stack is *pausable* if a generation on it
+//! accepts nothing while it is paused; one that is not goes on beside the next generation until it
+//! drains.
 //!
 //! | stack | how it accepts | pausable | what a restart costs |
 //! |---|---|---|---|

@@ -7,9 +7,8 @@ use selfup::State;
     address = ":3000",
     fetcher = http("http://localhost:4000/binaries/myapp", interval = "1s")
 )]
-async fn prog(state: State) -> Result<(), Box<dyn std::error::Error>> {
+async fn prog(state: State) -> selfup::Result<selfup::Served> {
     let hello = format!("hello from generation {}\n", state.generation());
     let app = Router::new().route("/", get(|| async { hello }));
-    axum::serve(state.listener()?, app).with_graceful_shutdown(state.graceful_shutdown()).await?;
-    Ok(())
+    selfup::serve(&state, app).await
 }
