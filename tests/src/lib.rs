@@ -17,6 +17,7 @@ mod service;
 mod sockets;
 mod succession;
 mod terminal;
+pub mod toll;
 mod watched;
 mod witness;
 
