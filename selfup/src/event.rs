@@ -78,6 +78,18 @@ pub enum Event {
         /// The generation.
         generation: Generation,
     },
+    /// [`serve`](fn@crate::serve) has come to its end in a draining generation, and tells what became
+    /// of its connections. A warning if any was cut. Programs that serve otherwise have no such event.
+    #[non_exhaustive]
+    Drained {
+        /// The generation.
+        generation: Generation,
+        /// How many connections it had accepted.
+        connections: usize,
+        /// How many of them were still open shortly before `terminate_timeout` was over, and were
+        /// cut.
+        cut: usize,
+    },
     /// A draining generation was not done at its deadline and was killed.
     #[non_exhaustive]
     DrainTimedOut {
@@ -163,6 +175,7 @@ impl Event {
             Self::Resumed { .. } => "resumed",
             Self::Committed { .. } => "committed",
             Self::Draining { .. } => "draining",
+            Self::Drained { .. } => "drained",
             Self::DrainTimedOut { .. } => "drain_timed_out",
             Self::RestartAbandoned { .. } => "restart_abandoned",
             Self::FetchFailed { .. } => "fetch_failed",
@@ -181,7 +194,8 @@ impl Event {
     pub fn is_warning(&self) -> bool {
         matches!(
             self,
-            Self::DrainTimedOut { .. }
+            Self::Drained { cut: 1.., .. }
+                | Self::DrainTimedOut { .. }
                 | Self::RestartAbandoned { .. }
                 | Self::FetchFailed { .. }
                 | Self::CandidateRefused { .. }
@@ -207,6 +221,12 @@ impl fmt::Display for Event {
             Self::Resumed { generation } => write!(f, "generation {generation} resumes"),
             Self::Committed { generation } => write!(f, "generation {generation} is committed"),
             Self::Draining { generation } => write!(f, "generation {generation} drains"),
+            Self::Drained { generation, connections, cut } => {
+                write!(
+                    f,
+                    "generation {generation} has drained: {connections} connections, {cut} cut"
+                )
+            }
             Self::DrainTimedOut { generation } => {
                 write!(f, "generation {generation} was not done in time and was killed")
             }

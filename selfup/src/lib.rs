@@ -34,7 +34,8 @@
 //!
 //! # Which way of serving
 //!
-//! - [`serve`](fn@serve) is HTTP for any tower service or axum `Router`, without a request that is lost.
+//! - [`serve`](fn@serve) is HTTP for any tower service or axum `Router`, without a request that is lost;
+//!   with the feature `tls`, over TLS, too.
 //! - [`State::listener`] goes with everything that accepts. hyper's graceful shutdown, and so
 //!   `axum::serve(...).with_graceful_shutdown(state.graceful_shutdown())`, closes connections that
 //!   are idle, or of which nothing was read yet, at once: a client that sends at that moment has to
@@ -50,6 +51,11 @@
 //!
 //! A file that is put in place by hand takes the same way at the next restart, but for the swap: it
 //! is read and started once before it becomes a child.
+//!
+//! # Features
+//!
+//! On by default: `macros`, the attribute; `http`, [`fetcher::http`]; `serve`, [`serve`](fn@serve).
+//! Off: `tls`, TLS under `serve`; `axum`, [`Listener`] as an `axum::serve::Listener`.
 //!
 //! # Where there can be no master
 //!

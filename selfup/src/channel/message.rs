@@ -25,6 +25,8 @@ pub(crate) enum FromChild {
     Restart,
     /// The program asks for a poll of the fetcher.
     CheckNow,
+    /// `serve` is at its end: so many connections there were, and so many of them were cut.
+    Drained { connections: usize, cut: usize },
     /// From a later version.
     #[serde(other)]
     Unknown,
@@ -101,6 +103,9 @@ mod tests {
         assert_eq!(message, FromChild::Unknown);
         let message: FromMaster = serde_json::from_str(r#"{"type":"pause","why":"x"}"#).unwrap();
         assert_eq!(message, FromMaster::Pause);
+        let drained = r#"{"type":"drained","connections":7,"cut":1,"why":"x"}"#;
+        let message: FromChild = serde_json::from_str(drained).unwrap();
+        assert_eq!(message, FromChild::Drained { connections: 7, cut: 1 });
     }
 
     #[test]

@@ -34,7 +34,7 @@ use self::upgrades::{Order, Report, Upgrader};
 use crate::channel::message::{FromChild, FromMaster};
 use crate::child::{Child, Launch, News};
 use crate::error::{Context as _, Error, ErrorKind, Result};
-use crate::event::Observer;
+use crate::event::{Event, Observer};
 use crate::identity::Generation;
 use crate::listeners::Bound;
 use crate::sys::pidfd::Status;
@@ -230,6 +230,10 @@ impl Master {
             News::Said(FromChild::Restart) => Some(Input::Restart),
             News::Said(FromChild::CheckNow) => {
                 self.upgrader.check_now();
+                None
+            }
+            News::Said(FromChild::Drained { connections, cut }) => {
+                self.observer.tell(&Event::Drained { generation, connections, cut });
                 None
             }
             News::Said(FromChild::Hello { .. } | FromChild::Unknown) => None,

@@ -7,10 +7,42 @@ use std::task::{Context, Poll, ready};
 use http::header::{CONNECTION, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
 use hyper_util::service::TowerToHyperService;
 use pin_project_lite::pin_project;
+use tower_service::Service;
 
 use super::traffic::{self, Traffic};
+use crate::error::BoxError;
+
+/// What [`serve`](crate::serve) takes, in one word.
+pub(super) trait Answers:
+    Service<
+        Request<Incoming>,
+        Response = Response<Self::Body>,
+        Error: Into<BoxError>,
+        Future: Send + 'static,
+    > + Clone
+    + Send
+    + 'static
+{
+    type Body: Body<Data: Send, Error: Into<BoxError>> + Send + 'static;
+}
+
+impl<S, B> Answers for S
+where
+    S: Service<
+            Request<Incoming>,
+            Response = Response<B>,
+            Error: Into<BoxError>,
+            Future: Send + 'static,
+        > + Clone
+        + Send
+        + 'static,
+    B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+{
+    type Body = B;
+}
 
 /// The user's service, on one connection.
 #[derive(Debug)]
@@ -27,7 +59,7 @@ impl<S> Counted<S> {
 
 impl<S, R, B> hyper::service::Service<Request<R>> for Counted<S>
 where
-    S: tower_service::Service<Request<R>, Response = Response<B>> + Clone,
+    S: Service<Request<R>, Response = Response<B>> + Clone,
 {
     type Response = Response<CountedBody<B>>;
     type Error = S::Error;
@@ -110,7 +142,7 @@ pub fn from_hyper<S>(service: S) -> FromHyper<S> {
     FromHyper(service)
 }
 
-impl<R, S: hyper::service::Service<R>> tower_service::Service<R> for FromHyper<S> {
+impl<R, S: hyper::service::Service<R>> Service<R> for FromHyper<S> {
     type Response = S::Response;
     type Error = S::Error;
     type Future = S::Future;

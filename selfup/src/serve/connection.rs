@@ -3,40 +3,38 @@
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
-use http::{Request, Response};
-use http_body::Body;
-use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::futures::Notified;
 use tokio::time::Sleep;
-use tower_service::Service;
 
-use super::answer::Counted;
-use super::course::{Course, Open, Server, Turn};
+use super::answer::{Answers, Counted};
+use super::course::{Course, Ear, Open, Server};
 use super::traffic::{Traffic, Wire};
-use crate::error::BoxError;
 
 /// Serves a connection until it ends: by its client, or because it is shed or cut.
-pub(super) async fn hold<I, S, B>(io: I, service: S, open: Open)
+pub(super) async fn hold<I, S>(io: I, service: S, open: Open)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>, Future: Send>
-        + Clone
-        + Send
-        + 'static,
-    S::Future: 'static,
-    B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+    S: Answers,
+{
+    let traffic = Arc::new(Traffic::new(open.server()));
+    serve(io, service, traffic, open).await;
+}
+
+/// [`hold`], for a connection of which something is known already.
+pub(super) async fn serve<I, S>(io: I, service: S, traffic: Arc<Traffic>, open: Open)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Answers,
 {
     let server = open.server().clone();
-    let traffic = Arc::new(Traffic::new(&server));
     let wire = TokioIo::new(Wire::new(io, traffic.clone(), open));
     let service = Counted::new(service, traffic.clone());
     let mut http = pin!(server.protocol.serve_connection_with_upgrades(wire, service));
     let turned = pin!(server.turned());
-    let mut ear = Ear { server: &server, turned, heard: None };
+    let mut ear = Ear::new(&server, turned);
     let mut shedding = Shedding::default();
     poll_fn(|context| {
         let course = ear.poll_course(context);
@@ -58,28 +56,6 @@ where
         }
     })
     .await;
-}
-
-/// Hears of the course, and takes a lock for it only when there is news.
-struct Ear<'server, 'task> {
-    server: &'server Server,
-    turned: Pin<&'task mut Notified<'server>>,
-    heard: Option<(Turn, Waker)>,
-}
-
-impl Ear<'_, '_> {
-    fn poll_course(&mut self, context: &mut Context<'_>) -> Course {
-        let turn = self.server.turn();
-        let is_news =
-            |(heard, waker): &(Turn, Waker)| *heard != turn || !waker.will_wake(context.waker());
-        if self.heard.as_ref().is_none_or(is_news) {
-            self.turned.set(self.server.turned());
-            // One that is set after this wakes this task; one before is read now.
-            let _ = self.turned.as_mut().poll(context);
-            self.heard = Some((self.server.turn(), context.waker().clone()));
-        }
-        self.heard.as_ref().map_or(turn, |(turn, _)| *turn).course()
-    }
 }
 
 /// How far the end of a connection has come.
@@ -125,6 +101,7 @@ impl Shedding {
         if linger.as_mut().poll(context).is_pending() {
             return Next::Wait;
         }
+        traffic.let_go();
         if is_http_2 {
             return Next::Drop;
         }

@@ -1,7 +1,9 @@
 //! What all connections of a server are told, and how many there are.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use hyper_util::rt::TokioExecutor;
@@ -40,6 +42,14 @@ pub(super) struct Server {
 /// A connection that is counted until this is dropped.
 #[derive(Debug)]
 pub(super) struct Open(Arc<Server>);
+
+/// Hears of the course, and takes a lock for it only when there is news.
+#[derive(Debug)]
+pub(super) struct Ear<'server, 'task> {
+    server: &'server Server,
+    turned: Pin<&'task mut Notified<'server>>,
+    heard: Option<(Turn, Waker)>,
+}
 
 impl Turn {
     pub(super) fn course(self) -> Course {
@@ -137,6 +147,26 @@ impl Drop for Open {
     fn drop(&mut self) {
         self.0.open.fetch_sub(1, Ordering::AcqRel);
         self.0.ended.notify_waiters();
+    }
+}
+
+impl<'server, 'task> Ear<'server, 'task> {
+    /// `turned` is the server's.
+    pub(super) fn new(server: &'server Server, turned: Pin<&'task mut Notified<'server>>) -> Self {
+        Self { server, turned, heard: None }
+    }
+
+    pub(super) fn poll_course(&mut self, context: &mut Context<'_>) -> Course {
+        let turn = self.server.turn();
+        let is_news =
+            |(heard, waker): &(Turn, Waker)| *heard != turn || !waker.will_wake(context.waker());
+        if self.heard.as_ref().is_none_or(is_news) {
+            self.turned.set(self.server.turned());
+            // One that is set after this wakes this task; one before is read now.
+            let _ = self.turned.as_mut().poll(context);
+            self.heard = Some((self.server.turn(), context.waker().clone()));
+        }
+        self.heard.as_ref().map_or(turn, |(turn, _)| *turn).course()
     }
 }
 

@@ -7,12 +7,21 @@
 //! that is still idle when `linger` is over is closed without a word. What a client sends at that
 //! very moment is lost, and no server can do better: HTTP/1 has no other word for "not here any
 //! more" than an answer. HTTP/2 has one, GOAWAY, and hyper says it in two phases, so that streams
-//! that are on their way are answered, too.
+//! that are on their way are answered, too. What a client sends behind either is read until it
+//! closes its side, for `linger` at most: a socket that is closed with something unread is reset,
+//! and the client might lose the very word that tells it what to send again (RFC 9112, 9.6).
 //!
 //! - [`course`]: what all connections are told, and their count.
 //! - [`connection`]: the future of one of them, which hears of the course, and sheds.
 //! - [`traffic`]: whether one is idle: what came in, and what is being answered.
 //! - [`answer`]: the service around the user's, which counts, and writes `Connection: close`.
+//! - `tls`: the handshake before all that, with the feature `tls`.
+//!
+//! Under TLS a connection is what it is without: one that has not sent a byte of its handshake
+//! lingers, and a handshake that has begun is finished, whatever is paused meanwhile; then the
+//! connection lingers for its first request. A record of which a part came is the beginning of a
+//! request, although nothing of it can be read yet. Whoever is cut is not told `close_notify`: what
+//! it got is not the whole, and without a length that is all it could know it by (RFC 8446, 6.1).
 //!
 //! The course is one atomic word, which is read for each answer and each time that a connection is
 //! polled; a connection enters a list of waiters once, and has a timer only while it is shed and
@@ -28,6 +37,8 @@ mod course;
 mod settings;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "tls")]
+mod tls;
 mod traffic;
 
 use std::process::ExitCode;
@@ -40,12 +51,15 @@ use hyper::body::Incoming;
 use tokio::task::JoinSet;
 use tower_service::Service;
 
+use self::answer::Answers;
 pub use self::answer::{FromHyper, from_hyper};
-use self::course::{Course, Server};
+use self::course::{Course, Open, Server};
 pub use self::settings::Serve;
+#[cfg(feature = "tls")]
+use self::tls::Tls;
 use crate::entry::ProgramOutput;
 use crate::error::{BoxError, Result};
-use crate::state::{Listener, State};
+use crate::state::{Listener, State, Stream};
 
 /// What [`serve`] has done, once it is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,8 +67,8 @@ use crate::state::{Listener, State};
 pub struct Served {
     /// How many connections this generation accepted.
     pub connections: usize,
-    /// How many of them were still open when the time for the drain was over, upgraded ones
-    /// included.
+    /// How many of them were still open when the time for the drain was over, upgraded ones and
+    /// unfinished handshakes included.
     pub cut: usize,
 }
 
@@ -87,11 +101,15 @@ impl ProgramOutput for Served {
 /// - one that was upgraded, to a WebSocket say, goes on until the program ends it. It learns of the
 ///   drain from [`State::graceful_shutdown`].
 ///
+/// With TLS (the feature `tls` and `Serve::tls`) a handshake that has begun is finished first, and
+/// all of this holds for the connection that comes of it.
+///
 /// If the new generation fails on probation, this one serves on, and keeps its connections alive.
 ///
 /// The end comes as soon as no connection is left, upgraded ones included; at once, if there is none.
-/// What is left shortly before `terminate_timeout` is over is cut, which [`Served::cut`] counts and a
-/// warning of `tracing` tells. Without a master nothing bounds the drain but a second signal.
+/// What is left shortly before `terminate_timeout` is over is cut, which [`Served::cut`] counts, and
+/// [`Event::Drained`](crate::Event::Drained) tells beside a warning of `tracing` in the program.
+/// Without a master nothing bounds the drain but a second signal.
 ///
 /// SIGTERM and SIGINT start the drain from here on, as with [`State::graceful_shutdown`]. Running out
 /// of descriptors ends nothing: accepting is tried again when a connection has ended, or soon.
@@ -154,42 +172,35 @@ where
     S::Future: 'static,
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
-    let tcp_nodelay = settings.tcp_nodelay;
-    let server = Arc::new(Server::new(settings.linger?));
+    let (reception, linger) = settings.check()?;
+    let server = Arc::new(Server::new(linger));
     // The first one names what is missing.
     state.listener()?;
     let _shed_at_the_end = ShedOnDrop(&server);
     let mut accepting = JoinSet::new();
     for listener in state.listeners() {
-        let (service, server) = (service.clone(), server.clone());
-        accepting.spawn(accept(listener.clone(), service, server, tcp_nodelay));
+        let (service, server, reception) = (service.clone(), server.clone(), reception.clone());
+        accepting.spawn(accept(listener.clone(), service, server, reception));
     }
     tell_the_course(state, &server).await;
     // Afterwards nobody is between an accepted connection and its count.
     accepting.shutdown().await;
     let cut = finish(&server, state.terminate_timeout()).await;
-    Ok(Served { connections: server.accepted(), cut })
+    let connections = server.accepted();
+    state.tell_drained(connections, cut);
+    Ok(Served { connections, cut })
 }
 
-async fn accept<S, B>(listener: Listener, service: S, server: Arc<Server>, tcp_nodelay: bool)
+async fn accept<S>(listener: Listener, service: S, server: Arc<Server>, reception: Reception)
 where
-    S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>, Future: Send>
-        + Clone
-        + Send
-        + 'static,
-    S::Future: 'static,
-    B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+    S: Answers,
 {
     let mut back_off = FIRST_BACK_OFF;
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
                 back_off = FIRST_BACK_OFF;
-                if let Some(tcp) = stream.as_tcp() {
-                    // One that its client has closed already is found out by reading.
-                    let _ = tcp.set_nodelay(tcp_nodelay);
-                }
-                tokio::spawn(connection::hold(stream, service.clone(), server.open()));
+                reception.receive(stream, service.clone(), server.open());
             }
             Err(error) => {
                 if back_off == FIRST_BACK_OFF {
@@ -201,6 +212,29 @@ where
                 back_off = LONGEST_BACK_OFF.min(back_off * 2);
             }
         }
+    }
+}
+
+/// What is done with a connection before it says anything.
+#[derive(Debug, Clone)]
+struct Reception {
+    tcp_nodelay: bool,
+    #[cfg(feature = "tls")]
+    tls: Option<Tls>,
+}
+
+impl Reception {
+    fn receive<S: Answers>(&self, stream: Stream, service: S, open: Open) {
+        if let Some(tcp) = stream.as_tcp() {
+            // One that its client has closed already is found out by reading.
+            let _ = tcp.set_nodelay(self.tcp_nodelay);
+        }
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.tls {
+            tokio::spawn(tls::hold(stream, tls.clone(), service, open));
+            return;
+        }
+        tokio::spawn(connection::hold(stream, service, open));
     }
 }
 

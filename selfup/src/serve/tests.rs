@@ -23,7 +23,7 @@ const LONG: Duration = Duration::from_secs(60);
 const CLOSE: &str = "connection: close\r\n";
 
 /// `/slow` is answered after [`LONG`], and `/stream` at once, but for its body.
-async fn answer(request: Request<Incoming>) -> Result<Response<SlowBody>, Infallible> {
+pub(super) async fn answer(request: Request<Incoming>) -> Result<Response<SlowBody>, Infallible> {
     if request.uri() == "/slow" {
         tokio::time::sleep(LONG).await;
     }
@@ -45,7 +45,7 @@ async fn answer(request: Request<Incoming>) -> Result<Response<SlowBody>, Infall
 }
 
 /// Says `hello` at its time.
-enum SlowBody {
+pub(super) enum SlowBody {
     Due(std::pin::Pin<Box<tokio::time::Sleep>>),
     Sent,
 }

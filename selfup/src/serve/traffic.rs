@@ -4,7 +4,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -20,6 +20,10 @@ pub(super) struct Traffic {
     requests: AtomicUsize,
     /// Whether bytes came that belong to none of them: the beginning of the next one.
     has_begun: AtomicBool,
+    /// Whether a part of a record of TLS came, which cannot be read before the rest does.
+    is_in_record: AtomicBool,
+    /// Whether it is closed although nothing is wrong with it.
+    is_let_go: AtomicBool,
     /// How much of [`PREFACE`] came; [`IS_HTTP_1`] once it was something else.
     preface: AtomicUsize,
 }
@@ -31,9 +35,12 @@ pub(super) struct Request(Arc<Traffic>);
 /// A connection whose bytes are noticed, counted as long as anybody has it: also one that was
 /// upgraded, which hyper gives away.
 #[derive(Debug)]
-pub(super) struct Wire<I> {
+pub(super) struct Wire<I: AsyncRead + AsyncWrite + Unpin> {
     inner: I,
     traffic: Arc<Traffic>,
+    is_shut_down: bool,
+    /// Whether its client sends all the same.
+    is_sent_to: bool,
     _open: Open,
 }
 
@@ -43,6 +50,8 @@ impl Traffic {
             server: server.clone(),
             requests: AtomicUsize::new(0),
             has_begun: AtomicBool::new(false),
+            is_in_record: AtomicBool::new(false),
+            is_let_go: AtomicBool::new(false),
             preface: AtomicUsize::new(0),
         }
     }
@@ -59,6 +68,17 @@ impl Traffic {
             let is_it = bytes[..came] == expected[..came];
             self.preface.store(if is_it { before + came } else { IS_HTTP_1 }, Ordering::Relaxed);
         }
+    }
+
+    /// Notices whether what came from the client ended within a record of TLS.
+    #[cfg(feature = "tls")]
+    pub(super) fn set_in_record(&self, is_in_record: bool) {
+        self.is_in_record.store(is_in_record, Ordering::Relaxed);
+    }
+
+    /// Notices that an idle connection is closed, so that its client is told as far as it can be.
+    pub(super) fn let_go(&self) {
+        self.is_let_go.store(true, Ordering::Relaxed);
     }
 
     /// Notices a request whose head is complete.
@@ -80,7 +100,9 @@ impl Traffic {
 
     /// Whether a request is being answered, or has begun to come.
     pub(super) fn is_busy(&self) -> bool {
-        self.is_answering() || self.has_begun.load(Ordering::Relaxed)
+        self.is_answering()
+            || self.has_begun.load(Ordering::Relaxed)
+            || self.is_in_record.load(Ordering::Relaxed)
     }
 }
 
@@ -99,13 +121,43 @@ impl Drop for Request {
     }
 }
 
-impl<I> Wire<I> {
+impl<I: AsyncRead + AsyncWrite + Unpin> Wire<I> {
     pub(super) fn new(inner: I, traffic: Arc<Traffic>, open: Open) -> Self {
-        Self { inner, traffic, _open: open }
+        Self { inner, traffic, is_shut_down: false, is_sent_to: false, _open: open }
+    }
+
+    /// Whether its client may be sending, and was told that this is in vain.
+    fn is_sent_away(&self) -> bool {
+        let is_shed = self.traffic.server.turn().course() == Course::Shed;
+        is_shed && !self.traffic.is_let_go.load(Ordering::Relaxed)
+    }
+
+    /// Reads what still comes, until the client closes.
+    fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let mut waste = [0; 2048];
+        loop {
+            let mut buffer = ReadBuf::new(&mut waste);
+            let read = ready!(Pin::new(&mut self.inner).poll_read(context, &mut buffer));
+            if read.is_err() || buffer.filled().is_empty() {
+                return Poll::Ready(());
+            }
+            self.is_sent_to = true;
+        }
     }
 }
 
-impl<I: AsyncRead + Unpin> AsyncRead for Wire<I> {
+impl<I: AsyncRead + AsyncWrite + Unpin> Drop for Wire<I> {
+    fn drop(&mut self) {
+        if self.traffic.is_let_go.load(Ordering::Relaxed) {
+            // hyper drops one of which nothing was read. Whatever cannot be sent at once is not
+            // waited for.
+            let mut context = Context::from_waker(Waker::noop());
+            let _ = Pin::new(&mut self.inner).poll_shutdown(&mut context);
+        }
+    }
+}
+
+impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<I> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -118,7 +170,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for Wire<I> {
     }
 }
 
-impl<I: AsyncWrite + Unpin> AsyncWrite for Wire<I> {
+impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<I> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -132,7 +184,20 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Wire<I> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(context)
+        if !self.is_shut_down {
+            ready!(Pin::new(&mut self.inner).poll_shutdown(context))?;
+            self.is_shut_down = true;
+        }
+        // Closed with something unread, it would be reset, and its client might never see the last
+        // answer, or the GOAWAY by which it knows what to send again. With HTTP/2 that is to be
+        // expected, with HTTP/1 only of who did not wait for the answer. `Shedding` bounds the wait.
+        if self.is_sent_away()
+            && self.poll_end(context).is_pending()
+            && (self.traffic.is_http_2() || self.is_sent_to)
+        {
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_write_vectored(

@@ -256,6 +256,13 @@ impl State {
         self.0.link.terminate_timeout()
     }
 
+    /// Tells the master, if there is one, what became of the connections.
+    #[cfg(feature = "serve")]
+    pub(crate) fn tell_drained(&self, connections: usize, cut: usize) {
+        // Unheard, it is only not reported.
+        let _ = self.0.link.say(&FromChild::Drained { connections, cut });
+    }
+
     /// Asks the master for a restart: a new generation takes over once it is ready.
     ///
     /// # Errors

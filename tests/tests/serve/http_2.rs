@@ -1,31 +1,85 @@
-//! HTTP/2, by hyper's client.
+//! HTTP/2, by hyper's client: with prior knowledge in the clear, and as agreed on over TLS.
 
 use std::error::Error as _;
-use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
 
-use axum::body::{Body, HttpBody as _};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::http::Request;
+use hyper::body::Frame;
 use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use nix::sys::signal::Signal;
+use rustls::ClientConfig;
 use selfup_tests::{ServiceBuilder, eventually};
-use tokio::sync::watch;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{oneshot, watch};
+use tokio_rustls::TlsConnector;
 
-use super::release;
+use super::client::To;
+use super::tested::Tested;
+use super::{FOR_EVER, service};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
+type Start = fn(ServiceBuilder) -> Tested;
 
-async fn connect(address: SocketAddr) -> Result<SendRequest<Body>, Failure> {
-    let stream = TokioIo::new(tokio::net::TcpStream::connect(address).await?);
-    let (requests, connection) = handshake(TokioExecutor::new(), stream).await?;
+macro_rules! in_the_clear_and_over_tls {
+    ($($test:ident)*) => {
+        mod in_the_clear {
+            $(#[test] fn $test() { super::$test(super::Tested::in_the_clear); })*
+        }
+        mod over_tls {
+            $(#[test] fn $test() { super::$test(super::Tested::over_tls); })*
+        }
+    };
+}
+
+in_the_clear_and_over_tls! {
+    twenty_restarts_lose_no_stream
+    connections_that_were_opened_before_a_pause_lose_no_request
+    a_large_body_goes_on_across_a_restart
+    an_idle_connection_is_told_to_go_and_holds_nothing_up
+}
+
+fn runtime() -> Runtime {
+    Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+async fn connect(to: &To) -> Result<SendRequest<Body>, Failure> {
+    speak(to, TcpStream::connect(to.address).await?).await
+}
+
+async fn speak(to: &To, stream: TcpStream) -> Result<SendRequest<Body>, Failure> {
+    let Some(config) = &to.tls else { return begin(stream).await };
+    let mut config = ClientConfig::clone(config);
+    config.alpn_protocols = vec![b"h2".into()];
+    let connector = TlsConnector::from(Arc::new(config));
+    let stream = connector.connect(to.address.ip().into(), stream).await?;
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    begin(stream).await
+}
+
+async fn begin<I>(stream: I) -> Result<SendRequest<Body>, Failure>
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (requests, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
     tokio::spawn(connection);
     Ok(requests)
 }
 
 /// The body of the answer; `None` if the connection takes no more requests, and did not take this.
-async fn get(requests: &mut SendRequest<Body>, target: &str) -> Result<Option<String>, Failure> {
-    let request = Request::get(format!("http://h{target}")).body(Body::empty())?;
+async fn ask(
+    requests: &mut SendRequest<Body>,
+    target: &str,
+    body: Body,
+) -> Result<Option<String>, Failure> {
+    let method = if body.is_end_stream() { "GET" } else { "POST" };
+    let request = Request::builder().method(method).uri(format!("http://h{target}")).body(body)?;
     if requests.ready().await.is_err() {
         return Ok(None);
     }
@@ -38,8 +92,7 @@ async fn get(requests: &mut SendRequest<Body>, target: &str) -> Result<Option<St
     };
     let mut body = Vec::new();
     while let Some(frame) =
-        std::future::poll_fn(|context| std::pin::Pin::new(response.body_mut()).poll_frame(context))
-            .await
+        std::future::poll_fn(|context| Pin::new(response.body_mut()).poll_frame(context)).await
     {
         body.extend_from_slice(frame?.data_ref().map_or(&[], |data| data));
     }
@@ -55,57 +108,111 @@ fn was_sent_away(error: &hyper::Error) -> bool {
     })
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn twenty_restarts_lose_no_stream_of_http_2() {
-    let service = ServiceBuilder::new(&release()).start();
-    let address = service.address();
+fn twenty_restarts_lose_no_stream(start: Start) {
+    let (runtime, mut service) = (runtime(), start(service()));
     let (stop, (count, mut answered)) = (Arc::new(AtomicBool::new(false)), watch::channel(0));
     let client = |number: usize| {
-        let (stop, count) = (stop.clone(), count.clone());
-        tokio::spawn(async move {
-            let mut requests = connect(address).await?;
-            let target = if number.is_multiple_of(2) { "/" } else { "/sleep?50" };
+        let (stop, count, to) = (stop.clone(), count.clone(), service.to().clone());
+        runtime.spawn(async move {
+            let mut requests = connect(&to).await?;
+            let (target, length) =
+                [("/", 0), ("/sleep?50", 0), ("/count", 16_000), ("/count", 1_000_000)][number % 4];
             while !stop.load(Ordering::SeqCst) {
-                match get(&mut requests, target).await? {
+                match ask(&mut requests, target, vec![b'x'; length].into()).await? {
                     Some(_) => count.send_modify(|count| *count += 1),
-                    None => requests = connect(address).await?,
+                    None => requests = connect(&to).await?,
                 }
             }
             Ok::<_, Failure>(())
         })
     };
     let clients: Vec<_> = (0..8).map(client).collect();
-    let service = tokio::task::spawn_blocking(move || {
-        for next in 2..=21 {
-            service.restart(next);
-        }
-        eventually("every earlier generation has ended", || {
-            (service.lines("served ").len() == 20).then_some(())
-        });
-        service
+    for next in 2..=21 {
+        service.restart(next);
+    }
+    eventually("every earlier generation has ended", || {
+        (service.lines("served ").len() == 20).then_some(())
     });
-    let mut service = service.await.unwrap();
     let before = *answered.borrow();
-    answered.wait_for(|count| *count >= before + 100).await.unwrap();
+    runtime.block_on(answered.wait_for(|count| *count >= before + 100)).unwrap();
     stop.store(true, Ordering::SeqCst);
     for client in clients {
-        client.await.unwrap().unwrap();
+        runtime.block_on(client).unwrap().unwrap();
     }
     assert_eq!(service.lines("event drain_timed_out"), [""; 0]);
-    assert!(tokio::task::spawn_blocking(move || service.stop()).await.unwrap().success());
+    assert!(service.stop().success());
 }
 
-#[tokio::test]
-async fn an_idle_connection_of_http_2_is_told_to_go_and_holds_nothing_up() {
-    let service = ServiceBuilder::new(&release()).set("LINGER", "1h").start();
-    let mut requests = connect(service.address()).await.unwrap();
-    get(&mut requests, "/").await.unwrap().unwrap();
-    let service = tokio::task::spawn_blocking(move || {
-        service.restart(2);
-        service.wait_for("served 1: 1, 0 cut");
-        service
-    });
-    let mut service = service.await.unwrap();
-    assert_eq!(get(&mut requests, "/").await.unwrap(), None);
-    assert!(tokio::task::spawn_blocking(move || service.stop()).await.unwrap().success());
+/// Each is answered, or told that it was not taken.
+fn connections_that_were_opened_before_a_pause_lose_no_request(start: Start) {
+    let builder = service().set("PROBATION", FOR_EVER).set("LINGER", FOR_EVER);
+    let (runtime, mut service) = (runtime(), start(builder.set("HANDSHAKE_TIMEOUT", FOR_EVER)));
+    let early: Vec<_> = (0..20).map(|_| service.to().connect().unwrap()).collect();
+    service.have_all_accepted();
+    service.signal(Signal::SIGUSR2);
+    service.wait_for("event paused: generation 1 ");
+    for stream in early {
+        stream.set_nonblocking(true).unwrap();
+        let answer = runtime.block_on(async {
+            let mut requests = speak(service.to(), TcpStream::from_std(stream)?).await?;
+            ask(&mut requests, "/", Body::empty()).await
+        });
+        let answer = answer.unwrap();
+        assert!(answer.is_none_or(|answer| answer.ends_with(" 1\n")));
+    }
+    assert!(service.stop().success());
+}
+
+fn a_large_body_goes_on_across_a_restart(start: Start) {
+    const LENGTH: usize = 10_000_000;
+    let (runtime, mut service) = (runtime(), start(service()));
+    let mut requests = runtime.block_on(connect(service.to())).unwrap();
+    let (go_on, gate) = oneshot::channel();
+    let half = || Bytes::from(vec![b'x'; LENGTH / 2]);
+    let body = Halves { first: Some(half()), gate, second: Some(half()) };
+    let answer = runtime.spawn(async move { ask(&mut requests, "/count", Body::new(body)).await });
+    service.wait_for("counting 1");
+    service.restart(2);
+    assert!(service.open().get("/").body.ends_with(" 2\n"));
+    go_on.send(()).unwrap();
+    let answer = runtime.block_on(answer).unwrap().unwrap().unwrap();
+    assert_eq!(answer, format!("{LENGTH} 1\n"));
+    service.wait_for("served 1: 1, 0 cut");
+    assert!(service.stop().success());
+}
+
+/// A body whose second half waits for a word.
+struct Halves {
+    first: Option<Bytes>,
+    gate: oneshot::Receiver<()>,
+    second: Option<Bytes>,
+}
+
+impl HttpBody for Halves {
+    type Data = Bytes;
+    type Error = oneshot::error::RecvError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(Frame::data(first))));
+        }
+        if self.second.is_some() {
+            ready!(Pin::new(&mut self.gate).poll(context))?;
+        }
+        Poll::Ready(self.second.take().map(|second| Ok(Frame::data(second))))
+    }
+}
+
+fn an_idle_connection_is_told_to_go_and_holds_nothing_up(start: Start) {
+    let (runtime, mut service) = (runtime(), start(service().set("LINGER", FOR_EVER)));
+    let mut requests = runtime.block_on(connect(service.to())).unwrap();
+    let mut ask = || runtime.block_on(ask(&mut requests, "/", Body::empty())).unwrap();
+    ask().unwrap();
+    service.restart(2);
+    service.wait_for("served 1: 1, 0 cut");
+    assert_eq!(ask(), None);
+    assert!(service.stop().success());
 }
