@@ -12,7 +12,7 @@ use crate::channel::Channel;
 use crate::config::{Address, Config};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Observer;
-use crate::listeners::{self, Bound};
+use crate::listeners::{self, Bound, Given};
 use crate::master::{self, Birth, Handed, Outcome, Succession};
 use crate::role::{Part, Role};
 use crate::state::State;
@@ -106,6 +106,8 @@ fn play(
     fallback: Fallback,
 ) -> Result<ExitCode> {
     let part = Part::take();
+    // Before there is a thread that may read the environment.
+    let given = matches!(part, Part::Master).then(Given::take).unwrap_or_default();
     // Before `init`: a thread that it starts must not take the master's signals.
     let birth = matches!(part, Part::Master).then(Birth::begin);
     if !matches!(part, Part::Successor(_)) {
@@ -118,7 +120,7 @@ fn play(
         Part::Successor(handed) => be_successor(handed, config, program, fallback),
         Part::Master => {
             let birth = birth.unwrap_or_else(Birth::begin);
-            let ended = be_master(birth.as_ref(), config, program, fallback);
+            let ended = be_master(birth.as_ref(), config, given, program, fallback);
             // `run` ends the process, and what is pending must not decide how; others go on.
             if let (Ok(birth), Fallback::Refused) = (&birth, fallback) {
                 birth.end();
@@ -144,7 +146,10 @@ fn be_probe(channel: &Channel, token: String, config: impl FnOnce() -> Result<Co
 /// is none on this system.
 fn be_alone(mut config: Config, program: Program) -> Result<ExitCode> {
     let observer = Observer::start(config.verbosity, config.on_event.take());
-    let bound = listeners::bind_all(&config.addresses, config.backlog, BIND_PATIENCE)?;
+    // What no address names may be the program's own to take.
+    let is_given = config.addresses.iter().any(Address::is_given);
+    let given = is_given.then(Given::take).unwrap_or_default();
+    let bound = bind(&config, &given)?;
     let reason = Error::new(ErrorKind::Unsupported, "`SELFUP=off` is set");
     fall_back(&observer, reason, bound, program)
 }
@@ -152,12 +157,13 @@ fn be_alone(mut config: Config, program: Program) -> Result<ExitCode> {
 fn be_master(
     birth: Result<&Birth, &Error>,
     config: impl FnOnce() -> Result<Config>,
+    given: Given,
     program: Program,
     fallback: Fallback,
 ) -> Result<ExitCode> {
     let prepare = || {
         let config = config()?;
-        let bound = listeners::bind_all(&config.addresses, config.backlog, BIND_PATIENCE)?;
+        let bound = bind(&config, &given)?;
         Ok((config, bound))
     };
     let prepared = match birth {
@@ -168,7 +174,7 @@ fn be_master(
     let required = config.required || fallback == Fallback::Refused;
     let observer = Observer::start(config.verbosity, config.on_event.take());
     let outcome = match birth {
-        Ok(birth) => birth.run(config, bound, &observer),
+        Ok(birth) => birth.run(config, (bound, given), &observer),
         Err(error) => {
             let error = Error::new(error.kind(), error.chain());
             Outcome::Unsupervised { error, bound }
@@ -207,12 +213,20 @@ fn be_successor(
 fn fall_back(
     observer: &Observer,
     reason: Error,
-    bound: Vec<Bound>,
+    mut bound: Vec<Bound>,
     program: Program,
 ) -> Result<ExitCode> {
+    // Without a master the end of the program is the final stop.
+    let placed: Vec<_> = bound.iter_mut().map(|bound| bound.placed.take()).collect();
     let text = "the program runs without a master: no restarts, no upgrades";
     observer.warn(Error::new(ErrorKind::Unsupported, text).caused_by(reason));
-    run_here(program, State::alone(bound)?)
+    let ended = run_here(program, State::alone(bound)?);
+    drop(placed);
+    ended
+}
+
+fn bind(config: &Config, given: &Given) -> Result<Vec<Bound>> {
+    listeners::bind_all(&config.addresses, &[], given, config.backlog, BIND_PATIENCE)
 }
 
 fn run_here(program: Program, state: State) -> Result<ExitCode> {

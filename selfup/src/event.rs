@@ -9,12 +9,12 @@
 //! whoever tells an event never waits: one that hangs loses events, and nothing else.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 pub(crate) use self::observer::{EventHook, Observer, Verbosity};
 use crate::error::Error;
 use crate::identity::{BinaryId, Generation};
+use crate::peer::PeerAddr;
 
 mod observer;
 
@@ -30,7 +30,7 @@ pub enum Event {
         /// The address as it was configured.
         address: String,
         /// What the kernel bound.
-        local: SocketAddr,
+        local: PeerAddr,
     },
     /// A child was started.
     #[non_exhaustive]

@@ -40,6 +40,15 @@
 //!   `axum::serve(...).with_graceful_shutdown(state.graceful_shutdown())`, closes connections that
 //!   are idle, or of which nothing was read yet, at once: a client that sends at that moment has to
 //!   ask again.
+//! - [`Listener::accept`] is for tasks, [`Listener::incoming`] for threads, and, with the feature
+//!   `stream`, [`Listener::connections`](https://docs.rs/selfup/latest/selfup/struct.Listener.html#method.connections)
+//!   for stacks that take a stream of connections. With the feature `tonic`, that is
+//!   `Server::builder().add_service(service).serve_with_incoming_shutdown(listener.connections(),
+//!   state.graceful_shutdown())`.
+//! - [`State::udp_socket`] is for packets.
+//!
+//! Where it listens is said by an [`Address`]: TCP, UNIX sockets, UDP, and sockets that the process
+//! manager hands in.
 //!
 //! # What changes by an upgrade
 //!
@@ -91,6 +100,7 @@ mod master;
 pub mod note;
 #[cfg(selfup_supervised)]
 mod origin;
+mod peer;
 mod role;
 #[cfg(feature = "serve")]
 mod serve;
@@ -108,10 +118,15 @@ pub use self::error::{BoxError, Error, ErrorKind, Result};
 pub use self::event::Event;
 pub use self::fetcher::{Current, Download, Fetched, Fetcher};
 pub use self::identity::{BinaryId, Generation, ParseBinaryIdError};
+pub use self::peer::PeerAddr;
 pub use self::role::Role;
 #[cfg(feature = "serve")]
 pub use self::serve::{FromHyper, Serve, Served, from_hyper, serve, serve_with};
-pub use self::state::{Active, GracefulShutdown, Listener, PeerAddr, State, Stream};
+#[cfg(feature = "stream")]
+pub use self::state::Connections;
+pub use self::state::{
+    Active, BlockingStream, GracefulShutdown, Listener, State, Stream, UdpSocket,
+};
 pub use self::upgrade::Candidate;
 #[doc = include_str!("main_attr.md")]
 #[cfg(feature = "macros")]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::signal::SigSet;
 
-use crate::{role, sys};
+use crate::{listeners, role, sys};
 
 /// Path, arguments, environment and signal mask, as they were at start.
 #[derive(Debug, Clone)]
@@ -25,7 +25,10 @@ impl Origin {
         let real = std::env::current_exe()?;
         let args: Vec<_> = std::env::args_os().collect();
         let path = started_as(&real).unwrap_or(real);
-        let env = std::env::vars_os().filter(|(name, _)| name != role::VARIABLE).collect();
+        let is_kept = |(name, _): &(OsString, OsString)| {
+            name != role::VARIABLE && !listeners::GIVEN_BY.iter().any(|given| name == given)
+        };
+        let env = std::env::vars_os().filter(is_kept).collect();
         Ok(Self { path, args, env, mask: SigSet::thread_get_mask()? })
     }
 

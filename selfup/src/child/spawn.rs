@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Child;
 use crate::channel::Channel;
 use crate::channel::message::{FromMaster, PROTOCOL, Welcome};
-use crate::config::Restarts;
+use crate::config::{Address, Restarts};
 use crate::error::{Context as _, ErrorKind, Result};
 use crate::identity::Generation;
 use crate::listeners::Bound;
@@ -26,7 +26,8 @@ pub(crate) struct Newcomer<'a> {
     pub(crate) generation: Generation,
     /// The file that it executes.
     pub(crate) path: &'a Path,
-    pub(crate) listeners: &'a [&'a Bound],
+    /// Its addresses, each with its socket.
+    pub(crate) listeners: &'a [(&'a Address, &'a Bound)],
     /// Whether another generation waits for its end.
     pub(crate) on_trial: bool,
 }
@@ -76,12 +77,12 @@ impl Launch {
             protocol: PROTOCOL,
             generation: generation.get(),
             master_pid: std::process::id(),
-            addresses: listeners.iter().map(|bound| bound.address.to_string()).collect(),
+            addresses: listeners.iter().map(|(address, _)| address.to_string()).collect(),
             terminate_timeout_ms: u64::try_from(terminate_timeout).unwrap_or(u64::MAX),
             ready_manually: self.restarts.ready_manually,
             on_trial,
         });
-        let descriptors: Vec<_> = listeners.iter().map(|bound| bound.socket.as_fd()).collect();
+        let descriptors: Vec<_> = listeners.iter().map(|(_, bound)| bound.socket.as_fd()).collect();
         channel.send_with(&welcome, &descriptors).context(ErrorKind::Handoff, || {
             format!("{} listeners do not fit into a welcome; use fewer", descriptors.len())
         })

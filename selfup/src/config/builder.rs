@@ -64,10 +64,11 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// Where to listen: `":3000"`, `"127.0.0.1:3000"`, `"[::1]:3000"`, or a list of such.
+    /// Where to listen: `":3000"`, `"127.0.0.1:3000"`, `"unix:/run/app.sock"`, `"udp::5353"`,
+    /// `"fd:web"`, or a list of such; [`Address`] has the whole grammar, and the options.
     ///
-    /// Default: nowhere. Called again, it adds. The listeners are bound once, by the master, and
-    /// every generation gets the same ones, in this order.
+    /// Default: nowhere. Called again, it adds. The sockets are bound once, by the master, and every
+    /// generation gets the same ones, in this order.
     pub fn address(mut self, address: impl IntoAddresses) -> Self {
         let addresses = self.check("address", address.into_addresses());
         self.config.addresses.extend(addresses.unwrap_or_default());
@@ -79,8 +80,8 @@ impl Builder {
         self.address(addresses)
     }
 
-    /// How many connections may wait to be accepted on each listener. Default: 1024. The kernel's
-    /// `net.core.somaxconn` caps it.
+    /// How many connections may wait to be accepted on each listener whose address has no option
+    /// `backlog`. Default: 1024. The kernel's `net.core.somaxconn` caps it.
     pub fn backlog(mut self, connections: u32) -> Self {
         match i32::try_from(connections) {
             Ok(backlog) if backlog > 0 => self.config.backlog = backlog,
@@ -270,16 +271,9 @@ impl Builder {
             if let Err(error) = Address::parse(address.as_str()) {
                 self.refuse(format!("`address`: {error}"));
             }
-            let earlier = addresses[..index].iter().find(|earlier| earlier.is_taken_by(address));
-            match earlier.map(Address::as_str) {
-                Some(earlier) if earlier == address.as_str() => {
-                    self.refuse(format!("`address`: {earlier:?} is listed twice"));
-                }
-                Some(earlier) => self.refuse(format!(
-                    "`address`: {earlier:?} and {:?} cannot both be bound; keep one of them",
-                    address.as_str()
-                )),
-                None => {}
+            let conflict = addresses[..index].iter().find_map(|it| address.conflict(it));
+            if let Some(conflict) = conflict {
+                self.refuse(format!("`address`: {conflict}"));
             }
         }
         if addresses.len() > MOST_ADDRESSES {

@@ -12,8 +12,8 @@ mod signal;
 use std::fmt;
 use std::time::Duration;
 
-pub(crate) use self::address::Host;
 pub use self::address::{Address, IntoAddresses};
+pub(crate) use self::address::{Host, Options, Place, Socket};
 pub use self::builder::Builder;
 pub use self::duration::IntoDuration;
 pub(crate) use self::signal::RestartSignal;

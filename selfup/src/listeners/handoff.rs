@@ -1,14 +1,13 @@
-use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 
-use socket2::{Domain, Socket, Type};
+use socket2::Socket;
 
-use super::Bound;
+use super::{Bound, Kind};
 use crate::config::Address;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 
-/// What a child makes of the descriptors that came with its welcome: one listening stream socket
-/// for each address, in order, or an error that says which is something else.
+/// What a child makes of the descriptors that came with its welcome: a socket for each address, in
+/// order, or an error that says which is something else.
 pub(crate) fn receive(addresses: &[String], descriptors: Vec<OwnedFd>) -> Result<Vec<Bound>> {
     if addresses.len() != descriptors.len() {
         let message = format!(
@@ -23,26 +22,24 @@ pub(crate) fn receive(addresses: &[String], descriptors: Vec<OwnedFd>) -> Result
 
 fn check(text: &str, descriptor: OwnedFd) -> Result<Bound> {
     let address = Address::parse(text)?;
-    let describe = || format!("the descriptor handed over for {text:?} is no TCP listener");
+    let describe = || format!("the descriptor handed over for {text:?} is no socket for it");
     let socket = Socket::from(descriptor);
-    let listens = socket.is_listener().context(ErrorKind::Handoff, describe)?;
-    let kind = socket.r#type().context(ErrorKind::Handoff, describe)?;
-    let local = socket.local_addr().context(ErrorKind::Handoff, describe)?;
-    let family = local.domain();
-    let is_inet = family == Domain::IPV4 || family == Domain::IPV6;
-    let (true, Type::STREAM, true, Some(local)) = (listens, kind, is_inet, local.as_socket())
-    else {
-        return Err(Error::new(ErrorKind::Handoff, describe()));
-    };
-    Ok(Bound { address, local, socket: TcpListener::from(socket) })
+    let found = Kind::of(&socket).context(ErrorKind::Handoff, describe)?;
+    let expected = Kind::expected(address.place());
+    match found.filter(|found| expected.is_none_or(|expected| expected == *found)) {
+        Some(kind) => Bound::new(address, kind, socket).context(ErrorKind::Handoff, describe),
+        None => Err(Error::new(ErrorKind::Handoff, describe())),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
 
-    fn receive_one(descriptor: OwnedFd) -> Result<Vec<Bound>> {
-        receive(&[":3000".into()], vec![descriptor])
+    fn receive_for(address: &str, descriptor: OwnedFd) -> Result<Vec<Bound>> {
+        receive(&[address.into()], vec![descriptor])
     }
 
     #[test]
@@ -52,9 +49,36 @@ mod tests {
         let datagram = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let file = std::fs::File::open("/dev/null").unwrap();
         for wrong in [stream.into(), datagram.into(), file.into()] {
-            assert_eq!(receive_one(wrong).unwrap_err().kind(), ErrorKind::Handoff);
+            assert_eq!(receive_for(":3000", wrong).unwrap_err().kind(), ErrorKind::Handoff);
         }
-        assert_eq!(receive_one(listener.into()).unwrap().len(), 1);
+        assert_eq!(receive_for(":3000", listener.into()).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn an_address_gets_a_socket_of_its_own_kind_and_one_handed_in_any() {
+        let tcp = || TcpListener::bind("127.0.0.1:0").unwrap().into();
+        let udp = || std::net::UdpSocket::bind("127.0.0.1:0").unwrap().into();
+        let unix = || {
+            let name = format!("selfup-test-{:x}", fastrand::u64(..));
+            let address = socket2::SockAddr::unix(format!("\0{name}")).unwrap();
+            let socket = Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+            socket.bind(&address).unwrap();
+            socket.listen(1).unwrap();
+            OwnedFd::from(socket)
+        };
+        let (pair, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+        for (address, right, wrong) in [
+            ("udp::1", udp(), tcp()),
+            ("unix:/a", unix(), tcp()),
+            ("unix:@a", unix(), udp()),
+            (":1", tcp(), unix()),
+            ("fd:3", tcp(), pair.into()),
+        ] {
+            receive_for(address, right).unwrap();
+            receive_for(address, wrong).unwrap_err();
+        }
+        assert_eq!(receive_for("fd:a", udp()).unwrap()[0].kind, Kind::Udp);
+        assert_eq!(receive_for("fd:a", unix()).unwrap()[0].kind, Kind::Unix);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::child::Launch;
 use crate::config::{Config, RestartSignal};
 use crate::error::{Context as _, ErrorKind, Result};
 use crate::event::{Event, Observer};
-use crate::listeners::Bound;
+use crate::listeners::{Bound, Given};
 use crate::origin::Origin;
 use crate::sys::signal;
 use crate::upgrade::Rehearsal;
@@ -52,9 +52,14 @@ impl Birth {
     }
 
     /// Supervises until the program ends.
-    pub(crate) fn run(&self, config: Config, bound: Vec<Bound>, observer: &Observer) -> Outcome {
+    pub(crate) fn run(
+        &self,
+        config: Config,
+        (bound, given): (Vec<Bound>, Given),
+        observer: &Observer,
+    ) -> Outcome {
         let limits = Limits::new(&config);
-        let sockets = Sockets::new(bound, config.backlog);
+        let sockets = Sockets::new(bound, given, config.backlog);
         tell_bound(observer, sockets.bound());
         let (runtime, reading) = match self.read_signals(limits.restart_signal) {
             Ok(made) => made,
@@ -132,7 +137,7 @@ impl Succession {
     ) -> Result<(Outcome, Observer, Birth)> {
         let Self { birth, inheritance } = self;
         let prepared = config().and_then(|config| take_over(&birth, &inheritance, config));
-        let (runtime, master, observer) = match prepared {
+        let (runtime, mut master, observer) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => return Err(inheritance.give_back(error)),
         };
@@ -140,6 +145,7 @@ impl Succession {
             Some(refusal) => observer.warn(refusal),
             None => observer.tell(&Event::MasterReplaced { generation: master.serving() }),
         }
+        master.children.take_charge();
         let _orphans = Orphans::reap(&observer);
         let outcome = runtime.block_on(master.run(Vec::new()));
         Ok((outcome, observer, birth))
@@ -160,7 +166,8 @@ fn take_over(
         Some(used) if inheritance.is_return() => used.clone(),
         _ => config.addresses.clone(),
     };
-    let (sockets, added) = Sockets::taken_over(bound, used, addresses, config.backlog)?;
+    let given = inheritance.given()?;
+    let (sockets, added) = Sockets::taken_over(bound, given, used, addresses, config.backlog)?;
     tell_bound(&observer, sockets.newest(added));
     let mut standing = inheritance.standing();
     // A probe that told no addresses: what serves has to be started once more to get its own.
@@ -176,7 +183,7 @@ fn take_over(
 pub(super) fn tell_bound(observer: &Observer, bound: &[Bound]) {
     for bound in bound {
         let address = bound.address.to_string();
-        observer.tell(&Event::Bound { address, local: bound.local });
+        observer.tell(&Event::Bound { address, local: bound.local.clone() });
     }
 }
 

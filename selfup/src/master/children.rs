@@ -168,9 +168,14 @@ impl Children {
         self.yielded = pid.and_then(|pid| File::open(executed_by(pid)).ok());
     }
 
+    /// The sockets are this master's alone.
+    pub(super) fn take_charge(&mut self) {
+        self.sockets.take_charge().into_iter().for_each(|error| self.observer.warn(error));
+    }
+
     /// `generation` is the service, and its addresses are those of the service.
     pub(super) fn commit(&mut self, generation: Generation) {
-        self.sockets.commit(generation);
+        self.sockets.commit(generation).into_iter().for_each(|error| self.observer.warn(error));
         (self.expected, self.yielded) = (None, None);
         self.tell(generation, &FromMaster::Commit);
     }

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::config::Address;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::identity::Generation;
-use crate::listeners::{Bound, bind_all};
+use crate::listeners::{Bound, Given, bind_all};
 
 /// The addresses of each generation that lives.
 pub(super) type Used = BTreeMap<Generation, Vec<Address>>;
@@ -19,6 +19,7 @@ pub(super) type Used = BTreeMap<Generation, Vec<Address>>;
 #[derive(Debug)]
 pub(super) struct Sockets {
     bound: Vec<Bound>,
+    given: Given,
     backlog: i32,
     /// The addresses of the service as it is committed.
     current: Vec<Address>,
@@ -27,28 +28,40 @@ pub(super) struct Sockets {
 
 impl Sockets {
     /// What a service begins with: every listener is the first generation's.
-    pub(super) fn new(bound: Vec<Bound>, backlog: i32) -> Self {
+    pub(super) fn new(bound: Vec<Bound>, given: Given, backlog: i32) -> Self {
         let current = bound.iter().map(|bound| bound.address.clone()).collect();
-        Self { bound, backlog, current, used: BTreeMap::new() }
+        Self { bound, given, backlog, current, used: BTreeMap::new() }
     }
 
     /// What another master left, for a service on these addresses from now on. Second, what had to
-    /// be bound for it.
+    /// be bound for it. Nothing is closed before this one is [in charge](Self::take_charge).
     pub(super) fn taken_over(
         bound: Vec<Bound>,
+        given: Given,
         used: Used,
         current: Vec<Address>,
         backlog: i32,
     ) -> Result<(Self, usize)> {
-        let mut sockets = Self { bound, backlog, current: Vec::new(), used };
+        let mut sockets = Self { bound, given, backlog, current: Vec::new(), used };
         let added = sockets.bind_missing(&current)?;
         sockets.current = current;
-        sockets.close_unused();
         Ok((sockets, added))
+    }
+
+    /// There is no way back any more: what is not used is closed, and the rest is as this master's
+    /// config says. What that fails for is no reason not to go on.
+    pub(super) fn take_charge(&mut self) -> Vec<Error> {
+        self.bound.iter().filter_map(|bound| bound.placed.as_ref()).for_each(|it| it.own());
+        self.close_unused();
+        self.tune()
     }
 
     pub(super) fn bound(&self) -> &[Bound] {
         &self.bound
+    }
+
+    pub(super) fn given(&self) -> &Given {
+        &self.given
     }
 
     /// The last ones that were bound, so many.
@@ -83,15 +96,20 @@ impl Sockets {
         Ok(added)
     }
 
-    /// The listeners of `generation`, in the order of its addresses.
-    pub(super) fn of(&self, generation: Generation) -> Vec<&Bound> {
-        let picked = pick(&self.bound, self.used_by(generation));
-        picked.into_iter().flatten().map(|index| &self.bound[index]).collect()
+    /// The addresses of `generation` in its own words, each with its socket.
+    pub(super) fn of(&self, generation: Generation) -> Vec<(&Address, &Bound)> {
+        let addresses = self.used_by(generation);
+        let picked = pick(&self.bound, addresses).into_iter().zip(addresses);
+        picked.filter_map(|(index, address)| Some((address, &self.bound[index?]))).collect()
     }
 
-    /// The addresses of `generation` are those of the service from now on.
-    pub(super) fn commit(&mut self, generation: Generation) {
-        self.current = self.used_by(generation).to_vec();
+    /// The addresses of `generation` are those of the service from now on, with their options. What
+    /// that fails for is no reason not to go on.
+    pub(super) fn commit(&mut self, generation: Generation) -> Vec<Error> {
+        let addresses = self.used_by(generation).to_vec();
+        let is_other = addresses != self.current;
+        self.current = addresses;
+        if is_other { self.tune() } else { Vec::new() }
     }
 
     /// `generation` has ended: what nobody else uses is closed.
@@ -104,6 +122,7 @@ impl Sockets {
     /// Closes everything: nobody new is served any more.
     pub(super) fn let_go(&mut self) {
         self.bound.clear();
+        self.given.let_go();
     }
 
     fn bind_missing(&mut self, addresses: &[Address]) -> Result<usize> {
@@ -111,9 +130,21 @@ impl Sockets {
         let missing = addresses.iter().zip(picked).filter(|(_, picked)| picked.is_none());
         let missing: Vec<_> = missing.map(|(address, _)| address.clone()).collect();
         // Nothing is waited for: the loop has others to look after.
-        let bound = bind_all(&missing, self.backlog, Duration::ZERO)?;
+        let bound = bind_all(&missing, &self.bound, &self.given, self.backlog, Duration::ZERO)?;
         self.bound.extend(bound);
         Ok(missing.len())
+    }
+
+    /// Has every socket of the service be as its address says.
+    fn tune(&mut self) -> Vec<Error> {
+        let picked = pick(&self.bound, &self.current);
+        let wanted = picked.into_iter().zip(&self.current);
+        let tuned = wanted.filter_map(|(index, address)| {
+            let error = self.bound[index?].become_as(address, self.backlog).err()?;
+            let text = format!("the options of {:?} were not all set", address.as_str());
+            Some(Error::new(ErrorKind::Bind, text).caused_by(error))
+        });
+        tuned.collect()
     }
 
     fn close_unused(&mut self) {
@@ -128,17 +159,29 @@ impl Sockets {
     }
 }
 
-/// Which of `bound` is for which of `addresses`. One that is listed twice, as port 0 may be, has
-/// two listeners, in their order.
+/// Which of `bound` is for which of `addresses`: one of the same words, if there is one, or of the
+/// same place and name, or of the same place. One that is listed twice, as port 0 may be, has two
+/// listeners, in their order.
 fn pick(bound: &[Bound], addresses: &[Address]) -> Vec<Option<usize>> {
+    let is_alike: [fn(&Address, &Address) -> bool; 3] = [
+        |one, other| one == other,
+        |one, other| one.place() == other.place() && one.name() == other.name(),
+        |one, other| one.place() == other.place(),
+    ];
     let mut is_free = vec![true; bound.len()];
-    let pick = |address: &Address| {
-        let index = (0..bound.len())
-            .find(|&index| is_free[index] && bound[index].address.as_str() == address.as_str())?;
-        is_free[index] = false;
-        Some(index)
-    };
-    addresses.iter().map(pick).collect()
+    let mut picked = vec![None; addresses.len()];
+    for is_alike in is_alike {
+        for (address, picked) in addresses.iter().zip(&mut picked) {
+            let fits = |&index: &usize| is_free[index] && is_alike(&bound[index].address, address);
+            if picked.is_none()
+                && let Some(index) = (0..bound.len()).find(fits)
+            {
+                is_free[index] = false;
+                *picked = Some(index);
+            }
+        }
+    }
+    picked
 }
 
 #[cfg(test)]
@@ -156,14 +199,19 @@ mod tests {
     }
 
     fn service(texts: &[&str]) -> Sockets {
-        let bound = bind_all(&addresses(texts), 16, Duration::ZERO).unwrap();
-        let mut sockets = Sockets::new(bound, 16);
+        let given = Given::default();
+        let bound = bind_all(&addresses(texts), &[], &given, 16, Duration::ZERO).unwrap();
+        let mut sockets = Sockets::new(bound, given, 16);
         assert_eq!(sockets.reserve(generation(1), None).unwrap(), 0);
         sockets
     }
 
     fn ports(sockets: &Sockets, number: u64) -> Vec<u16> {
-        sockets.of(generation(number)).iter().map(|bound| bound.local.port()).collect()
+        sockets
+            .of(generation(number))
+            .iter()
+            .map(|(_, bound)| bound.local.as_tcp().unwrap().port())
+            .collect()
     }
 
     #[test]

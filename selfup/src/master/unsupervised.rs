@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Observer;
-use crate::listeners::Bound;
+use crate::listeners::{Bound, Given};
 use crate::sys::Status;
 
 /// How a master's life went.
@@ -67,7 +67,12 @@ impl Birth {
         match self.0 {}
     }
 
-    pub(crate) fn run(&self, _config: Config, _bound: Vec<Bound>, _observer: &Observer) -> Outcome {
+    pub(crate) fn run(
+        &self,
+        _config: Config,
+        _sockets: (Vec<Bound>, Given),
+        _observer: &Observer,
+    ) -> Outcome {
         match self.0 {}
     }
 }

@@ -191,11 +191,13 @@ where
     Ok(Served { connections, cut })
 }
 
-async fn accept<S>(listener: Listener, service: S, server: Arc<Server>, reception: Reception)
+async fn accept<S>(listener: Listener, service: S, server: Arc<Server>, mut reception: Reception)
 where
     S: Answers,
 {
     let mut back_off = FIRST_BACK_OFF;
+    let of_address = listener.address().options().nodelay;
+    reception.tcp_nodelay = of_address.unwrap_or(reception.tcp_nodelay);
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {

@@ -44,7 +44,8 @@ impl Serve {
         self
     }
 
-    /// Whether small packets are sent at once on TCP (`TCP_NODELAY`, tcp(7)). Default: true.
+    /// Whether small packets are sent at once on TCP (`TCP_NODELAY`, tcp(7)), where the address has no
+    /// option [`nodelay`](crate::Address). Default: true.
     pub fn tcp_nodelay(mut self, tcp_nodelay: bool) -> Self {
         self.tcp_nodelay = tcp_nodelay;
         self

@@ -13,5 +13,12 @@ pub(super) fn has_connection<T>(_socket: &T, gate: &Gate) -> io::Result<bool> {
     Ok(gate.phase() == Phase::Serving)
 }
 
+/// Lets the caller try to send now and then.
+#[expect(clippy::unnecessary_wraps, reason = "on Unix the wait can fail")]
+pub(super) fn wait_to_send<T>(_socket: &T) -> io::Result<()> {
+    std::thread::sleep(PAUSE);
+    Ok(())
+}
+
 /// The time between two tries.
 const PAUSE: Duration = Duration::from_millis(5);

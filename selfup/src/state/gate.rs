@@ -6,6 +6,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::watch;
 
 use super::listener::Listener;
+use super::udp::UdpSocket;
 
 /// What a running program may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +32,9 @@ pub(crate) struct Gate {
     readable: PipeReader,
     /// What is accepted from: woken for connections in `Serving` only, and closed in `Draining`.
     listeners: OnceLock<Vec<Listener>>,
+    /// What is read from, while it is `Serving`. In `Draining` it is the program's alone, which may
+    /// have to answer by it, and closed when that lets go of it.
+    udp: Mutex<Vec<UdpSocket>>,
 }
 
 /// The writing end of the pipe, which holds one byte while the gate is closed.
@@ -45,12 +49,23 @@ impl Gate {
         }
         let (changed, closed) = (Condvar::new(), Mutex::new(Closed(writer)));
         let (phase, listeners) = (watch::Sender::new(phase), OnceLock::new());
-        Ok(Self { phase, changed, closed, readable, listeners })
+        let udp = Mutex::default();
+        Ok(Self { phase, changed, closed, readable, listeners, udp })
     }
 
-    /// Has `listeners` follow the phase from now on.
-    pub(crate) fn hang(&self, listeners: Vec<Listener>) {
+    /// Has `listeners` and `udp` follow the phase from now on.
+    pub(super) fn hang(&self, listeners: Vec<Listener>, udp: Vec<UdpSocket>) {
         let _ = self.listeners.set(listeners);
+        *self.udp() = udp;
+    }
+
+    /// The sockets for packets, until there is nothing to be read any more.
+    pub(super) fn udp_sockets(&self) -> Vec<UdpSocket> {
+        self.udp().clone()
+    }
+
+    fn udp(&self) -> MutexGuard<'_, Vec<UdpSocket>> {
+        self.udp.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn phase(&self) -> Phase {
@@ -73,13 +88,20 @@ impl Gate {
         let listeners = || self.listeners.get().into_iter().flatten();
         if phase == Phase::Serving {
             listeners().for_each(Listener::resume);
+            self.udp().iter().for_each(UdpSocket::resume);
         }
         self.phase.send_replace(phase);
         self.changed.notify_all();
         match phase {
             Phase::Waiting | Phase::Serving => {}
-            Phase::Paused => listeners().for_each(Listener::pause),
-            Phase::Draining => listeners().for_each(Listener::close),
+            Phase::Paused => {
+                listeners().for_each(Listener::pause);
+                self.udp().iter().for_each(UdpSocket::pause);
+            }
+            Phase::Draining => {
+                listeners().for_each(Listener::close);
+                std::mem::take(&mut *self.udp()).iter().for_each(UdpSocket::pause);
+            }
         }
     }
 

@@ -13,6 +13,7 @@ mod readiness;
 #[cfg_attr(not(unix), path = "signals_elsewhere.rs")]
 mod signals;
 mod stream;
+mod udp;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -28,13 +29,17 @@ pub(crate) use self::health::Health;
 use self::health::Trial;
 use self::link::Link;
 pub use self::listener::Listener;
-pub use self::stream::{PeerAddr, Stream};
+pub use self::stream::Stream;
+pub use self::stream::blocking::BlockingStream;
+#[cfg(feature = "stream")]
+pub use self::stream::connections::Connections;
+pub use self::udp::UdpSocket;
 use crate::channel::message::{FromChild, FromMaster, PROTOCOL, Welcome};
 use crate::channel::{self, Channel, Received};
 use crate::config::Address;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::identity::{BinaryId, Generation};
-use crate::listeners::{self, Bound};
+use crate::listeners::{self, Bound, Kind};
 use crate::sys;
 
 /// What a running program knows of itself, and what it can ask its master for.
@@ -110,16 +115,22 @@ impl State {
         gate: &Arc<Gate>,
         link: &Arc<Link>,
     ) -> std::io::Result<Self> {
-        let listeners = bound.into_iter().map(|bound| Listener::new(bound, gate, link));
-        let listeners = listeners.collect::<std::io::Result<Vec<_>>>()?;
-        gate.hang(listeners.clone());
+        let addresses = bound.iter().map(|bound| bound.address.clone()).collect();
+        let (mut listeners, mut udp) = (Vec::new(), Vec::new());
+        for bound in bound {
+            match bound.kind {
+                Kind::Tcp | Kind::Unix => listeners.push(Listener::new(bound, gate, link)?),
+                Kind::Udp => udp.push(UdpSocket::new(bound, gate, link)?),
+            }
+        }
+        gate.hang(listeners.clone(), udp);
         Ok(Self(Arc::new(Inner {
             generation,
             master_pid,
             started_at: SystemTime::now(),
             bin_path: std::env::current_exe().unwrap_or_default(),
             id: OnceLock::new(),
-            addresses: listeners.iter().map(|listener| listener.address().clone()).collect(),
+            addresses,
             listeners,
             gate: gate.clone(),
             link: link.clone(),
@@ -132,7 +143,7 @@ impl State {
         if let Some(health) = health.filter(|_| self.is_supervised()) {
             self.0.link.put_on(Trial::new(self.clone(), health, runtime));
         }
-        if self.0.listeners.is_empty() {
+        if self.0.addresses.is_empty() {
             self.0.link.ready_if_automatic();
         }
     }
@@ -192,34 +203,67 @@ impl State {
         &self.0.addresses
     }
 
-    /// The listener of the first address.
+    /// The listener of the first address that is not one for UDP.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] if no address is configured.
+    /// [`ErrorKind::Config`] if no such address is configured.
     pub fn listener(&self) -> Result<Listener> {
         self.0.listeners.first().cloned().ok_or_else(|| {
-            let message = "no address is configured; add `address = \":3000\"`";
+            let message = "no address to accept at is configured; add `address = \":3000\"`";
             Error::new(ErrorKind::Config, message)
         })
     }
 
-    /// The listener of the address that was configured with these words.
+    /// The listener of the address that was configured by this name, or with these words; its options
+    /// may be left out.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] if it is none of the configured ones.
+    /// [`ErrorKind::Config`] if it is none of the configured ones, or one for UDP.
     pub fn listener_at(&self, address: &str) -> Result<Listener> {
         let mut listeners = self.0.listeners.iter();
-        let found = listeners.find(|listener| listener.address().as_str() == address);
-        found.cloned().ok_or_else(|| {
-            let known: Vec<_> = self.0.addresses.iter().map(Address::as_str).collect();
-            let message = format!("no listener for {address:?}; configured are {known:?}");
+        let found = listeners.find(|listener| listener.address().is_meant_by(address));
+        found.cloned().ok_or_else(|| self.is_none("listener", address))
+    }
+
+    /// The socket of the first address for UDP.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] if no such address is configured, or the program is to end.
+    pub fn udp_socket(&self) -> Result<UdpSocket> {
+        self.udp_sockets().into_iter().next().ok_or_else(|| {
+            let message = "there is no UDP socket; add `address = \"udp::3000\"`";
             Error::new(ErrorKind::Config, message)
         })
     }
 
-    /// All listeners, in the order of the addresses.
+    /// The UDP socket of the address that was configured by this name, or with these words; its
+    /// options may be left out.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] if it is none of the configured ones, or the program is to end.
+    pub fn udp_socket_at(&self, address: &str) -> Result<UdpSocket> {
+        let mut sockets = self.udp_sockets().into_iter();
+        let found = sockets.find(|socket| socket.address().is_meant_by(address));
+        found.ok_or_else(|| self.is_none("UDP socket", address))
+    }
+
+    /// All UDP sockets, in the order of the addresses; none, once the program is to end.
+    #[must_use]
+    pub fn udp_sockets(&self) -> Vec<UdpSocket> {
+        self.0.gate.udp_sockets()
+    }
+
+    fn is_none(&self, what: &str, address: &str) -> Error {
+        let known: Vec<_> = self.0.addresses.iter().map(Address::as_str).collect();
+        let message = format!("no {what} for {address:?}; configured are {known:?}");
+        Error::new(ErrorKind::Config, message)
+    }
+
+    /// All listeners, in the order of the addresses, without those for UDP.
     #[must_use]
     pub fn listeners(&self) -> &[Listener] {
         &self.0.listeners

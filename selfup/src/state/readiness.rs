@@ -1,4 +1,4 @@
-//! The wait for a connection, which any thread can call off at any moment.
+//! The wait for a connection, or a packet, which any thread can call off at any moment.
 //!
 //! The listener is registered with an epoll instance of its own, and that instance with tokio.
 //! Pausing takes the listener out of the inner one, at once and from any thread, whatever tasks
@@ -7,11 +7,12 @@
 //! that another process takes, and must not be closed under its number meanwhile.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
+use socket2::{SockAddr, Socket};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::{Handle, Id};
@@ -21,8 +22,8 @@ use crate::sys;
 
 /// Says when a listener has a connection, while it is not paused.
 #[derive(Debug)]
-pub(super) struct Readiness {
-    socket: TcpListener,
+pub(super) struct Readiness<S> {
+    socket: S,
     epoll: Epoll,
     switch: Mutex<Switch>,
     /// The epoll instance in each runtime that has waited: one that is not driven must not hold up
@@ -43,8 +44,8 @@ enum Switch {
     Closed,
 }
 
-impl Readiness {
-    pub(super) fn new(socket: TcpListener) -> io::Result<Self> {
+impl<S: AsFd> Readiness<S> {
+    pub(super) fn new(socket: S) -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let (switch, watched) = (Mutex::new(Switch::Off), Mutex::new(Vec::new()));
         Ok(Self { socket, epoll, switch, watched })
@@ -52,14 +53,14 @@ impl Readiness {
 
     /// The socket, whose number refers to something else once it is closed.
     #[expect(clippy::unnecessary_wraps, reason = "without a master none is left at the end")]
-    pub(super) fn socket(&self) -> Option<&TcpListener> {
+    pub(super) fn socket(&self) -> Option<&S> {
         Some(&self.socket)
     }
 
-    /// Waits for a connection. Cancel-safe.
-    pub(super) async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+    /// Waits until `take` has something to take. Cancel-safe.
+    async fn take<T>(&self, mut take: impl FnMut(&S) -> io::Result<T>) -> io::Result<T> {
         self.want()?;
-        self.watch()?.async_io(Interest::READABLE, |_| self.socket.accept()).await
+        self.watch()?.async_io(Interest::READABLE, |_| take(&self.socket)).await
     }
 
     fn want(&self) -> io::Result<()> {
@@ -116,12 +117,12 @@ impl Readiness {
     }
 
     /// The socket under a number of its own, unless it is closed.
-    pub(super) fn duplicate(&self) -> io::Result<TcpListener> {
+    pub(super) fn duplicate(&self) -> io::Result<OwnedFd> {
         let switch = lock(&self.switch);
         if *switch == Switch::Closed {
             return Err(io::Error::new(io::ErrorKind::NotConnected, "the program is to end"));
         }
-        self.socket.try_clone()
+        self.socket.as_fd().try_clone_to_owned()
     }
 
     fn watch(&self) -> io::Result<Arc<AsyncFd<OwnedFd>>> {
@@ -136,6 +137,20 @@ impl Readiness {
     }
 }
 
+impl Readiness<Socket> {
+    /// Waits for a connection. Cancel-safe.
+    pub(super) async fn accept(&self) -> io::Result<(Socket, SockAddr)> {
+        self.take(Socket::accept).await
+    }
+}
+
+impl Readiness<UdpSocket> {
+    /// Waits for a packet. Cancel-safe.
+    pub(super) async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.take(|socket| socket.recv_from(buffer)).await
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -143,20 +158,25 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use std::future::Future as _;
+    use std::net::{TcpListener, TcpStream};
     use std::pin::pin;
     use std::task::{Context, Waker};
 
     use super::super::gate::Phase;
     use super::*;
 
-    fn readiness() -> Readiness {
+    fn readiness() -> Readiness<Socket> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
-        Readiness::new(listener).unwrap()
+        Readiness::new(listener.into()).unwrap()
     }
 
-    fn connect(readiness: &Readiness) -> TcpStream {
-        TcpStream::connect(readiness.socket.local_addr().unwrap()).unwrap()
+    fn address(readiness: &Readiness<Socket>) -> SocketAddr {
+        readiness.socket.local_addr().unwrap().as_socket().unwrap()
+    }
+
+    fn connect(readiness: &Readiness<Socket>) -> TcpStream {
+        TcpStream::connect(address(readiness)).unwrap()
     }
 
     fn runtime() -> tokio::runtime::Runtime {
@@ -190,7 +210,7 @@ mod tests {
     #[tokio::test]
     async fn closing_frees_the_port_under_a_pending_wait() {
         let readiness = readiness();
-        let address = readiness.socket.local_addr().unwrap();
+        let address = address(&readiness);
         let mut waiting = pin!(readiness.accept());
         let mut context = Context::from_waker(Waker::noop());
         assert!(waiting.as_mut().poll(&mut context).is_pending());

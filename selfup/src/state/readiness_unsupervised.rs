@@ -5,52 +5,123 @@
 //! holds on to its own no longer.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use socket2::{Domain, SockAddr, Socket};
 use tokio::runtime::{Handle, Id};
 
 use super::gate::Gate;
 
-/// Says when a listener has a connection.
+/// Says when a socket has something to take.
 #[derive(Debug)]
-pub(super) struct Readiness(Mutex<Option<Open>>);
+pub(super) struct Readiness<S: Watch>(Mutex<Option<Open<S>>>);
 
 /// What is there until the end.
 #[derive(Debug)]
-struct Open {
-    socket: Arc<TcpListener>,
+struct Open<S: Watch> {
+    socket: Arc<S>,
     /// One that is not driven must not hold up another.
-    watched: Vec<(Id, Arc<tokio::net::TcpListener>)>,
+    watched: Vec<(Id, Arc<S::Watched>)>,
 }
 
-impl Readiness {
+/// A socket that a runtime can watch.
+pub(super) trait Watch: Sized {
+    type Watched: std::fmt::Debug;
+
+    fn duplicate(&self) -> io::Result<Self>;
+
+    fn watch(self) -> io::Result<Self::Watched>;
+}
+
+/// A listener that a runtime watches.
+#[derive(Debug)]
+pub(super) enum Watched {
+    Tcp(tokio::net::TcpListener),
+    #[cfg(unix)]
+    Unix(tokio::net::UnixListener),
+}
+
+impl Watch for Socket {
+    type Watched = Watched;
+
+    fn duplicate(&self) -> io::Result<Self> {
+        self.try_clone()
+    }
+
+    fn watch(self) -> io::Result<Watched> {
+        #[cfg(unix)]
+        if self.local_addr()?.domain() == Domain::UNIX {
+            return tokio::net::UnixListener::from_std(self.into()).map(Watched::Unix);
+        }
+        tokio::net::TcpListener::from_std(self.into()).map(Watched::Tcp)
+    }
+}
+
+impl Watch for UdpSocket {
+    type Watched = tokio::net::UdpSocket;
+
+    fn duplicate(&self) -> io::Result<Self> {
+        self.try_clone()
+    }
+
+    fn watch(self) -> io::Result<Self::Watched> {
+        tokio::net::UdpSocket::from_std(self)
+    }
+}
+
+impl Watched {
+    async fn accept(&self) -> io::Result<(Socket, SockAddr)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                Ok((stream.into_std()?.into(), peer.into()))
+            }
+            #[cfg(unix)]
+            Self::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                let socket = Socket::from(stream.into_std()?);
+                let peer = socket.peer_addr()?;
+                Ok((socket, peer))
+            }
+        }
+    }
+}
+
+impl Readiness<Socket> {
+    /// Waits for a connection. Cancel-safe.
+    pub(super) async fn accept(&self) -> io::Result<(Socket, SockAddr)> {
+        self.watch()?.accept().await
+    }
+}
+
+impl Readiness<UdpSocket> {
+    /// Waits for a packet. Cancel-safe.
+    pub(super) async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.watch()?.recv_from(buffer).await
+    }
+}
+
+impl<S: Watch> Readiness<S> {
     #[expect(clippy::unnecessary_wraps, reason = "with a master it can fail")]
-    pub(super) fn new(socket: TcpListener) -> io::Result<Self> {
+    pub(super) fn new(socket: S) -> io::Result<Self> {
         let open = Open { socket: Arc::new(socket), watched: Vec::new() };
         Ok(Self(Mutex::new(Some(open))))
     }
 
     /// The socket, unless it is closed.
-    pub(super) fn socket(&self) -> Option<Arc<TcpListener>> {
+    pub(super) fn socket(&self) -> Option<Arc<S>> {
         self.lock().as_ref().map(|open| open.socket.clone())
     }
 
-    /// Waits for a connection. Cancel-safe.
-    pub(super) async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        let listener = self.watch()?;
-        let (stream, peer) = listener.accept().await?;
-        Ok((stream.into_std()?, peer))
-    }
-
-    fn watch(&self) -> io::Result<Arc<tokio::net::TcpListener>> {
+    fn watch(&self) -> io::Result<Arc<S::Watched>> {
         let runtime = Handle::try_current().map_err(io::Error::other)?.id();
         let mut open = self.lock();
         let open = open.as_mut().ok_or_else(is_closed)?;
         if let Some((_, watched)) = open.watched.iter().find(|(id, _)| *id == runtime) {
             return Ok(watched.clone());
         }
-        let new = Arc::new(tokio::net::TcpListener::from_std(open.socket.try_clone()?)?);
+        let new = Arc::new(open.socket.duplicate()?.watch()?);
         open.watched.push((runtime, new.clone()));
         Ok(new)
     }
@@ -71,11 +142,11 @@ impl Readiness {
     }
 
     /// The socket under a number of its own, unless it is closed.
-    pub(super) fn duplicate(&self) -> io::Result<TcpListener> {
-        self.socket().ok_or_else(is_closed)?.try_clone()
+    pub(super) fn duplicate(&self) -> io::Result<S> {
+        self.socket().ok_or_else(is_closed)?.duplicate()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Open>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Open<S>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -87,17 +158,18 @@ fn is_closed() -> io::Error {
 #[cfg(test)]
 mod tests {
     use std::future::Future as _;
+    use std::net::{TcpListener, TcpStream};
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
 
     use super::super::gate::Phase;
     use super::*;
 
-    fn readiness() -> (Readiness, SocketAddr) {
+    fn readiness() -> (Readiness<Socket>, SocketAddr) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
-        (Readiness::new(listener).unwrap(), address)
+        (Readiness::new(listener.into()).unwrap(), address)
     }
 
     fn runtime() -> tokio::runtime::Runtime {

@@ -45,6 +45,21 @@ fn take_inherited(raw: RawFd, inode: u64, kind: libc::mode_t) -> Option<OwnedFd>
     Some(owned)
 }
 
+/// Takes what this process was started with as number `raw`, if anything, and makes it close-on-exec.
+pub(crate) fn take_given(raw: RawFd) -> Option<OwnedFd> {
+    // SAFETY: fcntl(F_GETFD) reads a flag of the number and is harmless on one that is not open.
+    let flags = unsafe { libc::fcntl(raw, libc::F_GETFD) };
+    // Everything that this process opens itself is close-on-exec: such a number has an owner here.
+    if raw <= 2 || flags == -1 || flags & libc::FD_CLOEXEC != 0 {
+        return None;
+    }
+    // SAFETY: the number is open, was inherited, and its close-on-exec flag is set at once, so
+    // whoever asks again is given nothing.
+    let owned = unsafe { OwnedFd::from_raw_fd(raw) };
+    set_cloexec(&owned).ok()?;
+    Some(owned)
+}
+
 /// Makes `fd` close-on-exec.
 pub(crate) fn set_cloexec(fd: &OwnedFd) -> io::Result<()> {
     let flags = nix::fcntl::FdFlag::FD_CLOEXEC;

@@ -15,6 +15,8 @@ pub(crate) mod mask;
 pub(crate) mod pidfd;
 #[cfg(selfup_supervised)]
 pub(crate) mod process;
+#[cfg(unix)]
+pub(crate) mod rename;
 #[cfg(selfup_supervised)]
 pub(crate) mod seqpacket;
 #[cfg_attr(not(unix), path = "signal_elsewhere.rs")]

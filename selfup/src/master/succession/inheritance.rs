@@ -7,18 +7,19 @@ use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use nix::sys::signal::SigSet;
 use nix::unistd::Pid;
 
-use super::snapshot::{ChildText, OriginText, Snapshot};
+use super::snapshot::{ChildText, GivenText, ListenerText, OriginText, Snapshot};
 use super::{from_boottime, rewrite};
 use crate::channel::Channel;
 use crate::child::Child;
-use crate::config::Address;
+use crate::config::{Address, Place};
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::identity::Generation;
-use crate::listeners::{self, Bound};
+use crate::listeners::{self, Bound, Given, GivenSocket, Placed};
 use crate::master::plan::{Leaving, Standing};
 use crate::master::sockets::Used;
 use crate::origin::Origin;
@@ -117,12 +118,23 @@ impl Inheritance {
         let listeners = &self.snapshot.listeners;
         let addresses: Vec<_> = listeners.iter().map(|it| it.address.clone()).collect();
         let copies = listeners.iter().map(|listener| self.take(listener.fd));
-        let bound = listeners::receive(&addresses, copies.collect::<Result<_>>()?)?;
+        let mut bound = listeners::receive(&addresses, copies.collect::<Result<_>>()?)?;
+        place(&mut bound, listeners);
         let used = self.snapshot.children.iter().map(|child| {
             let addresses = child.addresses.iter().map(|text| Address::parse(text));
             Ok((Generation::new(child.generation), addresses.collect::<Result<_>>()?))
         });
         Ok((bound, used.collect::<Result<_>>()?))
+    }
+
+    /// Copies of what the process manager handed to the first master.
+    pub(in crate::master) fn given(&self) -> Result<Given> {
+        let taken_over = |given: &GivenText| {
+            let socket = self.take(given.fd)?;
+            Ok(GivenSocket { number: given.number, name: given.name.clone(), socket })
+        };
+        let sockets = self.snapshot.given.iter().map(taken_over);
+        Ok(Given::taken_over(sockets.collect::<Result<_>>()?))
     }
 
     /// The children, held by copies of the descriptors.
@@ -198,6 +210,20 @@ impl Inheritance {
         // Without these words it goes on all the same.
         let _ = self.snapshot.encode().map(|text| rewrite(&mut self.state, &text));
         go_back(self.lifeline.take(), error)
+    }
+}
+
+/// Remembers which files the listeners have: those of one path the same.
+fn place(bound: &mut [Bound], texts: &[ListenerText]) {
+    let mut known = Vec::<Arc<Placed>>::new();
+    for (bound, text) in bound.iter_mut().zip(texts) {
+        let (Place::Path(path), Some(inode)) = (bound.address.place(), text.inode) else {
+            continue;
+        };
+        let placed = known.iter().find(|placed| placed.is_at(path)).cloned();
+        let placed = placed.unwrap_or_else(|| Arc::new(Placed::taken_over(path, inode)));
+        known.push(placed.clone());
+        bound.placed = Some(placed);
     }
 }
 

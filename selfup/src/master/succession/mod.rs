@@ -31,14 +31,16 @@ use nix::unistd::Pid;
 pub(crate) use self::inheritance::Handed;
 pub(super) use self::inheritance::Inheritance;
 pub(super) use self::preparation::{Preparation, Progress};
-use self::snapshot::{ChildText, DrainingText, ListenerText, OriginText, Snapshot, VERSION};
+use self::snapshot::{
+    ChildText, DrainingText, GivenText, ListenerText, OriginText, Snapshot, VERSION,
+};
 use super::plan::Standing;
 use super::sockets::Sockets;
 use crate::child::Child;
 use crate::config::Address;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::identity::Generation;
-use crate::listeners::Bound;
+use crate::listeners::{Bound, GivenSocket};
 use crate::origin::Origin;
 use crate::role;
 use crate::sys::fd;
@@ -123,6 +125,12 @@ impl Estate<'_> {
         let listener = |bound: &Bound| ListenerText {
             address: bound.address.to_string(),
             fd: bound.socket.as_raw_fd(),
+            inode: bound.placed.as_ref().map(|placed| placed.inode()),
+        };
+        let given = |it: &GivenSocket| GivenText {
+            number: it.number,
+            name: it.name.clone(),
+            fd: it.socket.as_raw_fd(),
         };
         let origin = self.origin;
         Snapshot {
@@ -144,6 +152,7 @@ impl Estate<'_> {
             restart_waits: self.standing.restart_waits,
             children: self.children.iter().map(child).collect(),
             listeners: self.sockets.bound().iter().map(listener).collect(),
+            given: self.sockets.given().sockets().iter().map(given).collect(),
             refusal: None,
         }
     }

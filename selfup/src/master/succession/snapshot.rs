@@ -30,6 +30,9 @@ pub(super) struct Snapshot {
     pub(super) restart_waits: bool,
     pub(super) children: Vec<ChildText>,
     pub(super) listeners: Vec<ListenerText>,
+    /// What the process manager handed in, whether a listener is made of it or not.
+    #[serde(default)]
+    pub(super) given: Vec<GivenText>,
     /// Why the binary that was to take over did not, told to the one that takes it back.
     #[serde(default)]
     pub(super) refusal: Option<String>,
@@ -72,6 +75,19 @@ pub(super) struct DrainingText {
 pub(super) struct ListenerText {
     pub(super) address: String,
     pub(super) fd: RawFd,
+    /// Device and number of the file that a UNIX socket has in the file system, by which whoever
+    /// removes it knows it.
+    #[serde(default)]
+    pub(super) inode: Option<(u64, u64)>,
+}
+
+/// A socket that the process manager handed in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct GivenText {
+    /// The number that it was handed in as.
+    pub(super) number: i32,
+    pub(super) name: String,
+    pub(super) fd: RawFd,
 }
 
 /// A string of the system, which need not be UTF-8.
@@ -104,7 +120,8 @@ impl Snapshot {
     /// The numbers of all descriptors.
     pub(super) fn descriptors(&self) -> Vec<RawFd> {
         let of_children = self.children.iter().flat_map(|child| [child.pidfd, child.channel]);
-        of_children.chain(self.listeners.iter().map(|listener| listener.fd)).collect()
+        let of_listeners = self.listeners.iter().map(|listener| listener.fd);
+        of_children.chain(of_listeners).chain(self.given.iter().map(|given| given.fd)).collect()
     }
 }
 
@@ -152,7 +169,17 @@ mod tests {
         assert_eq!(OsString::from(snapshot.origin.args[1].clone()), *OsStr::from_bytes(b"\xff"));
         let draining = snapshot.children[0].draining.as_ref().unwrap();
         assert_eq!((draining.until_ms, draining.is_killed), (123_456, false));
+        assert_eq!((snapshot.listeners[0].inode, snapshot.given.len()), (None, 0));
         assert_eq!(snapshot.refusal, None);
+    }
+
+    #[test]
+    fn what_was_added_since_is_read_as_it_was_written() {
+        let mut snapshot = Snapshot::decode(FIRST).unwrap();
+        snapshot.listeners[0].inode = Some((u64::MAX, 1));
+        snapshot.given.push(GivenText { number: 3, name: "web".into(), fd: 20 });
+        assert_eq!(Snapshot::decode(&snapshot.encode().unwrap()).unwrap(), snapshot);
+        assert!(snapshot.descriptors().contains(&20));
     }
 
     #[test]

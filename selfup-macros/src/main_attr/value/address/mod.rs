@@ -1,16 +1,17 @@
 //! Where to listen: `":3000"`, `"127.0.0.1:3000"`, `"[::1]:3000"`, `"localhost:3000"`,
-//! `"unix:/run/app.sock"`, `"unix:@abstract"`, `"udp::5353"`, `"fd:NAME"`.
+//! `"unix:/run/app.sock?mode=0660"`, `"unix:@abstract"`, `"udp::5353"`, `"fd:NAME"`, `"fd:3"`.
 //!
 //! Only the form is checked. Whether a name resolves and a port is free is known on the machine
 //! that runs the program, not on the one that compiles it.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+mod grammar;
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::punctuated::Punctuated;
 use syn::{Expr, Ident, Token};
 
+use self::grammar::Parsed;
 use super::{Value, literal, peel, refuse, string};
 use crate::errors::combine;
 
@@ -60,19 +61,17 @@ fn check_list(
             combine(&mut all, error);
         } else if let Some(text) = string(element) {
             let address = text.value();
-            if seen.contains(&address) && !has_port_of_the_kernels_choice(&address) {
-                let message = format!("address \"{address}\" is listed twice");
-                combine(&mut all, syn::Error::new_spanned(text, message));
+            let Ok(parsed) = grammar::parse(&address) else { continue };
+            let conflict = seen.iter().find_map(|(earlier, first): &(String, Parsed)| {
+                Parsed::conflict((earlier, first), (&address, &parsed))
+            });
+            if let Some(conflict) = conflict {
+                combine(&mut all, syn::Error::new_spanned(text, format!("address {conflict}")));
             }
-            seen.push(address);
+            seen.push((address, parsed));
         }
     }
     all
-}
-
-/// Each `:0` is another port.
-fn has_port_of_the_kernels_choice(address: &str) -> bool {
-    address.ends_with(":0")
 }
 
 fn check(element: &Expr) -> syn::Result<()> {
@@ -85,130 +84,10 @@ fn check(element: &Expr) -> syn::Result<()> {
 }
 
 fn mistake(address: &str) -> Option<String> {
-    if let Some(path) = address.strip_prefix("unix:") {
-        return unix_mistake(path);
-    }
-    if let Some(name) = address.strip_prefix("fd:") {
-        return name.is_empty().then(|| {
-            "`fd:` must be followed by the name of a socket that the process manager passes"
-                .to_owned()
-        });
-    }
-    let (scheme, socket) = match address.strip_prefix("udp:") {
-        Some(socket) => ("udp:", socket),
-        None => ("", address),
-    };
-    let example = |host: &str| format!("\"{scheme}{host}:3000\"");
-    if let Some((url_scheme, _)) = socket.split_once("://") {
-        return Some(format!(
-            "\"{address}\" is a URL; write the address without `{url_scheme}://`, such as {}",
-            example("127.0.0.1")
-        ));
-    }
-    if is_number(socket) {
-        return Some(format!(
-            "\"{address}\" is not an address; did you mean \"{scheme}:{socket}\"?"
-        ));
-    }
-    let (host, port) = match split(socket) {
-        Ok(parts) => parts,
-        Err(message) => return Some(message),
-    };
-    match (host_mistake(host, scheme), port) {
-        (Some(message), _) => Some(message),
-        (None, None | Some("")) if host.is_empty() => Some(format!(
-            "\"{address}\" has no port; write {} to listen on every interface",
-            example("")
-        )),
-        (None, None | Some("")) => Some(format!(
-            "address \"{address}\" has no port; write {}, or {} to listen on every interface",
-            example(host),
-            example("")
-        )),
-        (None, Some(port)) if !is_number(port) || port.parse::<u16>().is_err() => {
-            Some(format!("\"{port}\" is not a port number (0 to 65535)"))
-        }
-        (None, Some(_)) => None,
-    }
-}
-
-fn unix_mistake(path: &str) -> Option<String> {
-    if path.is_empty() {
-        return Some("`unix:` must be followed by a socket path".to_owned());
-    }
-    if path == "@" {
-        return Some("`unix:@` must be followed by the name of an abstract socket".to_owned());
-    }
-    let length = path.len();
-    (length > LONGEST_SOCKET_PATH).then(|| {
-        format!("a socket path holds at most {LONGEST_SOCKET_PATH} bytes; this one has {length}")
-    })
-}
-
-/// Host and port; the brackets of an IPv6 address stay with the host.
-fn split(socket: &str) -> Result<(&str, Option<&str>), String> {
-    if socket.starts_with('[') {
-        let Some(end) = socket.find(']') else {
-            return Err(format!("\"{socket}\" has no closing bracket"));
-        };
-        let (host, rest) = socket.split_at(end + 1);
-        return match rest.strip_prefix(':') {
-            None if !rest.is_empty() => Err(format!("expected `:` and a port behind \"{host}\"")),
-            port => Ok((host, port)),
-        };
-    }
-    match socket.rsplit_once(':') {
-        Some((host, port)) if host.contains(':') => Err(without_brackets(socket, host, port)),
-        Some((host, port)) => Ok((host, Some(port))),
-        None => Ok((socket, None)),
-    }
-}
-
-fn without_brackets(socket: &str, host: &str, port: &str) -> String {
-    if host.parse::<Ipv6Addr>().is_ok() && port.parse::<u16>().is_ok() {
-        return format!("an IPv6 address needs brackets: \"[{host}]:{port}\"");
-    }
-    if socket.parse::<Ipv6Addr>().is_ok() {
-        return format!("an IPv6 address needs brackets: \"[{socket}]:3000\"");
-    }
-    format!(
-        "\"{socket}\" is not an address; expected a host and a port, such as \"127.0.0.1:3000\""
-    )
-}
-
-fn host_mistake(host: &str, scheme: &str) -> Option<String> {
-    if let Some(inner) = host.strip_prefix('[') {
-        let inner = inner.trim_end_matches(']');
-        let without_zone = inner.split_once('%').map_or(inner, |(ip, _)| ip);
-        return without_zone
-            .parse::<Ipv6Addr>()
-            .is_err()
-            .then(|| format!("\"{inner}\" is not an IPv6 address"));
-    }
-    if host == "*" {
-        return Some(format!(
-            "to listen on every interface, leave the host out: \"{scheme}:3000\""
-        ));
-    }
-    let is_dotted = !host.is_empty() && host.chars().all(|c| c.is_ascii_digit() || c == '.');
-    if is_dotted {
-        return host
-            .parse::<Ipv4Addr>()
-            .is_err()
-            .then(|| format!("\"{host}\" is not an IPv4 address"));
-    }
-    let is_name = host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'));
-    (!is_name).then(|| format!("\"{host}\" is not a host name"))
-}
-
-fn is_number(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+    grammar::parse(address).err()
 }
 
 const EXAMPLES: &str = "\":3000\", \"127.0.0.1:3000\" or \"unix:/run/app.sock\"";
-
-/// `sun_path` has 108 bytes, the last of them for the terminator: unix(7).
-const LONGEST_SOCKET_PATH: usize = 107;
 
 #[cfg(test)]
 mod tests {
@@ -228,12 +107,15 @@ mod tests {
             "localhost:3000",
             "my-host.internal:1",
             "unix:/run/a.sock",
-            "unix:relative.sock",
+            "unix:/run/a.sock?mode=0660&owner=app&group=7&backlog=5&name=a",
+            ":3000?nodelay&keepalive=30s",
+            ":3000?name=admin",
             "unix:@abstract",
             "udp::5353",
             "udp:127.0.0.1:53",
             "udp:[::1]:53",
             "fd:web",
+            "fd:3",
         ] {
             assert_eq!(mistake(address), None, "{address}");
         }
@@ -284,10 +166,18 @@ mod tests {
                 "\"http://localhost:80\" is a URL; write the address without `http://`, such as \"127.0.0.1:3000\"",
             ),
             ("unix:", "`unix:` must be followed by a socket path"),
+            (
+                "unix:a.sock",
+                "the socket path \"a.sock\" is relative, and to what may change; write an absolute one, such as \"unix:/run/a.sock\"",
+            ),
+            (
+                ":80?mode=0660",
+                "`mode` is no option of a TCP address; expected `name`, `backlog`, `nodelay` or `keepalive`",
+            ),
             ("unix:@", "`unix:@` must be followed by the name of an abstract socket"),
             (
                 "fd:",
-                "`fd:` must be followed by the name of a socket that the process manager passes",
+                "`fd:` must be followed by the name of a socket that the process manager passes, or by its number",
             ),
         ] {
             assert_eq!(mistake(address).as_deref(), Some(expected), "{address}");
@@ -302,6 +192,11 @@ mod tests {
             (r#"[":80", ":81", ADDRESS]"#, "ok"),
             (r#"&[":80", ":81"]"#, "ok"),
             (r#"[":0", ":0"]"#, "ok"),
+            (r#"[":80?name=a", ":80?name=b"]"#, "ok"),
+            (
+                r#"[":80", "127.0.0.1:80"]"#,
+                "address \":80\" and \"127.0.0.1:80\" cannot both be bound; keep one of them",
+            ),
             ("addresses()", "ok"),
             (
                 "[]",

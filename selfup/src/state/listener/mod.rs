@@ -3,21 +3,26 @@
 //! A paused listener leaves epoll; see [`super::readiness`]. A draining one is closed under its
 //! number, whoever still borrows it, so that the port is free as soon as the last process lets go.
 
+mod unpausable;
+
 use std::io;
-use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
-use tokio::net::TcpStream;
+use socket2::{Domain, SockAddr, Socket};
 
+pub(super) use self::unpausable::{is_in_runtime, not_registered};
 use super::blocking;
 use super::drain::GracefulShutdown;
 use super::gate::{Gate, Phase};
 use super::link::Link;
 use super::readiness::Readiness;
-use super::stream::{PeerAddr, Stream};
+use super::stream::Stream;
+use super::stream::blocking::BlockingStream;
+#[cfg(feature = "stream")]
+use super::stream::connections::Connections;
 use crate::config::Address;
-use crate::error::{Context as _, ErrorKind, Result};
-use crate::listeners::Bound;
+use crate::listeners::{Bound, Kind};
+use crate::peer::PeerAddr;
 
 /// A listener of the service, shared with the generations before and after this one.
 ///
@@ -30,17 +35,19 @@ pub struct Listener {
 #[derive(Debug)]
 struct Shared {
     address: Address,
-    local: SocketAddr,
-    readiness: Readiness,
+    local: PeerAddr,
+    domain: Domain,
+    readiness: Readiness<Socket>,
     gate: Arc<Gate>,
     link: Arc<Link>,
 }
 
 impl Listener {
     pub(super) fn new(bound: Bound, gate: &Arc<Gate>, link: &Arc<Link>) -> io::Result<Self> {
-        let Bound { address, local, socket } = bound;
+        let Bound { address, local, kind, socket, .. } = bound;
+        let domain = if kind == Kind::Unix { Domain::UNIX } else { Domain::IPV6 };
         let (gate, link, readiness) = (gate.clone(), link.clone(), Readiness::new(socket)?);
-        Ok(Self { shared: Arc::new(Shared { address, local, readiness, gate, link }) })
+        Ok(Self { shared: Arc::new(Shared { address, local, domain, readiness, gate, link }) })
     }
 
     /// The next connection. Waits while the generation is paused or drains; cancel-safe.
@@ -65,16 +72,28 @@ impl Listener {
                     if accepted.is_err() && self.is_draining() {
                         continue;
                     }
-                    let (stream, peer) = accepted?;
-                    stream.set_nonblocking(true)?;
-                    let stream = TcpStream::from_std(stream)?;
-                    return Ok((Stream::new(stream), PeerAddr::new(peer)));
+                    let (socket, peer) = accepted?;
+                    let stream = Stream::register(socket, self.shared.domain)?;
+                    return Ok((stream, PeerAddr::from(&peer)));
                 }
             }
         }
     }
 
-    async fn accept_when_ready(&self) -> io::Result<(std::net::TcpStream, SocketAddr)> {
+    /// [`accept`](Self::accept), for who can do nothing about an error: out of descriptors or memory,
+    /// others must finish first.
+    #[cfg(any(feature = "axum", feature = "stream"))]
+    pub(super) async fn accept_patiently(&self) -> (Stream, PeerAddr) {
+        loop {
+            match self.accept().await {
+                Ok(accepted) => return accepted,
+                // This is axum's and hyper's own pace.
+                Err(_) => tokio::time::sleep(std::time::Duration::from_secs(1)).await,
+            }
+        }
+    }
+
+    async fn accept_when_ready(&self) -> io::Result<(Socket, SockAddr)> {
         loop {
             match self.shared.readiness.accept().await {
                 Err(error) if is_passing(&error) => {}
@@ -101,7 +120,7 @@ impl Listener {
     /// # Errors
     ///
     /// As [`accept`](Self::accept).
-    pub fn accept_blocking(&self) -> io::Result<(std::net::TcpStream, SocketAddr)> {
+    pub fn accept_blocking(&self) -> io::Result<(BlockingStream, PeerAddr)> {
         loop {
             match self.accept_until_the_end() {
                 Some(accepted) => return accepted,
@@ -115,13 +134,13 @@ impl Listener {
     /// Whoever has come to its end has seen every connection that this generation was given.
     pub fn incoming(
         &self,
-    ) -> impl Iterator<Item = io::Result<(std::net::TcpStream, SocketAddr)>> + use<'_> {
+    ) -> impl Iterator<Item = io::Result<(BlockingStream, PeerAddr)>> + use<'_> {
         // SIGTERM ends the wait, rather than the process.
         let _shutdown = GracefulShutdown::new(&self.shared.gate);
         std::iter::from_fn(|| self.accept_until_the_end())
     }
 
-    fn accept_until_the_end(&self) -> Option<io::Result<(std::net::TcpStream, SocketAddr)>> {
+    fn accept_until_the_end(&self) -> Option<io::Result<(BlockingStream, PeerAddr)>> {
         self.shared.link.ready_if_automatic();
         loop {
             if !self.shared.gate.wait_to_accept() {
@@ -137,58 +156,39 @@ impl Listener {
                 Err(error) if is_passing(&error) || error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(_) if self.is_draining() => {}
                 Err(error) => return Some(Err(error)),
-                Ok((stream, peer)) => {
-                    return Some(stream.set_nonblocking(false).map(|()| (stream, peer)));
+                Ok((socket, peer)) => {
+                    let stream = BlockingStream::new(socket, self.shared.domain);
+                    return Some(stream.map(|stream| (stream, PeerAddr::from(&peer))));
                 }
             }
         }
+    }
+
+    /// The connections as a [`futures_core::Stream`], for stacks that take one, such as tonic's
+    /// `serve_with_incoming_shutdown`. Waits while the generation is paused, and ends when the program
+    /// is to end.
+    ///
+    /// From here on SIGTERM starts a drain, as with
+    /// [`graceful_shutdown`](crate::State::graceful_shutdown).
+    #[cfg(feature = "stream")]
+    #[must_use]
+    pub fn connections(&self) -> Connections {
+        Connections::new(self.clone(), GracefulShutdown::new(&self.shared.gate))
     }
 
     /// The address that the kernel bound, with its real port where port 0 was asked for.
     ///
     /// # Errors
     ///
-    /// None for TCP.
+    /// None: it was asked for when the listener was bound.
     pub fn local_addr(&self) -> io::Result<PeerAddr> {
-        Ok(PeerAddr::new(self.shared.local))
+        Ok(self.shared.local.clone())
     }
 
     /// The address as it was configured.
     #[must_use]
     pub fn address(&self) -> &Address {
         &self.shared.address
-    }
-
-    /// The socket itself, non-blocking, for a stack that accepts by its own means.
-    ///
-    /// This generation is *unpausable* from here on: until it drains, it accepts beside its
-    /// successor, and its port is not free before it lets go of the socket.
-    ///
-    /// Leave it non-blocking: that is a property of the one open socket that every generation
-    /// shares, and `set_nonblocking(false)` here would hang the others.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Handoff`] if the process is out of descriptors, or is to end already.
-    pub fn into_std_tcp(self) -> Result<TcpListener> {
-        self.shared.link.ready_if_automatic();
-        self.shared.readiness.duplicate().context(
-            ErrorKind::Handoff,
-            || "the listener was not duplicated; raise the limit of open files",
-        )
-    }
-
-    /// [`into_std_tcp`](Self::into_std_tcp), for tokio.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Handoff`], also outside a runtime.
-    pub fn into_tokio_tcp(self) -> Result<tokio::net::TcpListener> {
-        let outside = || "the listener is registered within a tokio runtime only; call it there";
-        tokio::runtime::Handle::try_current().context(ErrorKind::Handoff, outside)?;
-        let socket = self.into_std_tcp()?;
-        tokio::net::TcpListener::from_std(socket)
-            .context(ErrorKind::Handoff, || "the listener was not registered with the runtime")
     }
 
     fn is_draining(&self) -> bool {
@@ -207,13 +207,7 @@ impl axum::serve::Listener for Listener {
     type Addr = PeerAddr;
 
     async fn accept(&mut self) -> (Stream, PeerAddr) {
-        loop {
-            match Self::accept(self).await {
-                Ok(accepted) => return accepted,
-                // Out of descriptors or memory: others must finish first. This is axum's own pace.
-                Err(_) => tokio::time::sleep(std::time::Duration::from_secs(1)).await,
-            }
-        }
+        self.accept_patiently().await
     }
 
     fn local_addr(&self) -> io::Result<PeerAddr> {
@@ -221,8 +215,8 @@ impl axum::serve::Listener for Listener {
     }
 }
 
-/// Errors of one connection, which say nothing about the next.
-fn is_passing(error: &io::Error) -> bool {
+/// Errors of one connection, or of one packet, which say nothing about the next.
+pub(super) fn is_passing(error: &io::Error) -> bool {
     let kind = error.kind();
     matches!(
         kind,
@@ -242,7 +236,15 @@ mod tests {
 
     fn listener() -> Listener {
         let address = Address::parse("127.0.0.1:0").unwrap();
-        let bound = crate::listeners::bind_all(&[address], 16, Duration::ZERO).unwrap().remove(0);
+        let bound = crate::listeners::bind_all(
+            &[address],
+            &[],
+            &crate::listeners::Given::default(),
+            16,
+            Duration::ZERO,
+        )
+        .unwrap()
+        .remove(0);
         let gate = Arc::new(Gate::new(Phase::Serving).unwrap());
         Listener::new(bound, &gate, &Arc::new(Link::none())).unwrap()
     }
@@ -257,7 +259,8 @@ mod tests {
             let listener = listener.clone();
             || accept(listener, drained)
         });
-        let _client = std::net::TcpStream::connect(listener.shared.local).unwrap();
+        let _client =
+            std::net::TcpStream::connect(listener.shared.local.as_tcp().unwrap()).unwrap();
         listener.shared.gate.set(Phase::Draining);
         listener.close();
         drop(tell_drained);
