@@ -41,7 +41,8 @@ struct Round {
 
 fn rounds() -> Vec<Round> {
     let mut rounds = Vec::new();
-    for (stack, over) in [("serve", "tcp"), ("axum", "tcp")] {
+    let places = [("serve", "tcp"), ("serve", "unix"), ("serve", "tls"), ("axum", "tcp")];
+    for (stack, over) in places {
         for protocol in [Protocol::Http1, Protocol::Http2] {
             for number in 1..=3 {
                 let (probation, restarts) = ("0s", 20);
@@ -67,9 +68,9 @@ impl Round {
     fn run(&self) -> usize {
         let builder = ServiceBuilder::new(&Release::of_fixture("measured"));
         let builder = builder.set("STACK", self.stack).set("PROBATION", self.probation);
+        let (builder, wire) = Wire::prepare(self.over, self.protocol, builder);
         let mut service = builder.start();
-        let wire = Wire::Tcp(service.address());
-        let toll = Toll::of(crowd, wire, self.protocol).restarts(self.restarts);
+        let toll = Toll::of(crowd, wire(&service), self.protocol).restarts(self.restarts);
         let mut lost = 0;
         for count in toll.long(Duration::from_millis(1500)).take(&service) {
             println!("  {count}");

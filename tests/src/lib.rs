@@ -5,6 +5,7 @@
 //! processes print, and every wait ends at [`PATIENCE`], by which a machine would have to be stuck.
 #![allow(clippy::expect_used, reason = "what goes wrong in the harness fails the test at once")]
 
+mod certificate;
 mod client;
 mod control;
 mod mounted;
@@ -23,6 +24,7 @@ mod witness;
 
 use std::time::Duration;
 
+pub use self::certificate::Certificate;
 pub use self::client::{Connection, Load, get, try_get};
 pub use self::control::{Control, Remote};
 pub use self::mounted::Mounted;

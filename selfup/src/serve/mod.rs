@@ -110,6 +110,9 @@ impl ProgramOutput for Served {
 ///
 /// If the new generation fails on probation, this one serves on, and keeps its connections alive.
 ///
+/// axum's own server on a listener of the service closes idle connections, and those of which nothing
+/// was read yet, at once: [`State::listener`] tells in figures what that costs.
+///
 /// The end comes as soon as no connection is left, upgraded ones included; at once, if there is none.
 /// What is left shortly before `terminate_timeout` is over is cut, which [`Served::cut`] counts, and
 /// [`Event::Drained`](crate::Event::Drained) tells beside a warning of `tracing` in the program.

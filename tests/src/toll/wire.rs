@@ -3,9 +3,14 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use rustls::ClientConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsConnector;
+
+use crate::{Certificate, Service, ServiceBuilder};
 
 /// Where the service is, and over what.
 #[derive(Debug, Clone)]
@@ -15,6 +20,43 @@ pub enum Wire {
     Tcp(SocketAddr),
     /// A UNIX socket, by its path.
     Unix(PathBuf),
+    /// TLS over TCP, for a client that trusts the service.
+    Tls(SocketAddr, Arc<ClientConfig>),
+}
+
+impl Wire {
+    /// The one called `tcp`, `unix` or `tls` to a service that was not started yet, and how to find
+    /// it once it is.
+    ///
+    /// # Panics
+    ///
+    /// If no wire is called so.
+    pub fn prepare(
+        name: &str,
+        protocol: Protocol,
+        builder: ServiceBuilder,
+    ) -> (ServiceBuilder, impl FnOnce(&Service) -> Self + use<>) {
+        let directory = builder.directory().to_owned();
+        let socket = directory.join("socket");
+        let mut config = None;
+        let builder = match name {
+            "tcp" => builder,
+            "unix" => builder.set("ADDRESS", format!("unix:{}", socket.display())),
+            "tls" => {
+                let alpn = if protocol == Protocol::Http2 { "h2" } else { "http/1.1" };
+                config = Some(Certificate::made_in(&directory).client(alpn));
+                builder.set("TLS", directory)
+            }
+            other => panic!("{other} is no wire; use tcp, unix or tls"),
+        };
+        let is_unix = name == "unix";
+        let wire = move |service: &Service| match config {
+            _ if is_unix => Self::Unix(socket),
+            Some(config) => Self::Tls(service.address(), config),
+            None => Self::Tcp(service.address()),
+        };
+        (builder, wire)
+    }
 }
 
 /// What is spoken over it.
@@ -40,7 +82,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 impl Wire {
     pub(super) async fn open(&self) -> io::Result<Opened> {
         match self {
-            Self::Tcp(address) => {
+            Self::Tcp(address) | Self::Tls(address, _) => {
                 let stream = TcpStream::connect(address).await?;
                 stream.set_nodelay(true)?;
                 Ok(Box::new(stream))
@@ -50,10 +92,13 @@ impl Wire {
     }
 
     /// What comes before the protocol, if anything.
-    #[expect(clippy::unused_async, reason = "TLS has a handshake")]
     pub(super) async fn shake_hands(&self, wire: Opened) -> io::Result<Ready> {
         match self {
             Self::Tcp(_) | Self::Unix(_) => Ok(wire),
+            Self::Tls(address, config) => {
+                let connector = TlsConnector::from(config.clone());
+                Ok(Box::new(connector.connect(address.ip().into(), wire).await?))
+            }
         }
     }
 }
