@@ -5,6 +5,7 @@
 //! processes print, and every wait ends at [`PATIENCE`], by which a machine would have to be stuck.
 #![allow(clippy::expect_used, reason = "what goes wrong in the harness fails the test at once")]
 
+mod certificate;
 mod client;
 mod control;
 mod mounted;
@@ -17,11 +18,13 @@ mod service;
 mod sockets;
 mod succession;
 mod terminal;
+pub mod toll;
 mod watched;
 mod witness;
 
 use std::time::Duration;
 
+pub use self::certificate::Certificate;
 pub use self::client::{Connection, Load, get, try_get};
 pub use self::control::{Control, Remote};
 pub use self::mounted::Mounted;

@@ -14,13 +14,14 @@ use super::course::{Course, Ear, Open, Server};
 use super::traffic::{Traffic, Wire};
 
 /// Serves a connection until it ends: by its client, or because it is shed or cut.
-pub(super) async fn hold<I, S>(io: I, service: S, open: Open)
+pub(super) fn hold<I, S>(io: I, service: S, open: Open) -> impl Future<Output = ()> + Send
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Answers,
 {
+    // A future that awaited the other would have everything twice.
     let traffic = Arc::new(Traffic::new(open.server()));
-    serve(io, service, traffic, open).await;
+    serve(io, service, traffic, open)
 }
 
 /// [`hold`], for a connection of which something is known already.
@@ -86,7 +87,8 @@ impl Shedding {
             return Next::Wait;
         }
         let is_http_2 = traffic.is_http_2();
-        if is_http_2 && !self.is_closing {
+        // Who has asked nothing yet would be sent away with nothing.
+        if is_http_2 && !self.is_closing && traffic.was_asked() {
             // GOAWAY leaves its client the time that it needs.
             self.is_closing = true;
             return Next::Close;
@@ -101,9 +103,14 @@ impl Shedding {
         if linger.as_mut().poll(context).is_pending() {
             return Next::Wait;
         }
-        traffic.let_go();
-        if is_http_2 {
-            return Next::Drop;
+        match (is_http_2, self.is_closing) {
+            // Its client has to hear of it yet.
+            (true, false) => self.linger = None,
+            (true, true) => {
+                traffic.let_go();
+                return Next::Drop;
+            }
+            (false, _) => traffic.let_go(),
         }
         self.is_closing = true;
         Next::Close

@@ -18,6 +18,8 @@ pub(super) struct Traffic {
     server: Arc<Server>,
     /// Requests that are being answered.
     requests: AtomicUsize,
+    /// Whether there ever was one.
+    was_asked: AtomicBool,
     /// Whether bytes came that belong to none of them: the beginning of the next one.
     has_begun: AtomicBool,
     /// Whether a part of a record of TLS came, which cannot be read before the rest does.
@@ -49,6 +51,7 @@ impl Traffic {
         Self {
             server: server.clone(),
             requests: AtomicUsize::new(0),
+            was_asked: AtomicBool::new(false),
             has_begun: AtomicBool::new(false),
             is_in_record: AtomicBool::new(false),
             is_let_go: AtomicBool::new(false),
@@ -83,6 +86,7 @@ impl Traffic {
 
     /// Notices a request whose head is complete.
     pub(super) fn begin(self: &Arc<Self>) -> Request {
+        self.was_asked.store(true, Ordering::Relaxed);
         self.has_begun.store(false, Ordering::Relaxed);
         self.requests.fetch_add(1, Ordering::Relaxed);
         Request(self.clone())
@@ -91,6 +95,11 @@ impl Traffic {
     /// Whether the client has sent the whole preface of HTTP/2 (RFC 9113, 3.4).
     pub(super) fn is_http_2(&self) -> bool {
         self.preface.load(Ordering::Relaxed) == PREFACE.len()
+    }
+
+    /// Whether the client has sent a request.
+    pub(super) fn was_asked(&self) -> bool {
+        self.was_asked.load(Ordering::Relaxed)
     }
 
     /// Whether a request is being answered.

@@ -1,10 +1,6 @@
 use std::ops::{Deref, DerefMut};
-use std::path::Path;
-use std::sync::Arc;
 
-use rustls::pki_types::CertificateDer;
-use rustls::{ClientConfig, RootCertStore};
-use selfup_tests::{Service, ServiceBuilder};
+use selfup_tests::{Certificate, Service, ServiceBuilder};
 
 use super::client::{Kept, To};
 
@@ -25,7 +21,7 @@ impl Tested {
 
     /// One that speaks TLS, with a certificate of its own in its directory.
     pub(crate) fn over_tls(builder: ServiceBuilder) -> Self {
-        let config = trust(make_certificate(builder.directory()));
+        let config = Certificate::made_in(builder.directory()).client("http/1.1");
         let directory = builder.directory().to_owned();
         let service = builder.set("TLS", directory).start();
         let to = To { address: service.address(), tls: Some(config) };
@@ -59,26 +55,4 @@ impl DerefMut for Tested {
     fn deref_mut(&mut self) -> &mut Service {
         &mut self.service
     }
-}
-
-/// Writes a certificate and its key into `directory`: `cert.der`, `cert.pem` and `key.der`.
-fn make_certificate(directory: &Path) -> CertificateDer<'static> {
-    let names = ["localhost".into(), "127.0.0.1".into()];
-    let made = rcgen::generate_simple_self_signed(names).unwrap();
-    let key = made.signing_key.serialize_der();
-    let certificate = made.cert.der().clone();
-    std::fs::write(directory.join("cert.der"), &certificate).unwrap();
-    std::fs::write(directory.join("cert.pem"), made.cert.pem()).unwrap();
-    std::fs::write(directory.join("key.der"), key).unwrap();
-    certificate
-}
-
-/// A client that trusts `certificate`, and speaks HTTP/1.1.
-fn trust(certificate: CertificateDer<'static>) -> Arc<ClientConfig> {
-    let mut roots = RootCertStore::empty();
-    roots.add(certificate).unwrap();
-    let config = ClientConfig::builder().with_root_certificates(roots);
-    let mut config = config.with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".into()];
-    config.into()
 }

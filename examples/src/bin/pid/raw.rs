@@ -1,22 +1,13 @@
-//! A server for measurements, written with raw `accept` and a drain by hand.
-//!
-//! `GET /` answers `hello <pid>\n`, `GET /sleep?ms=N` the same N milliseconds later. It takes its
-//! address from the environment variable `ADDR`, its probation from `PROBATION`, and with
-//! `FETCH=<url or path>` polls there every second for a new binary.
+//! HTTP/1.1 by hand, on raw `accept`.
 
 use std::io;
 use std::time::Duration;
 
-use selfup::{Builder, GracefulShutdown, State, Stream, fetcher};
+use selfup::{GracefulShutdown, State, Stream};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinSet;
 
-#[selfup::main(
-    address = variable("ADDR").unwrap_or_else(|| ":3000".into()),
-    probation = variable("PROBATION").unwrap_or_else(|| "10s".into()),
-    configure = with_fetcher
-)]
-async fn prog(state: State) -> Result<(), Box<dyn std::error::Error>> {
+pub(crate) async fn serve(state: &State) -> selfup::Result<()> {
     let listener = state.listener()?;
     let mut shutdown = state.graceful_shutdown();
     let mut connections = JoinSet::new();
@@ -35,18 +26,6 @@ async fn prog(state: State) -> Result<(), Box<dyn std::error::Error>> {
     }
     while connections.join_next().await.is_some() {}
     Ok(())
-}
-
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
-}
-
-fn with_fetcher(builder: Builder) -> Builder {
-    match variable("FETCH") {
-        Some(url) if url.starts_with("http") => builder.fetcher(fetcher::http(url).interval("1s")),
-        Some(path) => builder.fetcher(fetcher::file(path).interval("1s")),
-        None => builder,
-    }
 }
 
 /// Once the program is to end, a client may still send one request on an open connection.
