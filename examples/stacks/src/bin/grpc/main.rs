@@ -1,12 +1,14 @@
 //! gRPC, by tonic.
 //!
 //! tonic takes connections as a stream, which is `Listener::connections` (feature `tonic`): a paused
-//! generation accepts nothing and can be resumed. When it drains, `serve_with_incoming_shutdown` says GOAWAY, by
-//! which clients know that their next call belongs on another connection, and waits for the calls
-//! that have begun. A stream that has an end is brought to it by the generation that began it, while
-//! the next one serves; `terminate_timeout` (30 s) bounds that. One without an end has to hear of
-//! the drain: this one ends with UNAVAILABLE, at which gRPC clients call again. A connection on which
-//! nothing was said yet is closed at the drain; what is sent on it at that very moment has not begun.
+//! generation accepts nothing and can be resumed. When it drains, `serve_with_incoming_shutdown` says
+//! GOAWAY, by which clients know that their next call belongs on another connection, and waits for the
+//! calls that have begun. A stream that has an end is brought to it by the generation that began it,
+//! while the next one serves; `terminate_timeout` (30 s) bounds that. One without an end has to hear
+//! of the drain: this one ends with UNAVAILABLE, at which gRPC clients call again. A call that crosses
+//! with GOAWAY has not begun, and is called again by most clients themselves; tonic's leaves it to its
+//! caller. A connection of which nothing has come yet is waited for, too, and gRPC clients speak at
+//! once; one that never does holds the end up until `terminate_timeout`.
 //!
 //! `echo.proto` is what it speaks: `Repeat` answers `GENERATION: ` and the text, as often as asked
 //! for, and 0 is without end. `echo.rs` is what tonic-prost-build makes of it, kept here so that
