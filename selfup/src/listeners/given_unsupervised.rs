@@ -7,11 +7,11 @@ use crate::config::Place;
 
 /// The sockets that a process manager handed in: none, for the one that does runs on Linux.
 #[derive(Debug, Default)]
-pub(crate) struct Given;
+pub(crate) struct Given(());
 
 impl Given {
     pub(crate) fn take() -> Self {
-        Self
+        Self(())
     }
 
     #[expect(clippy::unused_self, reason = "where there are some, it has them")]

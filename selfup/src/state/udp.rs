@@ -29,6 +29,9 @@ use crate::listeners::Bound;
 /// works, so that what was read before is answered. The port is free once every process has ended, or
 /// has dropped all clones behind [`State::graceful_shutdown`](crate::State::graceful_shutdown).
 ///
+/// A program that reads in a task of its own waits for that task before it returns: its end is the
+/// end of the process, and a packet that was read by then and not answered is lost.
+///
 /// ```no_run
 /// #[selfup::main(address = "udp::5353")]
 /// async fn prog(state: selfup::State) -> selfup::Result<()> {
