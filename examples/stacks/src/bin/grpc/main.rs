@@ -21,6 +21,7 @@
 mod echo;
 
 use std::env;
+use std::time::Duration;
 
 use selfup::State;
 use tokio::sync::mpsc::{Sender, channel};
@@ -68,13 +69,19 @@ impl Echo for Program {
     }
 }
 
-/// Says it so often, as fast as the client reads, or until the client is gone.
+/// Says it so often, as fast as the client reads, or at a pace of its own until the client is gone.
 async fn repeat(answers: &Sender<Result<Text, Status>>, said: &Text) {
     let mut count = 0;
     while said.times == 0 || count < said.times {
         if answers.send(Ok(said.clone())).await.is_err() {
             return;
         }
+        if said.times == 0 {
+            tokio::time::sleep(PACE).await;
+        }
         count = count.wrapping_add(1);
     }
 }
+
+/// Clients hang up on who floods them with small messages.
+const PACE: Duration = Duration::from_millis(10);
