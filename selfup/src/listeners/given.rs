@@ -9,7 +9,7 @@ use crate::config::Place;
 use crate::sys;
 
 /// The sockets that the process manager bound and handed to the first process of the service:
-/// sd_listen_fds(3).
+/// `sd_listen_fds(3)`.
 ///
 /// A master keeps them all for its life, those too that no address names: a later version of the
 /// program may name them, and the process manager hands them in only once.

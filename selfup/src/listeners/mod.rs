@@ -22,7 +22,9 @@ mod path;
 use std::io;
 use std::sync::Arc;
 
-use socket2::{Domain, Socket, TcpKeepalive, Type};
+#[cfg(selfup_supervised)]
+use socket2::{Domain, Type};
+use socket2::{Socket, TcpKeepalive};
 
 pub(crate) use self::bind::bind_all;
 pub(crate) use self::given::Given;

@@ -35,29 +35,24 @@ pub(crate) type Inode = (u64, u64);
 impl Placed {
     /// One that the master before this one has put there. It is that one's until this one says that
     /// it is [its own](Self::own).
-    #[cfg(selfup_supervised)]
     pub(crate) fn taken_over(path: &str, inode: Inode) -> Self {
         Self { path: path.into(), inode, is_ours: AtomicBool::new(false) }
     }
 
     /// It is this process's to remove from now on.
-    #[cfg(selfup_supervised)]
     pub(crate) fn own(&self) {
         self.is_ours.store(true, Ordering::Relaxed);
     }
 
-    #[cfg(selfup_supervised)]
     pub(crate) fn inode(&self) -> Inode {
         self.inode
     }
 
-    #[cfg(selfup_supervised)]
     pub(crate) fn is_at(&self, path: &str) -> bool {
         self.path == Path::new(path)
     }
 
     /// Gives it the rights of `options`, if it is there still.
-    #[cfg(selfup_supervised)]
     pub(super) fn set_rights(&self, options: &Options) -> io::Result<()> {
         if inode_at(&self.path).ok().flatten() == Some(self.inode) {
             return Rights::of(options)?.give(&self.path);

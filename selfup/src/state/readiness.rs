@@ -44,7 +44,7 @@ enum Switch {
     Closed,
 }
 
-impl<S: AsFd> Readiness<S> {
+impl<S: AsFd + From<OwnedFd>> Readiness<S> {
     pub(super) fn new(socket: S) -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let (switch, watched) = (Mutex::new(Switch::Off), Mutex::new(Vec::new()));
@@ -117,12 +117,12 @@ impl<S: AsFd> Readiness<S> {
     }
 
     /// The socket under a number of its own, unless it is closed.
-    pub(super) fn duplicate(&self) -> io::Result<OwnedFd> {
+    pub(super) fn duplicate(&self) -> io::Result<S> {
         let switch = lock(&self.switch);
         if *switch == Switch::Closed {
             return Err(io::Error::new(io::ErrorKind::NotConnected, "the program is to end"));
         }
-        self.socket.as_fd().try_clone_to_owned()
+        self.socket.as_fd().try_clone_to_owned().map(S::from)
     }
 
     fn watch(&self) -> io::Result<Arc<AsyncFd<OwnedFd>>> {

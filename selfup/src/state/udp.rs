@@ -106,8 +106,7 @@ impl UdpSocket {
                 sent => return sent,
             }
             // Registered for this wait alone: it is rare, and there is nothing to be read by it.
-            let socket =
-                tokio::net::UdpSocket::from_std(self.shared.readiness.duplicate()?.into())?;
+            let socket = tokio::net::UdpSocket::from_std(self.shared.readiness.duplicate()?)?;
             socket.writable().await?;
         }
     }
@@ -192,7 +191,7 @@ impl UdpSocket {
     /// [`ErrorKind::Handoff`] if the process is out of descriptors.
     pub fn into_std_udp(self) -> Result<std::net::UdpSocket> {
         self.shared.link.ready_if_automatic();
-        self.shared.readiness.duplicate().map(Into::into).context(
+        self.shared.readiness.duplicate().context(
             ErrorKind::Handoff,
             || "the socket was not duplicated; raise the limit of open files",
         )

@@ -82,20 +82,25 @@ pub(crate) struct Packets {
 }
 
 impl Packets {
-    /// Four packets a millisecond at most: a queue that overflows is nobody's loss here.
+    /// Four packets a millisecond at most, and so few that wait for an answer that no queue overflows,
+    /// however long nobody reads: the kernel's loss would be nobody's here.
     pub(crate) fn start(server: SocketAddr) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.connect(server).unwrap();
         let (stop, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(OnceLock::new()));
+        let answered = Arc::<AtomicUsize>::default();
         let sending = std::thread::spawn({
             let socket = socket.try_clone().unwrap();
             let (stop, sent) = (Arc::clone(&stop), Arc::clone(&sent));
+            let answered = Arc::clone(&answered);
             move || {
                 let mut count = 0;
                 while !stop.load(Ordering::SeqCst) {
-                    // One that cannot be sent is one that is not answered.
-                    let _ = socket.send(format!("{count}").as_bytes());
-                    count += 1;
+                    if (count as usize) < answered.load(Ordering::SeqCst) + MOST_UNANSWERED {
+                        // One that cannot be sent is one that is not answered.
+                        let _ = socket.send(format!("{count}").as_bytes());
+                        count += 1;
+                    }
                     // A pace, and no wait for anything.
                     std::thread::sleep(Duration::from_micros(250));
                 }
@@ -104,7 +109,7 @@ impl Packets {
         });
         let reading = std::thread::spawn({
             let sent = Arc::clone(&sent);
-            move || read(&socket, &sent)
+            move || read(&socket, &sent, &answered)
         });
         Self { stop, sent, sending, reading }
     }
@@ -118,7 +123,7 @@ impl Packets {
 }
 
 /// Until all is answered, or nothing has come for long.
-fn read(socket: &UdpSocket, sent: &OnceLock<u32>) -> BTreeMap<u32, u64> {
+fn read(socket: &UdpSocket, sent: &OnceLock<u32>, count: &AtomicUsize) -> BTreeMap<u32, u64> {
     socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
     let (mut answered, mut packet) = (BTreeMap::new(), [0; 100]);
     let mut last = Instant::now();
@@ -129,10 +134,14 @@ fn read(socket: &UdpSocket, sent: &OnceLock<u32>) -> BTreeMap<u32, u64> {
         let (generation, number) = text.split_once(' ').unwrap();
         let twice = answered.insert(number.parse().unwrap(), generation.parse().unwrap());
         assert_eq!(twice, None, "packet {number} was answered twice");
+        count.store(answered.len(), Ordering::SeqCst);
         last = Instant::now();
     }
     answered
 }
+
+/// With its overhead a short packet takes less than a kilobyte of a queue of 200 or more.
+const MOST_UNANSWERED: usize = 64;
 
 /// What was not answered for so long never will be.
 const QUIET: Duration = Duration::from_secs(15);

@@ -1,4 +1,4 @@
-//! Socket activation, as systemd has it: sd_listen_fds(3).
+//! Socket activation, as systemd has it: `sd_listen_fds(3)`.
 
 use std::net::SocketAddr;
 
@@ -57,9 +57,9 @@ fn sockets_that_are_handed_in_are_served_over_restarts_and_leak_to_nobody() {
 #[test]
 fn a_later_version_may_name_what_an_earlier_one_did_not() {
     let first = Release::good();
-    let publisher = Publisher::start(Answer::Whole(first.clone()));
+    let source = Publisher::start(Answer::Whole(first.clone()));
     let builder = activated(ServiceBuilder::new(&first), "fd:3");
-    let mut published = Published::of(builder, publisher, &[("INTERVAL", "100ms")]);
+    let mut published = Published::of(builder, source, &[("INTERVAL", "100ms")]);
     published.publisher.wait_for("GET 304", 1);
     let web = published.service.bound_at("fd:3");
     let url = published.publisher.url();

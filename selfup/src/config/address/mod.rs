@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// | `unix:/run/app.sock` | a UNIX socket at this absolute path, of 107 bytes at most |
 /// | `unix:@app` | a UNIX socket by an abstract name: unix(7), on Linux only |
 /// | `udp::5353`, `udp:127.0.0.1:53` | UDP, with the hosts of TCP |
-/// | `fd:web`, `fd:3` | a socket of any of these kinds that the process manager hands in, by its name or number: sd_listen_fds(3) |
+/// | `fd:web`, `fd:3` | a socket of any of these kinds that the process manager hands in, by its name or number: `sd_listen_fds(3)` |
 ///
 /// Options follow a `?`, as `key=value` joined by `&`: `unix:/run/app.sock?mode=0660&group=www-data`.
 ///

@@ -68,7 +68,7 @@ impl Listener {
 
     fn duplicate(&self) -> Result<Socket> {
         self.shared.link.ready_if_automatic();
-        self.shared.readiness.duplicate().map(Socket::from).context(
+        self.shared.readiness.duplicate().context(
             ErrorKind::Handoff,
             || "the socket was not duplicated; raise the limit of open files",
         )

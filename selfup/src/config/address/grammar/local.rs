@@ -68,7 +68,7 @@ pub(super) fn inherited(name: &str) -> Result<Place, String> {
 /// `sun_path` has 108 bytes, the last of them for the terminator: unix(7).
 const LONGEST: usize = 107;
 
-/// `SD_LISTEN_FDS_START`: sd_listen_fds(3).
+/// `SD_LISTEN_FDS_START`: `sd_listen_fds(3)`.
 const FIRST: i32 = 3;
 
 /// `FileDescriptorName=`: systemd.socket(5).
