@@ -157,7 +157,10 @@ fn a_body_goes_on_across_a_restart(start: Start) {
         let body = vec![b'x'; length];
         client.say(&body[..length / 2]).unwrap();
         service.wait_for(&format!("counting {generation}"));
+        let mut kept = service.open();
+        assert!(!kept.get("/").is_last);
         service.restart(generation + 1);
+        wait_until_shed(kept);
         assert!(service.open().get("/").body.ends_with(&format!(" {}\n", generation + 1)));
         client.say(&body[length / 2..]).unwrap();
         let answer = client.answer().unwrap();
