@@ -22,7 +22,6 @@ fn assert_that_restarts_cost_nothing(wire: &str, protocol: Protocol) {
     let mut service = builder.start();
     let toll = Toll::of(crowd, wire(&service), protocol).restarts(RESTARTS);
     for count in toll.take(&service) {
-        println!("{count}");
         assert!(count.is_nothing_lost(PATIENCE), "{count:?}");
         let early = usize::try_from(RESTARTS).unwrap() * crowd(Kind::Early);
         assert!(count.kind != Kind::Early || count.answered == early, "{count:?}");
