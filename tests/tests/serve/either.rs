@@ -106,15 +106,16 @@ fn connections_that_were_opened_before_a_restart_are_answered_after_it(start: St
     let mut kept = service.open();
     assert!(!kept.get("/").is_last);
     service.restart(2);
-    assert!(service.open().get("/").body.ends_with(" 2\n"));
+    let all = 21 + service.wait_until_served_by(2);
     wait_until_shed(kept);
     for mut connection in early.drain(..) {
         let answer = connection.get("/");
         assert!(answer.body.ends_with(" 1\n") && answer.is_last, "{answer:?}");
         connection.closed();
     }
-    service.wait_for("served 1: 21, 0 cut");
-    service.wait_for("event drained: generation 1 has drained: 21 connections, 0 cut");
+    service.wait_for(&format!("served 1: {all}, 0 cut"));
+    let drained = format!("event drained: generation 1 has drained: {all} connections, 0 cut");
+    service.wait_for(&drained);
     assert!(service.stop().success());
 }
 
@@ -139,9 +140,9 @@ fn a_slow_request_is_answered_by_the_generation_that_took_it(start: Start) {
     let mut service = start(service());
     let mut slow = service.open();
     assert!(!slow.get("/").is_last);
-    slow.ask("/sleep?1000").unwrap();
+    slow.ask("/sleep?4000").unwrap();
     service.restart(2);
-    assert!(service.open().get("/").body.ends_with(" 2\n"));
+    service.wait_until_served_by(2);
     let answer = slow.answer().unwrap();
     assert!(answer.body.ends_with(" 1\n") && answer.is_last, "{answer:?}");
     slow.closed();

@@ -1,6 +1,6 @@
 use std::ops::{Deref, DerefMut};
 
-use selfup_tests::{Certificate, Service, ServiceBuilder};
+use selfup_tests::{Certificate, Service, ServiceBuilder, eventually};
 
 use super::client::{Kept, To};
 
@@ -34,6 +34,17 @@ impl Tested {
 
     pub(crate) fn open(&self) -> Kept {
         Kept::open(self.to.clone())
+    }
+
+    /// Waits until whoever connects is served by `generation`, and tells how many were served by
+    /// others before: on a busy machine the master goes on before the old one says that it paused.
+    pub(crate) fn wait_until_served_by(&self, generation: u64) -> usize {
+        let (end, mut late) = (format!(" {generation}\n"), 0);
+        eventually("the generation serves", || {
+            let is_served = self.open().get("/").body.ends_with(&end);
+            late += usize::from(!is_served);
+            is_served.then_some(late)
+        })
     }
 
     /// Waits until every connection that was opened before is accepted.
