@@ -15,7 +15,7 @@ pub trait IntoAddresses {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`], with what was found, what was expected and the fix.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config), with what was found, what was expected and the fix.
     fn into_addresses(self) -> Result<Vec<Address>>;
 }
 
