@@ -90,12 +90,15 @@ impl Shedding {
         // Who has asked nothing yet would be sent away with nothing.
         if is_http_2 && !self.is_closing && traffic.was_asked() {
             // GOAWAY leaves its client the time that it needs.
-            self.is_closing = true;
-            return Next::Close;
+            return self.close(traffic);
         }
-        // What HTTP/2 says apart from requests is of no use to anybody any more.
-        let is_busy = if is_http_2 { traffic.is_answering() } else { traffic.is_busy() };
-        if is_busy || (self.is_closing && !is_http_2) {
+        let goes_on = if is_http_2 {
+            // What is said apart from streams is of no use to anybody any more.
+            traffic.is_answering() || (self.is_closing && traffic.goes_on())
+        } else {
+            self.is_closing || traffic.is_busy()
+        };
+        if goes_on {
             self.linger = None;
             return Next::Wait;
         }
@@ -112,7 +115,12 @@ impl Shedding {
             }
             (false, _) => traffic.let_go(),
         }
+        self.close(traffic)
+    }
+
+    fn close(&mut self, traffic: &Traffic) -> Next {
         self.is_closing = true;
+        traffic.go_away();
         Next::Close
     }
 }

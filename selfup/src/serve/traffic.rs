@@ -24,6 +24,10 @@ pub(super) struct Traffic {
     has_begun: AtomicBool,
     /// Whether a part of a record of TLS came, which cannot be read before the rest does.
     is_in_record: AtomicBool,
+    /// Whether anything came since GOAWAY was said.
+    is_heard: AtomicBool,
+    /// Whether all that was to be sent was, and the sending side is closed.
+    is_shut_down: AtomicBool,
     /// Whether it is closed although nothing is wrong with it.
     is_let_go: AtomicBool,
     /// How much of [`PREFACE`] came; [`IS_HTTP_1`] once it was something else.
@@ -40,7 +44,6 @@ pub(super) struct Request(Arc<Traffic>);
 pub(super) struct Wire<I: AsyncRead + AsyncWrite + Unpin> {
     inner: I,
     traffic: Arc<Traffic>,
-    is_shut_down: bool,
     /// Whether its client sends all the same.
     is_sent_to: bool,
     _open: Open,
@@ -54,6 +57,8 @@ impl Traffic {
             was_asked: AtomicBool::new(false),
             has_begun: AtomicBool::new(false),
             is_in_record: AtomicBool::new(false),
+            is_heard: AtomicBool::new(false),
+            is_shut_down: AtomicBool::new(false),
             is_let_go: AtomicBool::new(false),
             preface: AtomicUsize::new(0),
         }
@@ -65,6 +70,7 @@ impl Traffic {
             return;
         }
         self.has_begun.store(true, Ordering::Relaxed);
+        self.is_heard.store(true, Ordering::Relaxed);
         let before = self.preface.load(Ordering::Relaxed);
         if let Some(expected @ [_, ..]) = PREFACE.get(before..) {
             let came = bytes.len().min(expected.len());
@@ -77,6 +83,18 @@ impl Traffic {
     #[cfg(feature = "tls")]
     pub(super) fn set_in_record(&self, is_in_record: bool) {
         self.is_in_record.store(is_in_record, Ordering::Relaxed);
+    }
+
+    /// Notices that GOAWAY is said now.
+    pub(super) fn go_away(&self) {
+        self.is_heard.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether a client that was told GOAWAY has streams still, as far as can be seen: it has said
+    /// something since, if only that it got the PING that came with it, and hyper has not come to
+    /// the end. So it is with an answer that waits for the client to make room, and with a tunnel.
+    pub(super) fn goes_on(&self) -> bool {
+        self.is_heard.load(Ordering::Relaxed) && !self.is_shut_down.load(Ordering::Relaxed)
     }
 
     /// Notices that an idle connection is closed, so that its client is told as far as it can be.
@@ -132,7 +150,7 @@ impl Drop for Request {
 
 impl<I: AsyncRead + AsyncWrite + Unpin> Wire<I> {
     pub(super) fn new(inner: I, traffic: Arc<Traffic>, open: Open) -> Self {
-        Self { inner, traffic, is_shut_down: false, is_sent_to: false, _open: open }
+        Self { inner, traffic, is_sent_to: false, _open: open }
     }
 
     /// Whether its client may be sending, and was told that this is in vain.
@@ -193,9 +211,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<I> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.is_shut_down {
+        if !self.traffic.is_shut_down.load(Ordering::Relaxed) {
             ready!(Pin::new(&mut self.inner).poll_shutdown(context))?;
-            self.is_shut_down = true;
+            self.traffic.is_shut_down.store(true, Ordering::Relaxed);
         }
         // Closed with something unread, it would be reset, and its client might never see the last
         // answer, or the GOAWAY by which it knows what to send again. With HTTP/2 that is to be

@@ -8,13 +8,15 @@ use std::task::{Context, Poll, ready};
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::Request;
-use hyper::body::Frame;
+use hyper::body::{Frame, Incoming};
 use hyper::client::conn::http2::{SendRequest, handshake};
+use hyper::ext::Protocol;
+use hyper::upgrade::Upgraded;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use nix::sys::signal::Signal;
 use rustls::ClientConfig;
 use selfup_tests::{ServiceBuilder, eventually};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{oneshot, watch};
@@ -42,6 +44,8 @@ in_the_clear_and_over_tls! {
     twenty_restarts_lose_no_stream
     connections_that_were_opened_before_a_pause_lose_no_request
     a_large_body_goes_on_across_a_restart
+    a_large_answer_is_read_as_slowly_as_its_client_likes
+    a_tunnel_goes_on_until_the_program_ends_it
     an_idle_connection_is_told_to_go_and_holds_nothing_up
     one_that_has_asked_nothing_yet_is_answered_once_and_told_to_go_then
 }
@@ -84,20 +88,24 @@ async fn ask(
     if requests.ready().await.is_err() {
         return Ok(None);
     }
-    let mut response = match requests.try_send_request(request).await {
+    let response = match requests.try_send_request(request).await {
         Ok(response) => response,
         Err(mut error) => {
             let was_taken = error.take_message().is_none() && !was_sent_away(error.error());
             return if was_taken { Err(error.into_error().into()) } else { Ok(None) };
         }
     };
-    let mut body = Vec::new();
+    Ok(Some(String::from_utf8(read(response.into_body()).await?)?))
+}
+
+async fn read(mut body: Incoming) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
     while let Some(frame) =
-        std::future::poll_fn(|context| Pin::new(response.body_mut()).poll_frame(context)).await
+        std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await
     {
-        body.extend_from_slice(frame?.data_ref().map_or(&[], |data| data));
+        bytes.extend_from_slice(frame?.data_ref().map_or(&[], |data| data));
     }
-    Ok(Some(String::from_utf8(body)?))
+    Ok(bytes)
 }
 
 /// Whether the server had said GOAWAY, and has processed nothing of the request, which its client
@@ -178,6 +186,59 @@ fn a_large_body_goes_on_across_a_restart(start: Start) {
     assert_eq!(answer, format!("{LENGTH} 1\n"));
     service.wait_for(&format!("served 1: {}, 0 cut", 1 + late));
     assert!(service.stop().success());
+}
+
+/// All of it was handed to hyper, but its client has no room for it.
+fn a_large_answer_is_read_as_slowly_as_its_client_likes(start: Start) {
+    let builder = service().set("LINGER", "300ms").set("TERMINATE_TIMEOUT", FOR_EVER);
+    let (runtime, mut service) = (runtime(), start(builder));
+    let mut silent = service.open();
+    let mut requests = runtime.block_on(connect(service.to())).unwrap();
+    let request = Request::get("http://h/large").body(Body::empty()).unwrap();
+    let answer = runtime.block_on(requests.send_request(request)).unwrap();
+    service.restart(2);
+    silent.closed();
+    let answer = runtime.block_on(read(answer.into_body())).unwrap();
+    assert_eq!(answer.len(), 10_000_000);
+    drop(requests);
+    service.wait_for("served 1: 2, 0 cut");
+    assert!(service.stop().success());
+}
+
+/// RFC 8441, by which a `WebSocket` comes over HTTP/2.
+fn a_tunnel_goes_on_until_the_program_ends_it(start: Start) {
+    let builder = service().set("LINGER", "300ms").set("PROBATION", FOR_EVER);
+    let (runtime, mut service) = (runtime(), start(builder));
+    let mut silent = service.open();
+    let mut requests = runtime.block_on(connect(service.to())).unwrap();
+    // The server's settings have come with the first answer.
+    runtime.block_on(ask(&mut requests, "/", Body::empty())).unwrap().unwrap();
+    let mut tunnel = runtime.block_on(dig(&mut requests)).unwrap();
+    let say = |tunnel: &mut TokioIo<Upgraded>, word: &[u8; 4], answer: &[u8; 4]| {
+        let mut heard = [0; 4];
+        runtime.block_on(tunnel.write_all(word)).unwrap();
+        runtime.block_on(tunnel.read_exact(&mut heard)).unwrap();
+        assert_eq!(&heard, answer);
+    };
+    say(&mut tunnel, b"ping", b"ping");
+    service.signal(Signal::SIGUSR2);
+    service.wait_for("event paused: generation 1 ");
+    silent.closed();
+    say(&mut tunnel, b"pong", b"pong");
+    service.signal(Signal::SIGTERM);
+    let mut last = [0; 4];
+    runtime.block_on(tunnel.read_exact(&mut last)).unwrap();
+    assert_eq!(&last, b"over");
+    drop((tunnel, requests));
+    assert!(service.wait().success());
+}
+
+async fn dig(requests: &mut SendRequest<Body>) -> Result<TokioIo<Upgraded>, Failure> {
+    let mut request = Request::connect("http://h/echo").body(Body::empty())?;
+    request.extensions_mut().insert(Protocol::from_static("websocket"));
+    let answer = requests.send_request(request).await?;
+    assert_eq!(answer.status(), 200);
+    Ok(TokioIo::new(hyper::upgrade::on(answer).await?))
 }
 
 /// A body whose second half waits for a word.
