@@ -4,17 +4,26 @@
 //! never there with others, and a path is replaced without a moment at which nobody listens. What is
 //! at the path already is stale if it is a socket and connecting to it is refused; anything else is
 //! left alone. The kernel has no "rename if it is still this": so what is replaced is exchanged, looked
-//! at, and put back if another process was faster.
+//! at, and put back if another process was faster. Three of them that do this at once could put back
+//! what is none of theirs: so they take turns.
+//!
+//! A lesser user who may write the directory can swap what has a name in it: so rights are given to
+//! the socket that was looked at, never to a name.
 //!
 //! Who has put a socket there removes it, if it is the same one still: no child, no master that
 //! hands its sockets to another, and none that was killed.
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{
+    FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::{Group, User};
 use socket2::{Domain, SockAddr, Socket, Type};
 
@@ -54,32 +63,40 @@ impl Placed {
 
     /// Gives it the rights of `options`, if it is there still.
     pub(super) fn set_rights(&self, options: &Options) -> io::Result<()> {
-        if inode_at(&self.path).ok().flatten() == Some(self.inode) {
-            return Rights::of(options)?.give(&self.path);
+        match Held::open(&self.path) {
+            Ok(held) if held.inode == self.inode => Rights::of(options)?.give(&held),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
 impl Drop for Placed {
     fn drop(&mut self) {
-        let is_ours = self.is_ours.load(Ordering::Relaxed);
-        if is_ours && inode_at(&self.path).ok().flatten() == Some(self.inode) {
-            // What cannot be removed is stale for whoever comes next.
-            let _ = fs::remove_file(&self.path);
+        if self.is_ours.load(Ordering::Relaxed) {
+            // Who finds it stale could put another there after the look at it.
+            let _turn = turn_at(&self.path);
+            remove_if(&self.path, self.inode);
         }
+    }
+}
+
+fn remove_if(path: &Path, inode: Inode) {
+    if inode_at(path).ok().flatten() == Some(inode) {
+        // What cannot be removed is stale for whoever comes next.
+        let _ = fs::remove_file(path);
     }
 }
 
 /// Listens at `path`.
 pub(super) fn bind(path: &Path, options: &Options, backlog: i32) -> io::Result<(Socket, Placed)> {
     let rights = Rights::of(options)?;
+    let _turn = turn_at(path);
     let stale = stale(path)?;
     let socket = socket()?;
     let mut temporary = Temporary::bind(&socket, path)?;
-    rights.give(&temporary.0)?;
+    let inode = temporary.inode;
+    rights.give(&temporary.hold()?)?;
     socket.listen(backlog)?;
-    let inode = inode_at(&temporary.0)?.ok_or(io::ErrorKind::NotFound)?;
     temporary.put_at(path, stale)?;
     let placed = Placed { path: path.to_owned(), inode, is_ours: AtomicBool::new(true) };
     Ok((socket, placed))
@@ -103,6 +120,29 @@ fn socket() -> io::Result<Socket> {
     Ok(socket)
 }
 
+/// The turn of who puts a socket at `path`, or takes it away: a lock on the directory, until this is
+/// dropped. None where there is no such lock: the directory may not be read, or its file system
+/// knows none. Nor is one that stays taken waited for longer than any turn lasts: whoever may read the
+/// directory may lock it, and is not to keep a server from its path.
+fn turn_at(path: &Path) -> Option<Flock<fs::File>> {
+    let flags = libc::O_DIRECTORY | libc::O_CLOEXEC;
+    let mut options = fs::OpenOptions::new();
+    let mut directory = options.read(true).custom_flags(flags).open(path.parent()?).ok()?;
+    for _ in 0..TURNS {
+        directory = match Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
+            Ok(turn) => return Some(turn),
+            Err((directory, Errno::EWOULDBLOCK)) => directory,
+            Err(_) => return None,
+        };
+        std::thread::sleep(TURN);
+    }
+    None
+}
+
+/// A turn takes less than a millisecond; half a second is enough for many, on a slow machine.
+const TURN: Duration = Duration::from_millis(5);
+const TURNS: usize = 100;
+
 /// What is at `path` and may be replaced: a socket that nobody listens on.
 fn stale(path: &Path) -> io::Result<Option<Inode>> {
     let Some(inode) = inode_at(path)? else { return Ok(None) };
@@ -120,13 +160,17 @@ fn stale(path: &Path) -> io::Result<Option<Inode>> {
 
 /// The socket at `path`, if there is anything.
 fn inode_at(path: &Path) -> io::Result<Option<Inode>> {
-    let metadata = match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        metadata => metadata?,
-    };
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        metadata => inode_of(path, &metadata?).map(Some),
+    }
+}
+
+/// The socket at `path` that `metadata` are of, or what else that is.
+fn inode_of(path: &Path, metadata: &fs::Metadata) -> io::Result<Inode> {
     let kind = metadata.file_type();
     if kind.is_socket() {
-        return Ok(Some((metadata.dev(), metadata.ino())));
+        return Ok((metadata.dev(), metadata.ino()));
     }
     let what = match () {
         () if kind.is_symlink() => "a symbolic link",
@@ -136,6 +180,63 @@ fn inode_at(path: &Path) -> io::Result<Option<Inode>> {
     };
     let text = format!("{} is {what}", path.display());
     Err(io::Error::new(io::ErrorKind::AlreadyExists, text))
+}
+
+/// A socket in the file system that stays the same one, whatever is put under its name.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+struct Held {
+    inode: Inode,
+    links: u64,
+    file: fs::File,
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+impl Held {
+    fn open(path: &Path) -> io::Result<Self> {
+        let flags = libc::O_PATH | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+        let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+        let metadata = file.metadata()?;
+        Ok(Self { inode: inode_of(path, &metadata)?, links: metadata.nlink(), file })
+    }
+
+    fn chown(&self, owner: Option<u32>, group: Option<u32>) -> io::Result<()> {
+        use nix::fcntl::AtFlags;
+        use nix::unistd::{Gid, Uid, fchownat};
+        let (owner, group) = (owner.map(Uid::from_raw), group.map(Gid::from_raw));
+        Ok(fchownat(&self.file, "", owner, group, AtFlags::AT_EMPTY_PATH)?)
+    }
+
+    /// By way of /proc: the call that takes such a descriptor itself is of Linux 6.6.
+    fn chmod(&self, mode: u32) -> io::Result<()> {
+        use std::os::fd::AsRawFd as _;
+        let through = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        fs::set_permissions(through, fs::Permissions::from_mode(mode))
+    }
+}
+
+/// Other systems can open no socket: it is its name there.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+struct Held {
+    inode: Inode,
+    links: u64,
+    path: PathBuf,
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+impl Held {
+    fn open(path: &Path) -> io::Result<Self> {
+        let metadata = fs::symlink_metadata(path)?;
+        let inode = inode_of(path, &metadata)?;
+        Ok(Self { inode, links: metadata.nlink(), path: path.to_owned() })
+    }
+
+    fn chown(&self, owner: Option<u32>, group: Option<u32>) -> io::Result<()> {
+        std::os::unix::fs::lchown(&self.path, owner, group)
+    }
+
+    fn chmod(&self, mode: u32) -> io::Result<()> {
+        fs::set_permissions(&self.path, fs::Permissions::from_mode(mode))
+    }
 }
 
 /// Who may connect.
@@ -159,12 +260,11 @@ impl Rights {
         Ok(Self { mode: options.mode, owner: owner.transpose()?, group: group.transpose()? })
     }
 
-    fn give(&self, path: &Path) -> io::Result<()> {
+    fn give(&self, held: &Held) -> io::Result<()> {
         if self.owner.is_some() || self.group.is_some() {
-            std::os::unix::fs::lchown(path, self.owner, self.group)?;
+            held.chown(self.owner, self.group)?;
         }
-        let permissions = self.mode.map(fs::Permissions::from_mode);
-        permissions.map_or(Ok(()), |permissions| fs::set_permissions(path, permissions))
+        self.mode.map_or(Ok(()), |mode| held.chmod(mode))
     }
 }
 
@@ -183,7 +283,11 @@ fn account(
 }
 
 /// A socket beside its path, removed if it does not get there.
-struct Temporary(PathBuf);
+struct Temporary {
+    name: PathBuf,
+    /// What is to be removed under this name; anything else there is another's.
+    inode: Inode,
+}
 
 impl Temporary {
     fn bind(socket: &Socket, path: &Path) -> io::Result<Self> {
@@ -200,39 +304,56 @@ impl Temporary {
             };
             match bound {
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
-                bound => return bound.map(Self),
+                bound => return Self::at(bound?),
             }
         }
         Err(io::ErrorKind::AddrInUse.into())
     }
 
+    fn at(name: PathBuf) -> io::Result<Self> {
+        let inode = inode_at(&name)?.ok_or(io::ErrorKind::NotFound)?;
+        Ok(Self { name, inode })
+    }
+
+    /// Holds it, if it is the one still and has no other name: a link to somebody's socket may have
+    /// been put in its place.
+    fn hold(&self) -> io::Result<Held> {
+        let held = Held::open(&self.name)?;
+        if held.inode != self.inode || held.links > 1 {
+            let text = format!("{} is another's", self.name.display());
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
+        }
+        Ok(held)
+    }
+
     /// Puts it at `path`, in place of the `stale` one, if that or nothing is there.
     fn put_at(&mut self, path: &Path, stale: Option<Inode>) -> io::Result<()> {
-        if stale.is_none() {
-            return match sys::rename::without_replacing(&self.0, path) {
+        let Some(stale) = stale else {
+            return match sys::rename::without_replacing(&self.name, path) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     Err(io::ErrorKind::AddrInUse.into())
                 }
                 renamed => renamed,
             };
-        }
-        sys::rename::exchange(&self.0, path).map_err(|error| match error.kind() {
+        };
+        sys::rename::exchange(&self.name, path).map_err(|error| match error.kind() {
             // It went away just now: another try finds nothing there.
             io::ErrorKind::NotFound => io::ErrorKind::AddrInUse.into(),
             _ => error,
         })?;
-        if inode_at(&self.0).ok().flatten() != stale {
-            let _ = sys::rename::exchange(&self.0, path);
+        if inode_at(&self.name).ok().flatten() != Some(stale) {
+            let _ = sys::rename::exchange(&self.name, path);
             return Err(io::ErrorKind::AddrInUse.into());
         }
         // What is left under the name of its own is the stale one.
+        self.inode = stale;
         Ok(())
     }
 }
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
+        remove_if(&self.name, self.inode);
     }
 }
 

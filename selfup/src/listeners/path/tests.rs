@@ -145,6 +145,52 @@ fn of_many_that_are_started_at_once_one_gets_the_path_of_a_stale_socket() {
 }
 
 #[test]
+fn a_link_in_the_place_of_a_socket_is_not_followed_by_its_rights() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let mode_of = |name: &str| fs::metadata(at(name)).unwrap().permissions().mode() & 0o7777;
+    let _listener = UnixListener::bind(at("precious")).unwrap();
+    fs::set_permissions(at("precious"), fs::Permissions::from_mode(0o600)).unwrap();
+    let (_socket, placed) = bind(&at("a.sock"), &options(Some(0o600)), 16).unwrap();
+    placed.set_rights(&options(Some(0o620))).unwrap();
+    assert_eq!(mode_of("a.sock"), 0o620);
+    let of_own = || Temporary { name: at("a.sock"), inode: placed.inode };
+    let own = of_own();
+    own.hold().unwrap();
+    placed.is_ours.store(false, Ordering::Relaxed);
+    for link in [fs::hard_link::<PathBuf, PathBuf>, std::os::unix::fs::symlink] {
+        let _ = fs::remove_file(at("a.sock"));
+        link(at("precious"), at("a.sock")).unwrap();
+        placed.set_rights(&options(Some(0o666))).unwrap();
+        assert_eq!(of_own().hold().map(drop).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(mode_of("precious"), 0o600);
+        assert!(fs::symlink_metadata(at("a.sock")).is_ok(), "it is not of our own");
+    }
+    assert!(Held::open(&at("a.sock")).map(drop).unwrap_err().to_string().ends_with("link"));
+}
+
+#[test]
+fn a_socket_that_has_got_another_name_meanwhile_is_given_no_rights() {
+    let directory = tempfile::tempdir().unwrap();
+    let (name, other) = (directory.path().join("a.sock"), directory.path().join("b.sock"));
+    let _listener = UnixListener::bind(&name).unwrap();
+    let temporary = Temporary::at(name.clone()).unwrap();
+    fs::hard_link(&name, &other).unwrap();
+    assert_eq!(temporary.hold().map(drop).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+}
+
+#[test]
+fn who_has_the_turn_keeps_it_from_others_and_nobody_from_the_path_for_ever() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.sock");
+    let turn = turn_at(&path).unwrap();
+    assert!(turn_at(&path).is_none());
+    let (_socket, _placed) = bind_at(&path).unwrap();
+    drop(turn);
+    assert!(turn_at(&path).is_some());
+}
+
+#[test]
 fn a_path_of_the_greatest_length_has_room_for_its_socket() {
     let directory = tempfile::tempdir().unwrap();
     let room = 107 - directory.path().as_os_str().len() - 1;
