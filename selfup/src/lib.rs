@@ -125,7 +125,9 @@ mod sys;
 #[cfg_attr(not(selfup_supervised), path = "upgrade/unsupervised.rs")]
 mod upgrade;
 
-pub use self::config::{Address, Builder, Config, IntoAddresses, IntoDuration};
+pub use self::config::{
+    Address, Builder, Config, IntoAddresses, IntoDuration, IntoPublicKeys, IntoSize, PublicKey,
+};
 pub use self::entry::{
     Program, ProgramArgument, ProgramOutput, Runtime, check_now, is_supported, restart, run,
     sanity_check, try_run,

@@ -12,7 +12,7 @@ use syn::{Ident, MacroDelimiter, Meta, MetaList, MetaNameValue, Path};
 use super::syntax::{self, Argument, Form};
 use super::value::{
     Addresses, AsyncHook, Count, CratePath, Fetcher, Flag, Flavor, Hook, Interval, Keyed, Name,
-    Probation, Readiness, RestartSignal, Timeout, Version,
+    PlainText, Probation, PublicKeys, Readiness, RestartSignal, Size, Timeout, Version,
 };
 use crate::errors::{Errors, Place};
 use crate::neighbour::{listed, nearest};
@@ -37,7 +37,13 @@ pub(crate) struct Keys {
     pub(crate) addresses: Option<Keyed<Addresses>>,
     pub(crate) fetcher: Option<Keyed<Fetcher>>,
     pub(crate) min_fetch_interval: Option<Keyed<Interval>>,
+    pub(crate) verify: Option<Keyed<PublicKeys>>,
     pub(crate) pre_upgrade: Option<Keyed<Hook>>,
+    pub(crate) allow_downgrade: Option<Keyed<Flag>>,
+    pub(crate) allow_unmarked: Option<Keyed<Flag>>,
+    pub(crate) bin: Option<Keyed<PlainText>>,
+    pub(crate) max_size: Option<Keyed<Size>>,
+    pub(crate) state_dir: Option<Keyed<PlainText>>,
     pub(crate) no_restart: Option<Keyed<Flag>>,
     pub(crate) no_restart_after_fetch: Option<Keyed<Flag>>,
     pub(crate) required: Option<Keyed<Flag>>,
@@ -133,12 +139,18 @@ const OTHER_WORDS: [(&str, &str); 9] = [
 ];
 
 /// Every key, in the order in which messages and documentation list them.
-const KEYS: [&str; 28] = [
+const KEYS: [&str; 34] = [
     "address",
     "addresses",
     "fetcher",
     "min_fetch_interval",
+    "verify",
     "pre_upgrade",
+    "allow_downgrade",
+    "allow_unmarked",
+    "bin",
+    "max_size",
+    "state_dir",
     "no_restart",
     "no_restart_after_fetch",
     "required",

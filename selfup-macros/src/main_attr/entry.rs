@@ -64,7 +64,13 @@ impl<'a> Entry<'a> {
             accept.setting(keys.addresses),
             accept.setting(fetcher),
             accept.setting(keys.min_fetch_interval),
+            accept.setting(keys.verify),
             accept.setting(keys.pre_upgrade),
+            accept.setting(keys.allow_downgrade),
+            accept.setting(keys.allow_unmarked),
+            accept.setting(keys.bin),
+            accept.setting(keys.max_size),
+            accept.setting(keys.state_dir),
             accept.setting(keys.no_restart),
             accept.setting(keys.no_restart_after_fetch),
             accept.setting(keys.required),
@@ -136,7 +142,10 @@ fn without_fetcher(keys: &Keys) -> impl Iterator<Item = (&Ident, &'static str)> 
         keys.min_fetch_interval.as_ref().map(|interval| (&interval.key, "has no effect"));
     let no_restart = keys.no_restart_after_fetch.as_ref().map(|flag| (&flag.key, "has no effect"));
     let hook = keys.pre_upgrade.as_ref().map(|hook| (&hook.key, "never runs"));
-    [interval, no_restart, hook].into_iter().flatten()
+    let verify = keys.verify.as_ref().map(|verify| (&verify.key, "has nothing to verify"));
+    let bin = keys.bin.as_ref().map(|bin| (&bin.key, "has no effect"));
+    let max_size = keys.max_size.as_ref().map(|size| (&size.key, "has no effect"));
+    [interval, no_restart, hook, verify, bin, max_size].into_iter().flatten()
 }
 
 fn check_runtime(args: &Args, program: &Program, errors: &mut Errors) {

@@ -4,19 +4,25 @@
 //! A setter never fails: what it was given is checked in [`Builder::build`], which names every
 //! setting that cannot work, and its fix, at once.
 
+mod acceptance;
 mod address;
 mod builder;
 mod duration;
+mod public_key;
 mod signal;
+mod size;
 
 use std::fmt;
 use std::time::Duration;
 
+pub(crate) use self::acceptance::Acceptance;
 pub use self::address::{Address, IntoAddresses};
 pub(crate) use self::address::{Host, Options, Place, Socket};
 pub use self::builder::Builder;
 pub use self::duration::IntoDuration;
+pub use self::public_key::{IntoPublicKeys, PublicKey};
 pub(crate) use self::signal::RestartSignal;
+pub use self::size::IntoSize;
 use crate::event::{EventHook, Verbosity};
 use crate::fetcher::BoxFetcher;
 use crate::upgrade::PreUpgradeHook;
@@ -37,6 +43,7 @@ pub(crate) struct Upgrades {
     pub(crate) fetcher: Option<BoxFetcher>,
     pub(crate) min_fetch_interval: Duration,
     pub(crate) pre_upgrade: Option<PreUpgradeHook>,
+    pub(crate) acceptance: Acceptance,
     pub(crate) restart_after_fetch: bool,
     /// Whether the master becomes the new binary, too, once it is committed.
     pub(crate) master_follows: bool,

@@ -95,7 +95,7 @@ impl Upgrader {
         rehearsal: Rehearsal,
         required: bool,
     ) -> Result<Self> {
-        let Upgrades { fetcher, min_fetch_interval, pre_upgrade, .. } = upgrades;
+        let Upgrades { fetcher, min_fetch_interval, pre_upgrade, acceptance, .. } = upgrades;
         let Some(fetcher) = fetcher else { return Ok(Self(None)) };
         let (orders, receive_orders) = mpsc::unbounded_channel();
         let check = Arc::new(Notify::new());
@@ -112,7 +112,8 @@ impl Upgrader {
         let work = move || {
             let _ending = ending;
             let prepared = prepare(gone).and_then(|(runtime, gone, wanted)| {
-                let pipeline = Pipeline::open(origin, pre_upgrade, observer.clone(), rehearsal)?;
+                let told = observer.clone();
+                let pipeline = Pipeline::open(origin, acceptance, pre_upgrade, told, rehearsal)?;
                 Ok((runtime, gone, pipeline.while_open(wanted)))
             });
             let (runtime, gone, pipeline) = match prepared {

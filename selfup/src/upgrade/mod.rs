@@ -58,6 +58,7 @@ pub(crate) use self::probe::answer_probe;
 pub(crate) use self::rehearsal::Rehearsal;
 pub(crate) use self::swap::Swapped;
 pub(crate) use self::vet::{Vetted, vet};
+use crate::config::Acceptance;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::event::{Event, Observer};
 use crate::fetcher::{Current, Download};
@@ -67,6 +68,8 @@ use crate::origin::Origin;
 /// Takes candidates to the path of the binary, one at a time.
 pub(crate) struct Pipeline {
     origin: Origin,
+    #[allow(dead_code, reason = "each step reads its own part")]
+    acceptance: Acceptance,
     hook: Option<PreUpgradeHook>,
     observer: Observer,
     target: Target,
@@ -86,6 +89,7 @@ impl Pipeline {
     /// says by then.
     pub(crate) fn open(
         origin: Origin,
+        acceptance: Acceptance,
         hook: Option<PreUpgradeHook>,
         observer: Observer,
         rehearsal: Rehearsal,
@@ -100,14 +104,16 @@ impl Pipeline {
             observer.warn(error);
             History::default()
         });
+        let limits = stage::Limits { max_size: acceptance.max_size, ..stage::Limits::default() };
         Ok(Self {
             origin,
+            acceptance,
             hook,
             observer,
             target,
             rehearsal,
             history,
-            limits: stage::Limits::default(),
+            limits,
             probe_limits: probe::Limits::default(),
             wanted: None,
         })

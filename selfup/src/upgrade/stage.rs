@@ -37,12 +37,9 @@ pub(super) struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_size: MAX_SIZE, idle: Duration::from_secs(60) }
+        Self { max_size: 1 << 30, idle: Duration::from_secs(60) }
     }
 }
-
-/// 1 GiB, in bytes.
-pub(super) const MAX_SIZE: u64 = 1 << 30;
 
 const BUFFER: usize = 64 * 1024;
 

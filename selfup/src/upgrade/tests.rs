@@ -37,7 +37,9 @@ impl Service {
         let on_event = move |event: &Event| teller.send(event.clone()).unwrap();
         let observer = Observer::start(Verbosity::Silent, Some(Box::new(on_event)));
         let origin = origin_at(place.path.clone(), part);
-        let mut pipeline = Pipeline::open(origin, hook, observer, Rehearsal::default()).unwrap();
+        let mut pipeline =
+            Pipeline::open(origin, Acceptance::default(), hook, observer, Rehearsal::default())
+                .unwrap();
         pipeline.probe_limits.time = Duration::from_secs(2);
         Self { place, pipeline, events }
     }
@@ -309,7 +311,9 @@ fn behind_a_link_the_file_is_replaced_and_the_link_stays() {
     std::fs::write(place.directory.path().join(".app.selfup-stage-abc123"), "left").unwrap();
     let observer = Observer::start(Verbosity::Silent, None);
     let origin = origin_at(link.clone(), "good");
-    let mut pipeline = Pipeline::open(origin, None, observer, Rehearsal::default()).unwrap();
+    let mut pipeline =
+        Pipeline::open(origin, Acceptance::default(), None, observer, Rehearsal::default())
+            .unwrap();
     assert_eq!(place.names(), ["app"], "leftovers are swept");
     let candidate = block_on(pipeline.examine(download(&binary(2)))).unwrap().unwrap();
     let swapped = pipeline.swap(candidate).unwrap();

@@ -20,8 +20,11 @@ pub(crate) use self::hook::{AsyncHook, Hook};
 pub(crate) use self::integer::Count;
 pub(crate) use self::keyed::Keyed;
 pub(crate) use self::name::Name;
+pub(crate) use self::plain_text::PlainText;
+pub(crate) use self::public_key::PublicKeys;
 pub(crate) use self::ready::Readiness;
 pub(crate) use self::signal::RestartSignal;
+pub(crate) use self::size::Size;
 pub(crate) use self::version::Version;
 
 mod address;
@@ -35,8 +38,11 @@ mod hook;
 mod integer;
 mod keyed;
 mod name;
+mod plain_text;
+mod public_key;
 mod ready;
 mod signal;
+mod size;
 mod url;
 mod version;
 

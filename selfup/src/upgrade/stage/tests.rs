@@ -60,7 +60,7 @@ fn a_download_that_is_not_as_long_as_announced_is_refused() {
     let limits = Limits { max_size: 1 << 20, ..Limits::default() };
     let endless = refusal(&place, endless, limits);
     assert!(endless.to_string().contains("longer than 1048576 bytes"), "{endless}");
-    let announced = refusal(&place, download(b"").length(MAX_SIZE + 1), Limits::default());
+    let announced = refusal(&place, download(b"").length((1 << 30) + 1), Limits::default());
     assert!(announced.to_string().contains("longer than 1073741824 bytes"), "{announced}");
 }
 

@@ -4,11 +4,19 @@ use selfup::{Builder, Candidate, Event, Role, State};
 
 const VERSION: &str = "1.2.3-rc.1";
 
+const KEY: &str = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
+
 #[selfup::main(
     addresses = ["127.0.0.1:0"],
     fetcher = http("http://127.0.0.1:9/{os}/{arch}/{target}", interval = "1h", timeout = "5s"),
     min_fetch_interval = "2s",
+    verify = [KEY],
     pre_upgrade = check,
+    allow_downgrade,
+    allow_unmarked = cfg!(any()),
+    bin = "app",
+    max_size = "64MiB",
+    state_dir = "/var/lib/app",
     no_restart = cfg!(any()),
     no_restart_after_fetch,
     required = true,

@@ -1,11 +1,15 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Address, Config, IntoAddresses, IntoDuration, RestartSignal, Restarts, Upgrades};
+use super::{
+    Acceptance, Address, Config, IntoAddresses, IntoDuration, RestartSignal, Restarts, Upgrades,
+};
 use crate::error::{BoxError, Error, ErrorKind, Result};
 use crate::event::{Event, Verbosity};
 use crate::fetcher::Fetcher;
 use crate::upgrade::Candidate;
+
+mod acceptance;
 
 /// Builds a [`Config`], one consuming setter for each key of [`#[selfup::main]`](macro@crate::main).
 ///
@@ -38,6 +42,7 @@ impl Default for Builder {
                     fetcher: None,
                     min_fetch_interval: Duration::from_secs(1),
                     pre_upgrade: None,
+                    acceptance: Acceptance::default(),
                     restart_after_fetch: true,
                     master_follows: true,
                 },
