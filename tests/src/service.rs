@@ -109,6 +109,15 @@ impl ServiceBuilder {
         self.under(&["env", "--default-signal"])
     }
 
+    /// Has a system call fail in each of its threads, as `strace -e inject=CALL:FAULT` has it.
+    #[must_use]
+    pub fn with_fault(self, call: &str, fault: &str) -> Self {
+        let (trace, inject) = (format!("trace={call}"), format!("inject={call}:{fault}"));
+        let quiet = ["env", "--default-signal", "strace", "-D", "-f", "-qqq", "-o", "/dev/null"];
+        let tracer: Vec<_> = quiet.into_iter().chain(["-e", &trace, "-e", &inject]).collect();
+        self.under(&tracer)
+    }
+
     /// Gives it this standard input. Default: none.
     #[must_use]
     pub fn stdin(mut self, stdin: impl Into<Stdio>) -> Self {

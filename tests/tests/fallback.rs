@@ -11,11 +11,7 @@ use selfup_tests::{Connection, Release, Service, ServiceBuilder, get};
 
 /// A service whose every call of `system_call` fails.
 fn without(system_call: &str, error: &str) -> ServiceBuilder {
-    let trace = format!("trace={system_call}");
-    let inject = format!("inject={system_call}:error={error}");
-    let quiet = ["env", "--default-signal", "strace", "-D", "-f", "-qqq", "-o", "/dev/null"];
-    let tracer: Vec<_> = quiet.into_iter().chain(["-e", &trace, "-e", &inject]).collect();
-    ServiceBuilder::new(&Release::good()).under(&tracer)
+    ServiceBuilder::new(&Release::good()).with_fault(system_call, &format!("error={error}"))
 }
 
 /// A service that was told to run without a master.

@@ -13,22 +13,23 @@
 //! Who has put a socket there removes it, if it is the same one still: no child, no master that
 //! hands its sockets to another, and none that was killed.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
-use std::os::unix::fs::{
-    FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
-};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
-use nix::unistd::{Group, User};
 use socket2::{Domain, SockAddr, Socket, Type};
 
+use self::rights::{Held, Rights};
 use crate::config::Options;
 use crate::sys;
+
+mod rights;
 
 /// A socket at a path, removed when this is dropped by who is in charge.
 #[derive(Debug)]
@@ -90,8 +91,11 @@ fn remove_if(path: &Path, inode: Inode) {
 /// Listens at `path`.
 pub(super) fn bind(path: &Path, options: &Options, backlog: i32) -> io::Result<(Socket, Placed)> {
     let rights = Rights::of(options)?;
-    let _turn = turn_at(path);
+    let turn = turn_at(path);
     let stale = stale(path)?;
+    if turn.is_some() {
+        sweep(path);
+    }
     let socket = socket()?;
     let mut temporary = Temporary::bind(&socket, path)?;
     let inode = temporary.inode;
@@ -100,6 +104,28 @@ pub(super) fn bind(path: &Path, options: &Options, backlog: i32) -> io::Result<(
     temporary.put_at(path, stale)?;
     let placed = Placed { path: path.to_owned(), inode, is_ours: AtomicBool::new(true) };
     Ok((socket, placed))
+}
+
+/// Removes what others left beside `path` that were killed before their socket was there. Nobody else
+/// is at it: it is this one's turn.
+fn sweep(path: &Path) {
+    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else { return };
+    let prefix = own_prefix(name);
+    let Ok(entries) = fs::read_dir(directory) else { return };
+    for entry in entries.flatten() {
+        let is_own = entry.file_name().into_string().is_ok_and(|name| {
+            let word = name.strip_prefix(&prefix).unwrap_or_default();
+            word.len() == WORD && word.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        });
+        if is_own && let Ok(Some(inode)) = stale(&entry.path()) {
+            remove_if(&entry.path(), inode);
+        }
+    }
+}
+
+/// How the temporary name of a socket begins that is to be `name`.
+fn own_prefix(name: &OsStr) -> String {
+    format!(".{}.selfup-", name.to_string_lossy())
 }
 
 /// Listens at an abstract name.
@@ -182,106 +208,6 @@ fn inode_of(path: &Path, metadata: &fs::Metadata) -> io::Result<Inode> {
     Err(io::Error::new(io::ErrorKind::AlreadyExists, text))
 }
 
-/// A socket in the file system that stays the same one, whatever is put under its name.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-struct Held {
-    inode: Inode,
-    links: u64,
-    file: fs::File,
-}
-
-#[cfg(any(target_os = "linux", target_os = "android"))]
-impl Held {
-    fn open(path: &Path) -> io::Result<Self> {
-        let flags = libc::O_PATH | libc::O_NOFOLLOW | libc::O_CLOEXEC;
-        let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-        let metadata = file.metadata()?;
-        Ok(Self { inode: inode_of(path, &metadata)?, links: metadata.nlink(), file })
-    }
-
-    fn chown(&self, owner: Option<u32>, group: Option<u32>) -> io::Result<()> {
-        use nix::fcntl::AtFlags;
-        use nix::unistd::{Gid, Uid, fchownat};
-        let (owner, group) = (owner.map(Uid::from_raw), group.map(Gid::from_raw));
-        Ok(fchownat(&self.file, "", owner, group, AtFlags::AT_EMPTY_PATH)?)
-    }
-
-    /// By way of /proc: the call that takes such a descriptor itself is of Linux 6.6.
-    fn chmod(&self, mode: u32) -> io::Result<()> {
-        use std::os::fd::AsRawFd as _;
-        let through = format!("/proc/self/fd/{}", self.file.as_raw_fd());
-        fs::set_permissions(through, fs::Permissions::from_mode(mode))
-    }
-}
-
-/// Other systems can open no socket: it is its name there.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-struct Held {
-    inode: Inode,
-    links: u64,
-    path: PathBuf,
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-impl Held {
-    fn open(path: &Path) -> io::Result<Self> {
-        let metadata = fs::symlink_metadata(path)?;
-        let inode = inode_of(path, &metadata)?;
-        Ok(Self { inode, links: metadata.nlink(), path: path.to_owned() })
-    }
-
-    fn chown(&self, owner: Option<u32>, group: Option<u32>) -> io::Result<()> {
-        std::os::unix::fs::lchown(&self.path, owner, group)
-    }
-
-    fn chmod(&self, mode: u32) -> io::Result<()> {
-        fs::set_permissions(&self.path, fs::Permissions::from_mode(mode))
-    }
-}
-
-/// Who may connect.
-#[derive(Debug)]
-struct Rights {
-    mode: Option<u32>,
-    owner: Option<u32>,
-    group: Option<u32>,
-}
-
-impl Rights {
-    fn of(options: &Options) -> io::Result<Self> {
-        let owner = options.owner.as_deref().map(|name| {
-            let by_name = || Ok(User::from_name(name)?.map(|user| user.uid.as_raw()));
-            account("user", name, by_name)
-        });
-        let group = options.group.as_deref().map(|name| {
-            let by_name = || Ok(Group::from_name(name)?.map(|group| group.gid.as_raw()));
-            account("group", name, by_name)
-        });
-        Ok(Self { mode: options.mode, owner: owner.transpose()?, group: group.transpose()? })
-    }
-
-    fn give(&self, held: &Held) -> io::Result<()> {
-        if self.owner.is_some() || self.group.is_some() {
-            held.chown(self.owner, self.group)?;
-        }
-        self.mode.map_or(Ok(()), |mode| held.chmod(mode))
-    }
-}
-
-fn account(
-    kind: &str,
-    name: &str,
-    by_name: impl Fn() -> io::Result<Option<u32>>,
-) -> io::Result<u32> {
-    if let Ok(number) = name.parse() {
-        return Ok(number);
-    }
-    by_name()?.ok_or_else(|| {
-        let text = format!("there is no {kind} {name:?}; add it, or name another");
-        io::Error::new(io::ErrorKind::InvalidInput, text)
-    })
-}
-
 /// A socket beside its path, removed if it does not get there.
 struct Temporary {
     name: PathBuf,
@@ -295,8 +221,8 @@ impl Temporary {
             return Err(io::ErrorKind::InvalidInput.into());
         };
         for _ in 0..TRIES {
-            let word: String = std::iter::repeat_with(fastrand::alphanumeric).take(6).collect();
-            let own = directory.join(format!(".{}.selfup-{word}", name.to_string_lossy()));
+            let word: String = std::iter::repeat_with(fastrand::alphanumeric).take(WORD).collect();
+            let own = directory.join(own_prefix(name) + &word);
             let bound = match SockAddr::unix(&own) {
                 Ok(address) => socket.bind(&address).map(|()| own),
                 // No room for more than the path itself.
@@ -368,6 +294,9 @@ fn bind_in(socket: &Socket, directory: &Path, name: &str) -> io::Result<PathBuf>
 
 /// A name of our own that somebody else has is a chance of one in 56 billions.
 const TRIES: usize = 8;
+
+/// In characters.
+const WORD: usize = 6;
 
 #[cfg(test)]
 mod tests;

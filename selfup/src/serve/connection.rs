@@ -94,7 +94,7 @@ impl Shedding {
         }
         let goes_on = if is_http_2 {
             // What is said apart from streams is of no use to anybody any more.
-            traffic.is_answering() || (self.is_closing && traffic.goes_on())
+            traffic.waits_for_answers(context) || (self.is_closing && traffic.goes_on())
         } else {
             self.is_closing || traffic.is_busy()
         };

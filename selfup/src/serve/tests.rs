@@ -278,3 +278,24 @@ fn http_2_is_known_by_its_whole_preface_however_it_comes() {
         assert!(!other.is_http_2());
     }
 }
+
+#[test]
+fn the_end_of_an_answer_of_http_2_wakes_the_connection_that_waits_for_it() {
+    struct Woken(std::sync::atomic::AtomicBool);
+    impl std::task::Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+    let traffic = Arc::new(Traffic::new(&Arc::new(Server::new(LINGER))));
+    traffic.hear(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    let woken = Arc::new(Woken(false.into()));
+    let waker = woken.clone().into();
+    let context = std::task::Context::from_waker(&waker);
+    assert!(!traffic.waits_for_answers(&context));
+    let request = traffic.begin();
+    assert!(traffic.waits_for_answers(&context));
+    drop(request);
+    assert!(woken.0.load(std::sync::atomic::Ordering::Relaxed));
+    assert!(!traffic.waits_for_answers(&context));
+}

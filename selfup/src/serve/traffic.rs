@@ -2,8 +2,8 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -12,7 +12,8 @@ use super::course::{Course, Open, Server};
 
 /// What is known of one connection.
 ///
-/// HTTP/1 tells it in one task, and HTTP/2 only counts, so no order between the fields is needed.
+/// HTTP/1 tells it in one task, and HTTP/2 counts, and wakes the task by a lock, so no order between
+/// the fields is needed.
 #[derive(Debug)]
 pub(super) struct Traffic {
     server: Arc<Server>,
@@ -32,6 +33,9 @@ pub(super) struct Traffic {
     is_let_go: AtomicBool,
     /// How much of [`PREFACE`] came; [`IS_HTTP_1`] once it was something else.
     preface: AtomicUsize,
+    /// The task of a connection that waits for its answers. Those of HTTP/2 have tasks of their own,
+    /// and may wake it before they are gone.
+    waiting: Mutex<Option<Waker>>,
 }
 
 /// A request that is being answered, until this is dropped.
@@ -61,6 +65,7 @@ impl Traffic {
             is_shut_down: AtomicBool::new(false),
             is_let_go: AtomicBool::new(false),
             preface: AtomicUsize::new(0),
+            waiting: Mutex::new(None),
         }
     }
 
@@ -125,6 +130,16 @@ impl Traffic {
         self.requests.load(Ordering::Relaxed) > 0
     }
 
+    /// [`is_answering`](Self::is_answering); if it is, `context` is woken by the end of each answer.
+    pub(super) fn waits_for_answers(&self, context: &Context<'_>) -> bool {
+        if self.is_answering() {
+            *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) =
+                Some(context.waker().clone());
+        }
+        // One that ended meanwhile saw no waker, and is seen here.
+        self.is_answering()
+    }
+
     /// Whether a request is being answered, or has begun to come.
     pub(super) fn is_busy(&self) -> bool {
         self.is_answering()
@@ -145,6 +160,11 @@ impl Drop for Request {
         // What came meanwhile was its body.
         self.0.has_begun.store(false, Ordering::Relaxed);
         self.0.requests.fetch_sub(1, Ordering::Relaxed);
+        // The one answer of HTTP/1 ends in the task that would be woken.
+        if self.0.is_http_2() {
+            let waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
+            waiting.into_iter().for_each(Waker::wake);
+        }
     }
 }
 

@@ -244,7 +244,8 @@ impl State {
     /// [`ErrorKind::Config`] if no such address is configured, or the program is to end.
     pub fn udp_socket(&self) -> Result<UdpSocket> {
         self.udp_sockets().into_iter().next().ok_or_else(|| {
-            let message = "there is no UDP socket; add `address = \"udp::3000\"`";
+            let message = "there is no UDP socket: the program is to end, or none is configured; add \
+                           `address = \"udp::3000\"`";
             Error::new(ErrorKind::Config, message)
         })
     }

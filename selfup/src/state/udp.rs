@@ -184,8 +184,10 @@ impl UdpSocket {
 
     /// The socket itself, non-blocking, for a stack that reads by its own means.
     ///
-    /// This generation is *unpausable* from here on: until it drains, it reads beside its successor,
-    /// and each packet comes to one of them. What only ever sends by it takes nothing from anybody.
+    /// This generation is *unpausable* from here on: for as long as it reads, it reads beside its
+    /// successor, and each packet comes to one of them. So it should stop at
+    /// [`State::graceful_shutdown`](crate::State::graceful_shutdown). What only ever sends by it takes
+    /// nothing from anybody.
     ///
     /// Leave it non-blocking: that is a property of the one open socket that every generation shares.
     ///

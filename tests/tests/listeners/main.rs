@@ -4,6 +4,7 @@
 
 mod client;
 mod given;
+mod inet;
 mod options;
 mod udp;
 mod unix;

@@ -39,6 +39,20 @@ fn out_of_descriptors_it_serves_on_as_connections_end() {
 }
 
 #[test]
+fn what_accept_fails_with_is_no_end_of_serving() {
+    for fault in ["error=ECONNABORTED:when=1+2", "error=EMFILE:when=1..2", "error=EPROTO:when=1+3"]
+    {
+        let mut service = service().with_fault("accept4", fault).start();
+        for _ in 0..6 {
+            assert!(Kept::open(service.address()).get("/").body.ends_with(" 1\n"), "{fault}");
+        }
+        service.restart(2);
+        assert!(Kept::open(service.address()).get("/").body.ends_with(" 2\n"), "{fault}");
+        assert!(service.stop().success());
+    }
+}
+
+#[test]
 fn every_address_is_served() {
     let builder = service().set("ADDRESS", "127.0.0.1:0,[::1]:0");
     let mut service = builder.start();

@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// | `:3000` | TCP, every interface, IPv6 and IPv4 alike, as in Go; IPv4 alone where there is no IPv6 |
 /// | `127.0.0.1:3000`, `[::1]:3000`, `localhost:3000` | TCP, one interface; port 0 is one that the kernel chooses |
 /// | `unix:/run/app.sock` | a UNIX socket at this absolute path, of 107 bytes at most |
-/// | `unix:@app` | a UNIX socket by an abstract name: unix(7), on Linux only |
+/// | `unix:@app` | a UNIX socket by an abstract name: unix(7), on Linux only; whoever is in its network namespace may connect |
 /// | `udp::5353`, `udp:127.0.0.1:53` | UDP, with the hosts of TCP |
 /// | `fd:web`, `fd:3` | a socket of any of these kinds that the process manager hands in, by its name or number: `sd_listen_fds(3)` |
 ///
@@ -27,14 +27,23 @@ use crate::error::{Error, ErrorKind, Result};
 /// |---|---|---|---|
 /// | `name=admin` | all | the name that [`State::listener_at`](crate::State::listener_at) finds it by, too: letters, digits, `-`, `.` and `_` | none |
 /// | `backlog=128` | TCP, UNIX | how many connections may wait to be accepted | [`Builder::backlog`](crate::Builder::backlog) |
-/// | `nodelay=true` | TCP | whether small packets are sent at once (`TCP_NODELAY`, tcp(7)) | false |
+/// | `nodelay=true` | TCP | whether small packets are sent at once (`TCP_NODELAY`, tcp(7)) | false; true under [`serve`](fn@crate::serve) |
 /// | `keepalive=30s` | TCP | after so long without traffic a client is asked whether it is there (`TCP_KEEPIDLE`): `1s` to `32767s`, with `s`, `m` or `h` | never |
 /// | `mode=0660` | UNIX path | who may connect needs write permission: an octal mode up to 0777 | what the umask leaves |
 /// | `owner=app`, `group=www-data` | UNIX path | names or numbers; another owner than its own takes root | those of the process |
 ///
-/// Mode and owner are set before the socket is at its path, so it is never reachable with others.
+/// Mode and owner are set before the socket is at its path, so it is never reachable with others. An
+/// upgrade may change them: the new ones hold from its commit on, and one that it leaves out stays as
+/// it is until the next start. Names of users and groups are looked up by the master when it needs
+/// them; where a directory service answers slowly, write numbers.
+///
 /// An existing socket is replaced if nobody listens on it any more; nothing else ever is. At the
 /// final stop of the service the socket is removed, unless another one is at the path by then.
+///
+/// Of a host that has several addresses the first that this machine has is listened on.
+///
+/// All sockets that a process manager hands in are taken by the master, whether an address names them
+/// or not, and neither they nor the variables that tell of them come to the program in another way.
 ///
 /// One address may be listed under several names, each of which is a [`Listener`](crate::Listener)
 /// on one and the same socket: each connection is accepted by one of them.

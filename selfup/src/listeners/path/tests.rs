@@ -1,4 +1,7 @@
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+
+use nix::unistd::User;
 
 use super::*;
 
@@ -50,6 +53,25 @@ fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
     let _listener = UnixListener::bind(&path).unwrap();
     assert_eq!(kind_of_refusal(&path), io::ErrorKind::AddrInUse);
     assert_eq!(names_in(directory.path()), ["a.sock"]);
+}
+
+#[test]
+fn what_a_killed_master_left_beside_the_path_goes_and_nothing_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    leave_stale(&at(".a.sock.selfup-Abc123"));
+    let others = [".a.sock.selfup-Abc1234", ".b.sock.selfup-Abc123", ".a.sock.selfup-live00"];
+    leave_stale(&at(others[0]));
+    leave_stale(&at(others[1]));
+    let _live = UnixListener::bind(at(others[2])).unwrap();
+    fs::write(at(".a.sock.selfup-file00"), "precious").unwrap();
+    let _bound = bind_at(&at("a.sock")).unwrap();
+    let mut names = names_in(directory.path());
+    names.sort();
+    let mut expected = vec!["a.sock", ".a.sock.selfup-file00"];
+    expected.extend(others);
+    expected.sort_unstable();
+    assert_eq!(names, expected);
 }
 
 #[test]

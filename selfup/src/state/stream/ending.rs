@@ -18,6 +18,8 @@ use tokio::time::{Instant, Sleep, sleep};
 pub(super) struct Ending {
     /// Ends it. There is none before the last word.
     silence: Option<Pin<Box<Sleep>>>,
+    /// When it ends whatever comes.
+    latest: Option<Instant>,
 }
 
 impl Ending {
@@ -33,13 +35,18 @@ impl Ending {
         if self.silence.is_none() {
             ready!(Pin::new(&mut *stream).poll_shutdown(context))?;
         }
+        let latest = *self.latest.get_or_insert_with(|| Instant::now() + LONGEST);
         let silence = self.silence.get_or_insert_with(|| Box::pin(sleep(PATIENCE)));
         let mut discarded = [0; 4096];
         loop {
             let mut discarded = ReadBuf::new(&mut discarded);
             match Pin::new(&mut *stream).poll_read(context, &mut discarded) {
                 Poll::Ready(Ok(())) if !discarded.filled().is_empty() => {
-                    silence.as_mut().reset(Instant::now() + PATIENCE);
+                    let now = Instant::now();
+                    if latest <= now {
+                        return Poll::Ready(Ok(()));
+                    }
+                    silence.as_mut().reset(latest.min(now + PATIENCE));
                 }
                 // Closed, or broken: nothing can be lost any more.
                 Poll::Ready(_) => return Poll::Ready(Ok(())),
@@ -51,6 +58,9 @@ impl Ending {
 
 /// So long a client may be silent that does not close its side. nginx's `lingering_timeout`.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// So long a client is listened to that goes on speaking. nginx's `lingering_time`.
+const LONGEST: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {
@@ -89,5 +99,18 @@ mod tests {
         client.write_all(b"x").await.unwrap();
         ending.await.unwrap().unwrap();
         assert_eq!(start.elapsed(), before_that + PATIENCE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_never_stops_speaking_is_left_after_a_while() {
+        let (mut server, mut client) = duplex(8);
+        let start = Instant::now();
+        let ending = tokio::spawn(async move { end(&mut server).await });
+        while client.write_all(b"x").await.is_ok() {
+            sleep(Duration::from_secs(4)).await;
+        }
+        ending.await.unwrap().unwrap();
+        // It is found out by the next thing that it says.
+        assert!(start.elapsed() <= LONGEST + Duration::from_secs(4), "{:?}", start.elapsed());
     }
 }
