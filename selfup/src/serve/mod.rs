@@ -89,7 +89,9 @@ impl ProgramOutput for Served {
 ///
 /// `service` is any tower service for requests: an axum `Router`, for one. What is written for hyper
 /// goes through [`from_hyper`]. HTTP/2 is spoken to clients that begin with it ("prior knowledge"),
-/// and upgrades work in both.
+/// or choose it in the handshake of TLS, and upgrades work in both. One that asks for `Upgrade: h2c` is
+/// answered in HTTP/1.1: RFC 9113, 3.1, has given that up. No limit is set to the time that a client
+/// takes for its request: what stands in front of the service, or a layer of it, bounds that.
 ///
 /// No request is lost to a restart. From the pause on, and during the drain:
 ///

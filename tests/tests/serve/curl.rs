@@ -84,3 +84,13 @@ fn it_speaks_http_2_by_prior_knowledge() {
 fn it_speaks_http_2_as_agreed_on_over_tls() {
     speaks_http_2(Tested::over_tls, "--http2", 20);
 }
+
+#[test]
+fn one_that_asks_for_http_2_by_an_upgrade_is_answered_in_http_1_on_a_connection_that_stays() {
+    let mut service = Tested::in_the_clear(service());
+    let (answers, said) = curl(&service, "--http2", 5).join().unwrap();
+    assert_eq!(answers.len(), 5);
+    assert!(said.contains("> Upgrade: h2c") && said.contains("< HTTP/1.1 200"), "{said}");
+    assert_eq!(said.matches("* Connected to ").count(), 1, "{said}");
+    assert!(service.stop().success());
+}
