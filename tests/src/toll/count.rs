@@ -9,7 +9,7 @@ use super::ask::{Answer, Loss};
 /// What one client has counted.
 #[derive(Debug)]
 pub(super) struct Tally {
-    kind: Kind,
+    pub(super) kind: Kind,
     answered: usize,
     told: usize,
     raced: usize,
@@ -60,8 +60,7 @@ impl Tally {
             Ok(answer) => {
                 self.answered += 1;
                 self.told += usize::from(answer.is_last);
-                let newest = self.moves.last().map_or(0, |(generation, _)| *generation);
-                if answer.generation > newest {
+                if answer.generation > self.newest() {
                     self.moves.push((answer.generation, Instant::now()));
                 }
             }
@@ -69,6 +68,11 @@ impl Tally {
             Err(Loss::Closed(_)) if was_kept => self.raced += 1,
             Err(Loss::Closed(why) | Loss::Failed(why)) => self.failures.push(why),
         }
+    }
+
+    /// The newest generation that has answered.
+    pub(super) fn newest(&self) -> u64 {
+        self.moves.last().map_or(0, |(generation, _)| *generation)
     }
 
     /// How long after its restart the client was answered by the generation that came of it.

@@ -12,8 +12,7 @@ mod http_2;
 mod wire;
 mod worker;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -109,7 +108,7 @@ impl Toll {
         // Its clock is used on this thread, too.
         let _entered = runtime.enter();
         let crowd = self.crowd;
-        let clients = Arc::new(Clients { toll: self, stop: AtomicBool::new(false) });
+        let clients = Arc::new(Clients { toll: self, stopped: OnceLock::new() });
         let mut tallies = JoinSet::new();
         for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Early) {
             for number in 0..crowd(kind) {
@@ -117,7 +116,7 @@ impl Toll {
             }
         }
         let (restarts, early) = clients.restart(service, &runtime);
-        clients.stop.store(true, Ordering::SeqCst);
+        let _ = clients.stopped.set(Instant::now());
         let mut tallies = runtime.block_on(tallies.join_all());
         tallies.push(early);
         let count = |kind| Count::of(kind, &tallies, &restarts);
@@ -128,7 +127,8 @@ impl Toll {
 #[derive(Debug)]
 struct Clients {
     toll: Toll,
-    stop: AtomicBool,
+    /// When the last restart was done with.
+    stopped: OnceLock<Instant>,
 }
 
 impl Clients {

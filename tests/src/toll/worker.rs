@@ -1,7 +1,6 @@
 //! What a client does until it is stopped.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::ask::{Answer, Ask, Client, Loss};
@@ -18,7 +17,7 @@ impl Clients {
         // Or all of them would ask and be answered at the same moments.
         tokio::time::sleep(self.pace_of(kind) * number / clients).await;
         let mut kept = None;
-        while !self.stop.load(Ordering::SeqCst) && tally.failed() < TOO_MANY {
+        while self.goes_on(&tally) && tally.failed() < TOO_MANY {
             let was_kept = kept.is_some();
             let answer = tokio::time::timeout(PATIENCE, self.ask(&mut kept, &ask)).await;
             let answer = answer.unwrap_or_else(|_| Err(Loss::Failed("no answer came".into())));
@@ -32,6 +31,14 @@ impl Clients {
             tally.note(answer, was_kept);
         }
         tally
+    }
+
+    /// Whether the client has to ask once more: on a slow machine one may be busy with what an older
+    /// generation answers when all others are done.
+    fn goes_on(&self, tally: &Tally) -> bool {
+        let Some(since) = self.stopped.get() else { return true };
+        let last = self.toll.restarts + 1;
+        tally.kind.keeps() && tally.newest() < last && since.elapsed() < PATIENCE
     }
 
     async fn ask(&self, kept: &mut Option<Client>, ask: &Ask) -> Result<Answer, Loss> {
