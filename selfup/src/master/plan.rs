@@ -250,8 +250,10 @@ impl Plan {
             return;
         }
         match finding {
+            // One that was asked for meanwhile is another matter: there may be another file by now.
             Finding::Same => self.begin(now, Cause::Restart, out),
             Finding::Changed => self.begin(now, Cause::Deploy, out),
+            Finding::Waiting => self.begin(now, Cause::Upgrade, out),
             Finding::Refused(why) => {
                 let generation = self.newest.next();
                 let reason = Error::new(ErrorKind::Rejected, why).into();
