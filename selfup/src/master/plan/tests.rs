@@ -197,7 +197,7 @@ fn what_waited_on_disk_is_on_trial_once_it_is_started() {
     let mut story = Story::with(Limits { restart_after_swap: false, ..LIMITS });
     story.on(Input::Offered, &["Swap"]);
     story.on(Input::Swapped(true), &["Leave"]);
-    story.once(Input::Restart, &["Examine"]);
+    story.once(Input::Restart, &[]);
     story.on(Input::Examined(Finding::Waiting), &["Start(2)"]);
     story.on(Input::Ready(generation(2)), &["Admit(2)", "Pause(1)"]);
     story.exit(2, 1, &["Resume(1)", "Restore"]);
@@ -206,7 +206,7 @@ fn what_waited_on_disk_is_on_trial_once_it_is_started() {
     let mut story = Story::with(Limits { restart_after_swap: false, ..LIMITS });
     story.on(Input::Offered, &["Swap"]);
     story.on(Input::Swapped(true), &["Leave"]);
-    story.once(Input::Restart, &["Examine"]);
+    story.once(Input::Restart, &[]);
     story.on(Input::Examined(Finding::Waiting), &["Start(2)"]);
     story.on(Input::Ready(generation(2)), &["Admit(2)", "Pause(1)"]);
     story.on(Input::Paused(generation(1)), &[]);

@@ -95,7 +95,7 @@ fn a_deploy_by_hand_stays() {
     assert!(error.to_string().contains("another file was put at"), "{error}");
     assert_eq!(
         (place.names(), place.content("app")),
-        (vec![PREVIOUS.into(), "app".into()], b"by hand".into())
+        (vec![PREVIOUS.into(), TRIAL.into(), "app".into()], b"by hand".into())
     );
 }
 

@@ -184,7 +184,11 @@ impl World {
                 }
                 Input::Swapped(is_done)
             }
-            Work::Keep | Work::Leave => Input::Kept,
+            Work::Keep => Input::Kept,
+            Work::Leave => {
+                self.waits = true;
+                Input::Kept
+            }
             Work::Restore => Input::Restored,
         })
     }
@@ -193,6 +197,7 @@ impl World {
         let look = self.look.take()?;
         let (finding, cause) = match found {
             0 => (Finding::Refused("a text file".into()), None),
+            1 if self.waits && self.file.is_some() => (Finding::Waiting, Some(Cause::Deploy)),
             1 if self.waits => (Finding::Waiting, Some(Cause::Upgrade)),
             1 | 2 => (Finding::Changed, Some(Cause::Deploy)),
             _ => (Finding::Same, Some(Cause::Restart)),

@@ -255,7 +255,7 @@ impl World {
         let is_untried = !self.limits.restart_after_swap && self.candidate().is_none();
         hold(is_untried || self.is_stopping(), "only what nobody tried is left to be tried")?;
         hold(std::mem::take(&mut self.is_on_trial), "only what is on trial is left so")?;
-        (self.waits, self.has_waited) = (true, false);
+        self.has_waited = false;
         self.work(Work::Leave)
     }
 }
