@@ -4,6 +4,7 @@
 //! reports of the threads beside it into [`Input`]s, and the plan's [`Action`]s into calls. It never
 //! waits for one thing alone, and none of the user's code runs on it.
 
+mod acts;
 mod birth;
 mod busy;
 mod children;
@@ -26,21 +27,20 @@ use tokio::sync::mpsc;
 pub(crate) use self::birth::{Birth, Succession};
 use self::children::Children;
 use self::examiner::Examiner;
-use self::plan::{Action, Cause, Finding, Input, Plan, Standing};
+use self::plan::{Action, Finding, Input, Plan, Standing};
 use self::proof::Proof;
 use self::signals::Signals;
 use self::sockets::Sockets;
 pub(crate) use self::succession::{Handed, rehearse};
 use self::succession::{Preparation, Progress};
-use self::upgrades::{Order, Report, Upgrader};
-use crate::channel::message::{FromChild, FromMaster};
+use self::upgrades::{Report, Upgrader};
+use crate::channel::message::FromChild;
 use crate::child::{Child, Launch, News};
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::event::{Event, Observer};
 use crate::identity::Generation;
 use crate::listeners::Bound;
 use crate::sys::pidfd::Status;
-use crate::sys::signal;
 use crate::upgrade::{Rehearsal, Vetted};
 
 /// How a master's life went.
@@ -106,7 +106,6 @@ impl Master {
         signals: Signals,
         upgrader: Upgrader,
         rehearsal: Rehearsal,
-        proof: Option<Proof>,
         observer: Observer,
     ) -> Self {
         let (tell_news, news) = mpsc::channel(QUEUE);
@@ -117,7 +116,7 @@ impl Master {
             signals,
             news,
             upgrader,
-            proof,
+            proof: None,
             rehearsal,
             rehearsed: None,
             observer,
@@ -246,10 +245,7 @@ impl Master {
                 None
             }
             News::Said(FromChild::RollBack) => {
-                if !self.upgrader.roll_back() {
-                    let words = "there are no upgrades to be rolled back: no fetcher is configured";
-                    self.observer.warn(Error::new(ErrorKind::Rollback, words));
-                }
+                self.roll_back();
                 None
             }
             News::Said(FromChild::ClearRefused) => {
@@ -270,35 +266,6 @@ impl Master {
                 self.children.leave(generation);
                 Some(Input::Exited(generation, status))
             }
-        }
-    }
-
-    /// What has become of the first generation's trial.
-    fn prove(&mut self, input: &Input) {
-        let now = Instant::now();
-        let Some(proof) = &mut self.proof else { return };
-        let decided = match *input {
-            Input::Signal { number, .. } if proof.is_stop(number) => Some(Order::Leave),
-            Input::Ready(_) => {
-                proof.ready(now);
-                None
-            }
-            Input::Exited(..) => None,
-            _ => proof.decide(now),
-        };
-        if let Some(order) = decided {
-            self.proof = None;
-            self.upgrader.order(order);
-        }
-    }
-
-    /// The service ends with its trial unfinished.
-    fn end_proof(&mut self) {
-        if let (Some(proof), Some(Ending::With(Status::Signaled(signal)))) =
-            (self.proof.take(), &self.outcome)
-            && proof.was_told(*signal)
-        {
-            self.upgrader.order(Order::Leave);
         }
     }
 
@@ -328,53 +295,6 @@ impl Master {
             }
         }
         self.rehearse();
-    }
-
-    fn act(&mut self, action: Action) -> Option<Input> {
-        match action {
-            Action::Examine => return self.examine(),
-            Action::Start(generation, cause) => return self.start(generation, cause),
-            Action::Admit(generation) => self.children.tell(generation, &FromMaster::Admit),
-            Action::Pause(generation) => self.children.tell(generation, &FromMaster::Pause),
-            Action::Resume(generation) => self.children.tell(generation, &FromMaster::Resume),
-            Action::Yield(generation) => self.children.remember_binary(generation),
-            Action::Commit(generation) => self.children.commit(generation),
-            Action::Drain(generation) => self.children.tell(generation, &FromMaster::Drain),
-            Action::Kill(generation) => self.children.signal(generation, libc::SIGKILL, None),
-            Action::Forward { to, signal } => {
-                self.children.signal(to, signal, self.signals.queued(signal));
-            }
-            Action::Swap => self.upgrader.order(Order::Swap),
-            Action::Discard => self.upgrader.order(Order::Discard),
-            Action::Keep => {
-                self.children.end_waiting();
-                self.upgrader.order(Order::Keep);
-            }
-            Action::Leave => self.upgrader.order(Order::Leave),
-            Action::Restore(reason) => {
-                self.children.end_waiting();
-                self.upgrader.order(Order::Restore(reason));
-            }
-            Action::LetGo => self.children.let_go(),
-            Action::Suspend => signal::stop_this_process(),
-            Action::Tell(event) => self.observer.tell(&event),
-            Action::End(status) => self.outcome = Some(Ending::With(status)),
-        }
-        None
-    }
-
-    fn examine(&mut self) -> Option<Input> {
-        let Some(serving) = self.children.pid(self.serving()) else {
-            let text = "nothing serves that it could be compared with".into();
-            return Some(Input::Examined(Finding::Refused(text)));
-        };
-        self.examiner.examine(self.children.origin(), serving, self.rehearsal.get());
-        None
-    }
-
-    fn start(&mut self, generation: Generation, cause: Cause) -> Option<Input> {
-        let started = self.children.start(generation, cause);
-        started.err().map(|error| self.not_started(generation, error))
     }
 
     /// Waits until everything that was heard so far is known to the plan; says whether it is.

@@ -119,7 +119,7 @@ impl Upgrader {
         let (orders, receive_orders) = mpsc::unbounded_channel();
         let wishes = Arc::new(Wishes::default());
         let parking = Parking::default();
-        let (wished, parked) = (Arc::clone(&wishes), parking.clone());
+        let (asked, parked) = (Arc::clone(&wishes), parking.clone());
         let (report, reports) = mpsc::unbounded_channel();
         let (gone, alive) = std::io::pipe().context(ErrorKind::Unsupported, no_descriptors)?;
         let (ending, ended) = sync_channel(0);
@@ -140,7 +140,7 @@ impl Upgrader {
                 Work::begin(fetcher, parts, unfinished, min_fetch_interval, restarts, told);
             let _ = opened.try_send(error);
             let orders = receive_orders;
-            let cycle = Cycle { work, orders, wishes: wished, report, is_on_trial };
+            let cycle = Cycle { work, orders, wishes: asked, report, is_on_trial };
             runtime.block_on(cycle.run(gone, parked));
             // A fetcher's blocking task may never end.
             runtime.shutdown_background();
