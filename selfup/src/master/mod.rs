@@ -4,12 +4,14 @@
 //! reports of the threads beside it into [`Input`]s, and the plan's [`Action`]s into calls. It never
 //! waits for one thing alone, and none of the user's code runs on it.
 
+mod acts;
 mod birth;
 mod busy;
 mod children;
 mod examiner;
 mod orphans;
 mod plan;
+mod proof;
 mod signals;
 mod sockets;
 mod succession;
@@ -25,20 +27,20 @@ use tokio::sync::mpsc;
 pub(crate) use self::birth::{Birth, Succession};
 use self::children::Children;
 use self::examiner::Examiner;
-use self::plan::{Action, Cause, Finding, Input, Plan, Standing};
+use self::plan::{Action, Finding, Input, Plan, Standing};
+use self::proof::Proof;
 use self::signals::Signals;
 use self::sockets::Sockets;
 pub(crate) use self::succession::{Handed, rehearse};
 use self::succession::{Preparation, Progress};
-use self::upgrades::{Order, Report, Upgrader};
-use crate::channel::message::{FromChild, FromMaster};
+use self::upgrades::{Report, Upgrader};
+use crate::channel::message::FromChild;
 use crate::child::{Child, Launch, News};
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::event::{Event, Observer};
 use crate::identity::Generation;
 use crate::listeners::Bound;
 use crate::sys::pidfd::Status;
-use crate::sys::signal;
 use crate::upgrade::{Rehearsal, Vetted};
 
 /// How a master's life went.
@@ -60,6 +62,8 @@ struct Master {
     signals: Signals,
     news: mpsc::Receiver<(Generation, News)>,
     upgrader: Upgrader,
+    /// The trial of the first generation, if it is on one.
+    proof: Option<Proof>,
     /// What the next probe is to read, and the state that it was written from.
     rehearsal: Rehearsal,
     rehearsed: Option<Standing>,
@@ -112,6 +116,7 @@ impl Master {
             signals,
             news,
             upgrader,
+            proof: None,
             rehearsal,
             rehearsed: None,
             observer,
@@ -151,10 +156,14 @@ impl Master {
                 }
             }
             match self.next().await {
-                Ok(input) => self.step(input),
+                Ok(input) => {
+                    self.prove(&input);
+                    self.step(input);
+                }
                 Err(error) => return Outcome::Failed(error),
             }
         }
+        self.end_proof();
         self.upgrader.stop();
         match self.outcome {
             Some(Ending::FirstNotStarted(error)) => {
@@ -175,6 +184,8 @@ impl Master {
                 self.heard_since_due = 0;
                 return Ok(Input::Tick);
             }
+            let other =
+                self.proof.as_ref().map(Proof::deadline).into_iter().chain(self.look_at).min();
             let happening = async {
                 tokio::select! {
                     input = self.signals.next() => Happening::Signal(input),
@@ -188,7 +199,7 @@ impl Master {
                 // stopped for a while must not punish its children for it.
                 biased;
                 happening = happening => happening,
-                () = reach(deadline.into_iter().chain(self.look_at).min()) => return Ok(Input::Tick),
+                () = reach(deadline.into_iter().chain(other).min()) => return Ok(Input::Tick),
             };
             match happening {
                 Happening::Signal(input) => {
@@ -199,12 +210,13 @@ impl Master {
                     return Ok(Input::Offered);
                 }
                 Happening::Report(Report::Done(input)) => return Ok(input),
+                Happening::Report(Report::Waits(inode)) => self.children.set_waiting(inode),
                 Happening::Report(Report::Overdue(error)) => self.observer.warn(error),
                 // The thread waits now, which is looked at where it was asked to.
                 Happening::Report(Report::Parked) => return Ok(Input::Tick),
                 Happening::Report(Report::Began(_) | Report::Finished) => {}
                 Happening::Examined(finding, vetted) => {
-                    self.children.set_looked_at(vetted);
+                    let finding = self.children.set_looked_at(vetted, finding);
                     return Ok(Input::Examined(finding));
                 }
                 Happening::News(generation, news) => {
@@ -230,6 +242,14 @@ impl Master {
             News::Said(FromChild::Restart) => Some(Input::Restart),
             News::Said(FromChild::CheckNow) => {
                 self.upgrader.check_now();
+                None
+            }
+            News::Said(FromChild::RollBack) => {
+                self.roll_back();
+                None
+            }
+            News::Said(FromChild::ClearRefused) => {
+                self.upgrader.clear_refused();
                 None
             }
             News::Said(FromChild::Drained { connections, cut }) => {
@@ -275,46 +295,6 @@ impl Master {
             }
         }
         self.rehearse();
-    }
-
-    fn act(&mut self, action: Action) -> Option<Input> {
-        match action {
-            Action::Examine => return self.examine(),
-            Action::Start(generation, cause) => return self.start(generation, cause),
-            Action::Admit(generation) => self.children.tell(generation, &FromMaster::Admit),
-            Action::Pause(generation) => self.children.tell(generation, &FromMaster::Pause),
-            Action::Resume(generation) => self.children.tell(generation, &FromMaster::Resume),
-            Action::Yield(generation) => self.children.remember_binary(generation),
-            Action::Commit(generation) => self.children.commit(generation),
-            Action::Drain(generation) => self.children.tell(generation, &FromMaster::Drain),
-            Action::Kill(generation) => self.children.signal(generation, libc::SIGKILL, None),
-            Action::Forward { to, signal } => {
-                self.children.signal(to, signal, self.signals.queued(signal));
-            }
-            Action::Swap => self.upgrader.order(Order::Swap),
-            Action::Discard => self.upgrader.order(Order::Discard),
-            Action::Keep => self.upgrader.order(Order::Keep),
-            Action::Restore(reason) => self.upgrader.order(Order::Restore(reason)),
-            Action::LetGo => self.children.let_go(),
-            Action::Suspend => signal::stop_this_process(),
-            Action::Tell(event) => self.observer.tell(&event),
-            Action::End(status) => self.outcome = Some(Ending::With(status)),
-        }
-        None
-    }
-
-    fn examine(&mut self) -> Option<Input> {
-        let Some(serving) = self.children.pid(self.serving()) else {
-            let text = "nothing serves that it could be compared with".into();
-            return Some(Input::Examined(Finding::Refused(text)));
-        };
-        self.examiner.examine(self.children.origin(), serving, self.rehearsal.get());
-        None
-    }
-
-    fn start(&mut self, generation: Generation, cause: Cause) -> Option<Input> {
-        let started = self.children.start(generation, cause);
-        started.err().map(|error| self.not_started(generation, error))
     }
 
     /// Waits until everything that was heard so far is known to the plan; says whether it is.

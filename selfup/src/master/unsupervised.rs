@@ -59,7 +59,11 @@ impl Birth {
         Err(Error::new(ErrorKind::Unsupported, text))
     }
 
-    pub(crate) fn prepare<T>(&self, _wait: impl FnOnce() -> T) -> T {
+    pub(crate) fn prepare<T>(
+        &self,
+        _unfinished: Option<&crate::upgrade::Unfinished>,
+        _wait: impl FnOnce() -> T,
+    ) -> T {
         match self.0 {}
     }
 
@@ -72,6 +76,7 @@ impl Birth {
         _config: Config,
         _sockets: (Vec<Bound>, Given),
         _observer: &Observer,
+        _unfinished: Option<crate::upgrade::Unfinished>,
     ) -> Outcome {
         match self.0 {}
     }

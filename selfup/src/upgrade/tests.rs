@@ -10,15 +10,15 @@ use super::*;
 use crate::event::Verbosity;
 
 /// A service with its binary in place, and all that it tells.
-struct Service {
-    place: Place,
-    pipeline: Pipeline,
+pub(super) struct Service {
+    pub(super) place: Place,
+    pub(super) pipeline: Pipeline,
     events: Receiver<Event>,
 }
 
 impl Service {
     /// Its candidates play `part` when they are probed.
-    fn whose_candidates(part: &str) -> Self {
+    pub(super) fn whose_candidates(part: &str) -> Self {
         Self::with_hook(part, None)
     }
 
@@ -27,24 +27,30 @@ impl Service {
     }
 
     /// The next master of the same service.
-    fn again(self) -> Self {
+    pub(super) fn again(self) -> Self {
         drop(self.pipeline);
         Self::at(self.place, "good", None)
     }
 
-    fn at(place: Place, part: &str, hook: Option<PreUpgradeHook>) -> Self {
+    pub(super) fn at(place: Place, part: &str, hook: Option<PreUpgradeHook>) -> Self {
         let (teller, events) = channel();
         let on_event = move |event: &Event| teller.send(event.clone()).unwrap();
         let observer = Observer::start(Verbosity::Silent, Some(Box::new(on_event)));
         let origin = origin_at(place.path.clone(), part);
-        let mut pipeline =
-            Pipeline::open(origin, Acceptance::default(), hook, observer, Rehearsal::default())
-                .unwrap();
+        let mut pipeline = Pipeline::open(
+            origin,
+            Acceptance::default(),
+            hook,
+            observer,
+            Rehearsal::default(),
+            None,
+        )
+        .unwrap();
         pipeline.probe_limits.time = Duration::from_secs(2);
         Self { place, pipeline, events }
     }
 
-    fn examine(&mut self, bytes: &[u8]) -> Result<Option<Candidate>> {
+    pub(super) fn examine(&mut self, bytes: &[u8]) -> Result<Option<Candidate>> {
         let length = bytes.len() as u64;
         self.take(download(bytes).length(length).validator(id(bytes).short()))
     }
@@ -54,12 +60,12 @@ impl Service {
     }
 
     /// The validator that the fetcher would be given.
-    fn validator(&self) -> Option<String> {
+    fn validator(&mut self) -> Option<String> {
         self.pipeline.current().validator().map(str::to_owned)
     }
 
     /// Ends the service, and gives the names of the events that it told.
-    fn told(self) -> Vec<&'static str> {
+    pub(super) fn told(self) -> Vec<&'static str> {
         drop(self.pipeline);
         self.events.iter().map(|event| event.name()).collect()
     }
@@ -83,7 +89,7 @@ impl Service {
     }
 }
 
-fn binary(number: u8) -> Vec<u8> {
+pub(super) fn binary(number: u8) -> Vec<u8> {
     let mut bytes = std::fs::read(std::env::current_exe().unwrap()).unwrap();
     bytes.push(number);
     bytes
@@ -100,9 +106,9 @@ fn a_good_candidate_takes_the_path() {
     let candidate = service.examine(&new).unwrap().unwrap();
     assert_eq!(candidate.addresses().unwrap(), [":3000", "[::1]:4000"]);
     assert_eq!(service.validator(), None, "its cycle has not ended yet");
-    let swapped = service.pipeline.swap(candidate).unwrap();
+    service.pipeline.swap(candidate).unwrap();
     assert_eq!(service.pipeline.target.inode(), Inode::at(&service.place.path).unwrap());
-    service.pipeline.keep(swapped);
+    service.pipeline.keep();
     assert_eq!(service.pipeline.current().id(), id(&new));
     assert_eq!(service.validator(), Some(id(&new).short()));
     assert_eq!(service.place.names(), [HISTORY, PREVIOUS, "app"]);
@@ -277,9 +283,9 @@ fn a_candidate_that_fails_its_trial_is_rolled_back_and_waits() {
     let mut service = Service::whose_candidates("good");
     let (old, new) = (binary(1), binary(2));
     let candidate = service.examine(&new).unwrap().unwrap();
-    let swapped = service.pipeline.swap(candidate).unwrap();
+    service.pipeline.swap(candidate).unwrap();
     let reason = Error::new(ErrorKind::NotReady, "generation 2 never became ready");
-    service.pipeline.restore(swapped, &reason).unwrap();
+    service.pipeline.restore(&reason).unwrap();
     assert_eq!(service.pipeline.current().id(), id(&old));
     assert!(service.place.content("app") == old);
     assert_eq!(service.place.names(), [HISTORY, "app"]);
@@ -312,12 +318,12 @@ fn behind_a_link_the_file_is_replaced_and_the_link_stays() {
     let observer = Observer::start(Verbosity::Silent, None);
     let origin = origin_at(link.clone(), "good");
     let mut pipeline =
-        Pipeline::open(origin, Acceptance::default(), None, observer, Rehearsal::default())
+        Pipeline::open(origin, Acceptance::default(), None, observer, Rehearsal::default(), None)
             .unwrap();
     assert_eq!(place.names(), ["app"], "leftovers are swept");
     let candidate = block_on(pipeline.examine(download(&binary(2)))).unwrap().unwrap();
-    let swapped = pipeline.swap(candidate).unwrap();
-    pipeline.keep(swapped);
+    pipeline.swap(candidate).unwrap();
+    pipeline.keep();
     assert_eq!(std::fs::read_link(&link).unwrap(), place.path);
     assert_eq!(BinaryId::of_file(&link).unwrap(), id(&binary(2)));
     assert_eq!(place.names(), [HISTORY, PREVIOUS, "app"]);
@@ -328,9 +334,9 @@ fn the_next_master_does_not_try_again_what_failed_in_its_trial() {
     let mut service = Service::whose_candidates("good");
     let bad = binary(2);
     let candidate = service.examine(&bad).unwrap().unwrap();
-    let swapped = service.pipeline.swap(candidate).unwrap();
+    service.pipeline.swap(candidate).unwrap();
     let reason = Error::new(ErrorKind::NotReady, "generation 2 never became ready");
-    service.pipeline.restore(swapped, &reason).unwrap();
+    service.pipeline.restore(&reason).unwrap();
 
     let mut service = service.again();
     assert!(service.examine(&bad).unwrap().is_none());
@@ -338,8 +344,8 @@ fn the_next_master_does_not_try_again_what_failed_in_its_trial() {
     let left = service.pipeline.retry_at().unwrap() - Instant::now();
     assert!(left <= Duration::from_secs(60), "{left:?}");
     let candidate = service.examine(&binary(3)).unwrap().unwrap();
-    let swapped = service.pipeline.swap(candidate).unwrap();
-    service.pipeline.keep(swapped);
+    service.pipeline.swap(candidate).unwrap();
+    service.pipeline.keep();
     assert_eq!(service.place.names(), [HISTORY, PREVIOUS, "app"]);
     assert_eq!(service.told(), ["candidate_staged", "upgraded"]);
 }
@@ -356,8 +362,8 @@ fn what_proved_itself_after_all_is_forgotten_for_the_next_master_too() {
 
     let mut service = service.again();
     let candidate = service.examine(&bad).unwrap().unwrap();
-    let swapped = service.pipeline.swap(candidate).unwrap();
-    service.pipeline.keep(swapped);
+    service.pipeline.swap(candidate).unwrap();
+    service.pipeline.keep();
     assert_eq!(service.place.names(), [HISTORY, PREVIOUS, "app"]);
 }
 
