@@ -103,10 +103,14 @@ impl Birth {
     ) -> Result<Master> {
         let Config { upgrades, restarts, required, .. } = config;
         let rehearsal = Rehearsal::default();
+        let allow_unmarked = upgrades.acceptance.allow_unmarked;
         let upgrader =
             Upgrader::start(upgrades, &self.origin, &observer, rehearsal.clone(), required)?;
         let launch = Launch { origin: self.origin.clone(), restarts };
-        Ok(Master::new(plan, launch, sockets, signals, upgrader, rehearsal, observer))
+        let mut master =
+            Master::new(plan, launch, sockets, signals, upgrader, rehearsal, observer);
+        master.examiner.allow_unmarked = allow_unmarked;
+        Ok(master)
     }
 }
 

@@ -5,7 +5,8 @@
 //! 1. [`preflight`]: can the binary be replaced here, and is nobody else at it?
 //! 2. [`stage`]: the bytes, beside the binary, digested.
 //! 3. [`verify`]: are they what was announced?
-//! 4. [`note`]: are they a whole binary for this machine? Nothing of them has run so far.
+//! 4. [`note`]: are they a whole binary for this machine, of this program, and not an older one?
+//!    Nothing of them has run so far.
 //! 5. the `pre_upgrade` hook of the program that runs.
 //! 6. [`probe`]: does it answer when it is started once?
 //! 7. [`swap`]: it takes the path, and the previous binary keeps a name of its own.
@@ -27,7 +28,7 @@
 //! alone: it is the operator's, and is neither copied nor moved.
 //!
 //! Limits: everything here blocks, but for reading the download, so it runs on a thread beside the
-//! master's loop. Strays of a probe that left its process group are not hunted.
+//! master's loop.
 
 mod candidate;
 mod history;
@@ -44,8 +45,9 @@ mod vet;
 
 use std::error::Error as StdError;
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -57,18 +59,18 @@ use self::preflight::Target;
 pub(crate) use self::probe::answer_probe;
 pub(crate) use self::rehearsal::Rehearsal;
 pub(crate) use self::swap::Swapped;
-pub(crate) use self::vet::{Vetted, vet};
+pub(crate) use self::vet::{Demands, Vetted, vet};
 use crate::config::Acceptance;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::event::{Event, Observer};
 use crate::fetcher::{Current, Download};
 use crate::identity::BinaryId;
+use crate::note::Note;
 use crate::origin::Origin;
 
 /// Takes candidates to the path of the binary, one at a time.
 pub(crate) struct Pipeline {
     origin: Origin,
-    #[allow(dead_code, reason = "each step reads its own part")]
     acceptance: Acceptance,
     hook: Option<PreUpgradeHook>,
     observer: Observer,
@@ -172,9 +174,11 @@ impl Pipeline {
     pub(crate) fn swap(&mut self, candidate: Candidate) -> Result<Swapped> {
         let id = candidate.id();
         let validator = candidate.validator().map(str::to_owned);
+        let (from_version, to_version) = (self.version(), candidate.version().map(str::to_owned));
         let swapped = swap::swap(&mut self.target, candidate)?;
         self.history.deliver(Delivered { id, validator });
-        self.observer.tell(&Event::Upgraded { from: swapped.previous_id(), to: id });
+        let from = swapped.previous_id();
+        self.observer.tell(&Event::Upgraded { from, from_version, to: id, to_version });
         Ok(swapped)
     }
 
@@ -198,9 +202,11 @@ impl Pipeline {
             _ => self.history.fail(from, reason, Instant::now()),
         }
         self.save_history();
+        let from_version = self.version();
         let restored = swap::restore(&mut self.target, swapped);
         if self.target.id() == to {
-            self.observer.tell(&Event::RolledBack { from, to });
+            let to_version = self.version();
+            self.observer.tell(&Event::RolledBack { from, from_version, to, to_version });
         }
         restored
     }
@@ -209,8 +215,10 @@ impl Pipeline {
     /// that ended, unless its bytes may be tried again.
     pub(crate) fn current(&self) -> Current {
         let is_due = self.retry_at().is_some_and(|at| at <= Instant::now());
-        let validator = self.history.delivered().and_then(|delivered| delivered.validator.clone());
-        Current::new(self.target.id()).with_validator(validator.filter(|_| !is_due))
+        let delivered = self.history.delivered();
+        let delivered = delivered.filter(|it| !is_due && !self.is_outdated(it.id));
+        let validator = delivered.and_then(|delivered| delivered.validator.clone());
+        Current::new(self.target.id()).with_validator(validator)
     }
 
     /// When the bytes that were offered last, and failed while they ran, may be tried again.
@@ -240,7 +248,9 @@ impl Pipeline {
 
     /// Everything that is known before the candidate takes the path.
     fn judge(&mut self, candidate: &mut Candidate) -> Result<()> {
-        note::check(candidate.path())?;
+        let replaced = self.note();
+        let note = note::check(candidate.path(), replaced.as_ref(), &self.acceptance)?;
+        candidate.set_note(note);
         self.ask_hook(candidate)?;
         let wanted = self.wanted.as_ref().map(OwnedFd::as_fd);
         let (path, limits) = (candidate.path(), self.probe_limits);
@@ -248,6 +258,16 @@ impl Pipeline {
         let addresses = probe::probe(path, &self.origin, snapshot.as_deref(), limits, wanted)?;
         candidate.set_addresses(addresses);
         Ok(())
+    }
+
+    /// What the binary in place says about itself.
+    fn note(&self) -> Option<Note> {
+        // By descriptor, whatever lies at the path, and with an offset of its own.
+        note::of(Path::new(&format!("/proc/self/fd/{}", self.target.file().as_raw_fd())))
+    }
+
+    fn version(&self) -> Option<String> {
+        self.note().map(|note| note.version().to_owned()).filter(|version| !version.is_empty())
     }
 
     fn ask_hook(&mut self, candidate: &Candidate) -> Result<()> {
@@ -267,14 +287,21 @@ impl Pipeline {
 
     /// Whether there is nothing to gain from these bytes now.
     fn is_settled(&self, id: BinaryId) -> bool {
-        id == self.target.id() || !self.history.allows(id, Instant::now())
+        let is_allowed = self.history.allows(id, Instant::now()) || self.is_outdated(id);
+        id == self.target.id() || !is_allowed
+    }
+
+    /// Whether these bytes were turned down beside another binary than the one in place.
+    fn is_outdated(&self, id: BinaryId) -> bool {
+        self.history.is_outdated(id, self.target.id())
     }
 
     /// Remembers what turned `id` down, unless that was no matter of its bytes: then not, and the
     /// cycle has not ended.
     fn turn_down(&mut self, id: BinaryId, reason: &Error) -> bool {
         match reason.kind() {
-            ErrorKind::Note | ErrorKind::Rejected => self.history.refuse(id, reason),
+            ErrorKind::Note => self.history.refuse_beside(self.target.id(), id, reason),
+            ErrorKind::Rejected => self.history.refuse(id, reason),
             ErrorKind::Probe => self.history.fail(id, reason, Instant::now()),
             _ => return false,
         }

@@ -13,15 +13,20 @@
 //!
 //! One thread waits for the answer, the output, and the end at once, with one deadline for all.
 //! Output is read so that nobody blocks on a full pipe; the beginning is kept for the error, and
-//! who prints without end is killed. In the end the whole process group is killed, before its
-//! leader is reaped: until then no other group can have that number.
+//! who prints without end is killed. It answers once: who says more, or something else, is refused.
+//!
+//! Whatever it has started ends with it, answered or not. Its [keeper](crate::sys::keeper) kills its
+//! process group, and [`strays`] what has left that. What it started is no reason to refuse it: a
+//! logger may have a helper.
 //!
 //! Rejected: reading the answer from stdout, where a logger may write; `Command`, which hands a
-//! text file to /bin/sh.
+//! text file to /bin/sh; more of a sandbox, for the same code runs as the service a moment later.
 //!
-//! Limits: what left the process group survives. A config that locks or binds something fails every
+//! Limits: a core that is piped to a program (`core_pattern` begins with a `|`) is not kept from it,
+//! though such programs look at the limit, too. A config that locks or binds something fails every
 //! probe, for the running version has it.
 
+mod strays;
 mod watch;
 
 use std::ffi::OsString;
@@ -40,7 +45,7 @@ use crate::channel::{Channel, Received};
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::origin::Origin;
 use crate::role;
-use crate::sys::process::{Start, Started};
+use crate::sys::process::Start;
 
 /// What a candidate may take.
 #[derive(Debug, Clone, Copy)]
@@ -61,8 +66,8 @@ impl Default for Limits {
 /// asked to take over `snapshot`.
 ///
 /// Fails with [`ErrorKind::Probe`] if that is the candidate's doing, with [`ErrorKind::Spawn`] if
-/// it could not be started for a reason of ours. Blocks for about a second longer than `limits`,
-/// and no longer than the other end of `wanted` is open.
+/// it could not be started for a reason of ours. Blocks for a few seconds longer than `limits` at
+/// the most, and no longer than the other end of `wanted` is open.
 pub(super) fn probe(
     path: &Path,
     origin: &Origin,
@@ -129,11 +134,9 @@ fn start(path: &Path, origin: &Origin, snapshot: Option<&str>, token: &str) -> i
         keep: &[theirs.as_fd()],
         stdio: [Some(null.as_fd()), Some(print.as_fd()), Some(print.as_fd())],
         mask: origin.mask(),
-        own_group: true,
         core: false,
     };
-    let Started { process, failure } = start.start()?;
-    Ok(Watch::new(process, failure, ours, output))
+    Ok(Watch::new(start.start_kept()?, ours, output))
 }
 
 /// The environment of a child, without the variables that are meant for one process alone.
@@ -156,14 +159,16 @@ fn judge(report: Report, token: &str, limits: Limits) -> Result<Option<Vec<Strin
             return Err(Error::new(ErrorKind::Probe, words).caused_by(error));
         }
         Course::Unwatched(error) => {
-            let words = "the probe could not be watched; it is tried again";
+            let words = "the probe could not be started and watched; it is tried again";
             return Err(Error::new(ErrorKind::Spawn, words).caused_by(error));
         }
         Course::Unwanted => {
             let words = "the probe was given up, for the service ends; it is tried again";
             return Err(Error::new(ErrorKind::Spawn, words));
         }
+        Course::Killed => "what it ran below was killed, and it was with that".to_owned(),
         Course::Garbled(error) => format!("its answer could not be understood ({error})"),
+        Course::Repeated => "it answered more than once and was killed".to_owned(),
         Course::Flooded => {
             format!("it printed more than {} bytes and was killed", limits.output)
         }
