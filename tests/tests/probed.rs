@@ -5,7 +5,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use selfup_tests::{
-    Answer, Load, Published, Publisher, Release, Service, ServiceBuilder, descriptors_of, eventually,
+    Answer, Load, Published, Publisher, Release, Service, ServiceBuilder, descriptors_of,
+    eventually,
 };
 
 /// A service under load, and a word that whatever its candidates start can be known by.

@@ -107,8 +107,7 @@ impl Birth {
         let upgrader =
             Upgrader::start(upgrades, &self.origin, &observer, rehearsal.clone(), required)?;
         let launch = Launch { origin: self.origin.clone(), restarts };
-        let mut master =
-            Master::new(plan, launch, sockets, signals, upgrader, rehearsal, observer);
+        let mut master = Master::new(plan, launch, sockets, signals, upgrader, rehearsal, observer);
         master.examiner.allow_unmarked = allow_unmarked;
         Ok(master)
     }

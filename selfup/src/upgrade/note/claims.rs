@@ -32,9 +32,8 @@ pub(super) struct Predecessors<'a> {
 
 impl<'a> Predecessors<'a> {
     fn in_place(self) -> Option<&'a Note> {
-        let is_ours = |replaced: &&Note| {
-            self.running.is_none_or(|running| running.name() == replaced.name())
-        };
+        let is_ours =
+            |replaced: &&Note| self.running.is_none_or(|running| running.name() == replaced.name());
         self.replaced.filter(is_ours).or(self.running)
     }
 }

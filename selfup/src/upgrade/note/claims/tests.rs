@@ -54,7 +54,8 @@ fn versions_follow_in_the_order_of_semver() {
             verdict(&till(newer), &till(older)).unwrap();
             let error = verdict(&till(older), &till(newer)).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Note);
-            let words = format!("it is version {older:?}, older than {newer:?}, which is in place;");
+            let words =
+                format!("it is version {older:?}, older than {newer:?}, which is in place;");
             assert!(error.to_string().starts_with(&words), "{error}");
             let allowed = Acceptance { allow_downgrade: true, ..strict() };
             let newer = till(newer);
@@ -115,8 +116,11 @@ fn the_libc_is_told_by_the_last_part_of_a_triple() {
     }
     let own = note("shop/till", "1.2.3", "x86_64-my_system");
     verdict(&till("1.2.3"), &own).expect("it may be any");
-    verdict(&note("shop/till", "1.2.3", "x86_64-alpine-linux-musl"), &note("shop/till", "1.2.3", MUSL))
-        .unwrap();
+    verdict(
+        &note("shop/till", "1.2.3", "x86_64-alpine-linux-musl"),
+        &note("shop/till", "1.2.3", MUSL),
+    )
+    .unwrap();
 }
 
 /// What was found, what was expected, and what to do, in the words that an operator reads.
