@@ -252,11 +252,13 @@ impl fmt::Display for Event {
                 write!(f, "candidate refused: {}", reason.chain())
             }
             Self::Upgraded { from, from_version, to, to_version } => {
-                let (from, to) = (release(*from, from_version), release(*to, to_version));
+                let from = release(*from, from_version.as_ref());
+                let to = release(*to, to_version.as_ref());
                 write!(f, "binary {from} replaced by {to}")
             }
             Self::RolledBack { from, from_version, to, to_version } => {
-                let (from, to) = (release(*from, from_version), release(*to, to_version));
+                let from = release(*from, from_version.as_ref());
+                let to = release(*to, to_version.as_ref());
                 write!(f, "binary {from} rolled back to {to}")
             }
             Self::UpgradesDisabled { reason } => write!(f, "upgrades are off: {}", reason.chain()),
@@ -269,7 +271,7 @@ impl fmt::Display for Event {
 }
 
 /// "1a2b3c4d", or "1a2b3c4d (version 1.2.3)".
-fn release(id: BinaryId, version: &Option<String>) -> String {
+fn release(id: BinaryId, version: Option<&String>) -> String {
     match version {
         Some(version) => format!("{} (version {version})", id.short()),
         None => id.short(),

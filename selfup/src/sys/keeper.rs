@@ -215,3 +215,89 @@ fn tell(end: RawFd, code: i32, status: i32) {
     // SAFETY: the pipe is open, and the eight bytes are readable.
     unsafe { libc::write(end, words.as_ptr().cast(), words.len()) };
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+    use std::path::Path;
+    use std::time::{Duration, Instant};
+
+    use nix::poll::{PollFd, PollFlags, poll};
+    use nix::sys::signal::SigSet;
+
+    use super::*;
+
+    fn start(script: &str) -> io::Result<Kept> {
+        let args = ["sh", "-c", script].map(OsString::from);
+        let start = Start {
+            path: Path::new("/bin/sh"),
+            args: &args,
+            env: &[],
+            keep: &[],
+            stdio: [None; 3],
+            mask: SigSet::empty(),
+            core: true,
+        };
+        start.start_kept()
+    }
+
+    fn wait_for(fd: BorrowedFd<'_>) {
+        assert_eq!(poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], 30_000u16), Ok(1));
+    }
+
+    #[test]
+    fn the_status_is_that_of_what_is_kept() {
+        for (script, status) in [
+            ("exit 7", Status::Exited(7)),
+            ("kill -TERM $$", Status::Signaled(libc::SIGTERM)),
+            ("kill -40 $$", Status::Signaled(40)),
+        ] {
+            let kept = start(script).unwrap();
+            wait_for(kept.ended());
+            assert_eq!(kept.status().unwrap(), Some(status), "{script}");
+            wait_for(kept.keeper().as_fd());
+            kept.keeper().discard();
+        }
+    }
+
+    #[test]
+    fn what_is_released_is_killed_with_its_group() {
+        let kept = start("sleep 600 & wait").unwrap();
+        assert!(poll(&mut [PollFd::new(kept.ended(), PollFlags::POLLIN)], 0u16) == Ok(0));
+        kept.release();
+        wait_for(kept.keeper().as_fd());
+        assert_eq!(kept.status().unwrap(), Some(Status::Signaled(libc::SIGKILL)));
+        kept.keeper().discard();
+    }
+
+    #[test]
+    fn it_holds_nothing_that_others_wait_for_the_end_of() {
+        let (mut end, held) = std::io::pipe().unwrap();
+        let kept = start("exec sleep 600").unwrap();
+        drop(held);
+        assert_eq!(io::Read::read(&mut end, &mut [0]).unwrap(), 0);
+        let held = format!("/proc/{}/fd", kept.keeper().pid());
+        let until = Instant::now() + Duration::from_secs(60);
+        while std::fs::read_dir(&held).unwrap().count() != 3 {
+            assert!(Instant::now() < until, "{held} has more");
+            std::thread::yield_now();
+        }
+        kept.release();
+        kept.keeper().discard();
+    }
+
+    #[test]
+    fn it_ends_with_the_thread_that_started_it_and_the_kept_with_it() {
+        let thread = std::thread::spawn(|| {
+            let mut kept = start("exec sleep 600").unwrap();
+            // Its end is the execution.
+            wait_for(kept.failure.take().unwrap().as_fd());
+            kept
+        });
+        let kept = thread.join().unwrap();
+        wait_for(kept.keeper().as_fd());
+        wait_for(kept.ended());
+        assert_eq!(kept.status().unwrap(), None);
+        kept.keeper().discard();
+    }
+}

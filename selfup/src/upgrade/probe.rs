@@ -45,6 +45,7 @@ use crate::channel::{Channel, Received};
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::origin::Origin;
 use crate::role;
+use crate::sys::pidfd::Status;
 use crate::sys::process::Start;
 
 /// What a candidate may take.
@@ -149,7 +150,7 @@ fn environment(origin: &Origin) -> Vec<(OsString, OsString)> {
 
 fn judge(report: Report, token: &str, limits: Limits) -> Result<Option<Vec<String>>> {
     let time = humantime::format_duration(limits.time);
-    let words = match report.course {
+    let (words, remedy) = match report.course {
         Course::Unexecuted(error) if is_ours(&error) => {
             let words = "the candidate could not be executed at this moment; it is tried again";
             return Err(Error::new(ErrorKind::Spawn, words).caused_by(error));
@@ -166,35 +167,49 @@ fn judge(report: Report, token: &str, limits: Limits) -> Result<Option<Vec<Strin
             let words = "the probe was given up, for the service ends; it is tried again";
             return Err(Error::new(ErrorKind::Spawn, words));
         }
-        Course::Killed => "what it ran below was killed, and it was with that".to_owned(),
-        Course::Garbled(error) => format!("its answer could not be understood ({error})"),
-        Course::Repeated => "it answered more than once and was killed".to_owned(),
+        Course::Killed => ("what it ran below was killed, and it was with that".to_owned(), KILLED),
+        Course::Garbled(error) => {
+            (format!("its answer could not be understood ({error})"), ANSWERS_ONCE)
+        }
+        Course::Repeated => ("it answered more than once and was killed".to_owned(), ANSWERS_ONCE),
         Course::Flooded => {
-            format!("it printed more than {} bytes and was killed", limits.output)
+            (format!("it printed more than {} bytes and was killed", limits.output), PRINTS_LESS)
         }
         Course::Overdue if report.answer.is_some() => {
-            format!("it answered, but had not ended after {time} and was killed")
+            (format!("it answered, but had not ended after {time} and was killed"), ENDS)
         }
-        Course::Overdue => format!("it did not answer within {time} and was killed"),
+        Course::Overdue => (format!("it did not answer within {time} and was killed"), FIRST),
         Course::Ended => match report.answer {
-            Some(answer) if answer.token != token => "it answered with another token".to_owned(),
+            Some(answer) if answer.token != token => {
+                ("it answered with another token".to_owned(), ANSWERS_ONCE)
+            }
             Some(ProbeAnswer { error: Some(error), .. }) => {
                 return Err(Error::new(ErrorKind::Probe, error));
             }
             Some(answer) => return Ok(answer.addresses),
-            None => match report.status {
-                Some(status) => format!("it ended without an answer, with {status}"),
-                None => "it ended without an answer".to_owned(),
-            },
+            None => (without_an_answer(report.status), FIRST),
         },
     };
-    let remedy = "publish a program whose `main` runs selfup before anything else";
     let error = Error::new(ErrorKind::Probe, format!("{words}; {remedy}"));
     Err(match printed(&report.printed) {
         Some(printed) => error.caused_by(printed),
         None => error,
     })
 }
+
+fn without_an_answer(status: Option<Status>) -> String {
+    match status {
+        Some(status) => format!("it ended without an answer, with {status}"),
+        None => "it ended without an answer".to_owned(),
+    }
+}
+
+/// What to do about it.
+const FIRST: &str = "publish a program whose `main` runs selfup before anything else";
+const ENDS: &str = "publish a program whose `main` ends when `selfup::run` comes back in a probe";
+const PRINTS_LESS: &str = "publish a program that prints less until it runs selfup";
+const ANSWERS_ONCE: &str = "publish a program that leaves the answer to selfup, and runs it once";
+const KILLED: &str = "see the kernel's log for what was killed; it is tried again later";
 
 /// Whether `execve` failed for want of something that the candidate has no part in.
 fn is_ours(error: &io::Error) -> bool {

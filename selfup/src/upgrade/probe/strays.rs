@@ -7,7 +7,8 @@
 //!
 //! Limits: a process that hangs in the kernel, or that runs as another user, survives; it is left
 //! to the system after a while. The kernel lists children only if it was built with
-//! `CONFIG_PROC_CHILDREN`, as those of the distributions are; without it only the group is killed.
+//! `CONFIG_PROC_CHILDREN`, as those of the distributions are; without it only the group is killed. A
+//! master that is killed takes keeper and candidate with it, and nobody is left to end the rest.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -31,7 +32,9 @@ pub(super) fn end(kept: &Kept) {
         let is_anybody_new = below.iter().any(|stray| !stopped.contains(stray));
         let (signal, next) =
             if is_anybody_new { (libc::SIGSTOP, Duration::ZERO) } else { (libc::SIGKILL, PAUSE) };
-        below.iter().for_each(|stray| stray.signal(signal));
+        for stray in &below {
+            stray.signal(signal);
+        }
         stopped = if is_anybody_new { below } else { BTreeSet::new() };
         pause = next;
     }
