@@ -123,10 +123,11 @@ fn find<H: FileHeader<Endian = Endianness>>(
     if header.phnum(endian, data)? > MOST_SEGMENTS {
         return Ok(None);
     }
-    for segment in header.program_headers(endian, data)? {
-        if segment.p_type(endian) != PT_NOTE || segment.p_filesz(endian).into() > LONGEST {
-            continue;
-        }
+    let segments = header.program_headers(endian, data)?.iter();
+    let is_read = |segment: &&H::ProgramHeader| {
+        segment.p_type(endian) == PT_NOTE && segment.p_filesz(endian).into() <= LONGEST
+    };
+    for segment in segments.filter(is_read).take(MOST_NOTES) {
         let Some(mut notes) = segment.notes(endian, data)? else { continue };
         while let Some(note) = notes.next()? {
             if note.name() == OWNER && note.n_type(endian).0 == KIND {
@@ -183,10 +184,13 @@ const TAG_VERSION: u16 = 3;
 const TAG_TARGET: u16 = 4;
 
 /// The table of more segments is not read: its length may be a lie, and a sparse file bears it out.
-const MOST_SEGMENTS: u32 = 1 << 16;
+const MOST_SEGMENTS: u32 = 1 << 14;
 
 /// A segment of notes is small; a longer one is not ours, and not read.
-const LONGEST: u64 = 1024 * 1024;
+const LONGEST: u64 = 64 * 1024;
+
+/// So many of them are read; a binary has a handful. All that is read is held in memory.
+const MOST_NOTES: usize = 32;
 
 #[cfg(test)]
 mod tests {
@@ -213,6 +217,36 @@ mod tests {
         let written = Written::<{ FIELDS.descriptor_len() }>::new(&FIELDS);
         let note = written.parse();
         assert_eq!((note.name(), note.version()), ("shop/till", "1.2.3"));
+    }
+
+    /// Each of them is somewhere else in a file that has no such length on disk.
+    #[cfg(all(target_os = "linux", target_pointer_width = "64", target_endian = "little"))]
+    #[test]
+    fn segments_without_end_take_no_memory_without_end() {
+        use std::io::Write as _;
+        let highest = || {
+            let status = std::fs::read_to_string("/proc/self/status").unwrap();
+            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+            line.trim().trim_end_matches(" kB").parse::<u64>().unwrap()
+        };
+        let count = 10_000_u16;
+        let mut bytes = std::fs::read("/proc/self/exe").unwrap()[..64].to_vec();
+        bytes[32..40].copy_from_slice(&64_u64.to_le_bytes());
+        bytes[56..58].copy_from_slice(&count.to_le_bytes());
+        for number in 0..u64::from(count) {
+            let (offset, length) = (1 << 20 | number << 16, 60_000_u64);
+            bytes.extend_from_slice(&[4, 0, 0, 0, 4, 0, 0, 0]);
+            for word in [offset, 0, 0, length, length, 4] {
+                bytes.extend_from_slice(&word.to_le_bytes());
+            }
+        }
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(&bytes).unwrap();
+        file.as_file().set_len(1 << 30).unwrap();
+        let before = highest();
+        let _ = read(file.path());
+        let grown = highest() - before;
+        assert!(grown < 8 * 1024, "{grown} KiB");
     }
 
     #[test]

@@ -170,7 +170,7 @@ fn inspect_segments<H: FileHeader<Endian = Endianness>>(
     let count = header.phnum(endian, data).map_err(|_| cut(length(data), "its section headers"))?;
     inside(data, table, table_size::<H::ProgramHeader>(count)?, "its program headers")?;
     let segments = header.program_headers(endian, data).map_err(garbled)?;
-    let mut loads = 0;
+    let (mut loads, mut interpreters) = (0, 0);
     for segment in segments {
         let (offset, size) = segment.file_range(endian);
         let kind = segment.p_type(endian);
@@ -178,6 +178,11 @@ fn inspect_segments<H: FileHeader<Endian = Endianness>>(
             loads += 1;
             inside(data, offset, size, "a segment")?;
         } else if kind == PT_INTERP {
+            interpreters += 1;
+            if interpreters > 1 {
+                let words = "it names several interpreters; publish the binary as it was built";
+                return Err(refused(words));
+            }
             inside(data, offset, size, "the name of its interpreter")?;
             inspect_interpreter(data, offset, size)?;
         }
@@ -224,7 +229,8 @@ fn inspect_interpreter(data: Data<'_>, offset: u64, size: u64) -> Result<()> {
 fn table_size<T>(count: u32) -> Result<u64> {
     if count > MOST_HEADERS {
         return Err(refused(format!(
-            "it has {count} headers, and at most {MOST_HEADERS} are read"
+            "it has {count} headers in one table, and at most {MOST_HEADERS} are read; publish the \
+             binary as it was built"
         )));
     }
     Ok(u64::from(count) * size_of::<T>() as u64)
@@ -261,7 +267,7 @@ fn refused(words: impl Into<String>) -> Error {
 const START: u64 = 32;
 
 /// The tables of a binary with more headers are not read: each may be a lie of 64 bytes.
-const MOST_HEADERS: u32 = 1 << 16;
+const MOST_HEADERS: u32 = 1 << 14;
 
 const LONGEST_PATH: u64 = 4096;
 

@@ -130,6 +130,38 @@ fn what_is_no_program_is_refused() {
     assert!(refusal(&bytes).contains("a core file"));
 }
 
+/// What was found, and what to do: the words that an operator reads.
+#[test]
+fn each_refusal_of_what_is_no_binary_for_this_machine_says_what_to_do() {
+    let whole = own();
+    let mut foreign = whole.clone();
+    foreign[18] ^= 0xff;
+    let mut object = whole.clone();
+    object[16..18].copy_from_slice(&1u16.to_ne_bytes());
+    let mut garbled = whole.clone();
+    garbled[6] = 9;
+    for (bytes, words) in [
+        (&b""[..], "the file is empty; publish the whole binary"),
+        (b"\x1f\x8b\x08", "it is a gzip archive, not an ELF binary; publish the binary itself"),
+        (
+            b"<html>404",
+            "it is no ELF binary, for it begins with \"<html>404\"; see what the source delivers",
+        ),
+        (
+            b"\x7fELF",
+            "it is cut off: the file ends after 4 bytes, within its first header; publish the whole \
+             binary",
+        ),
+        (&object, "it is an object file, not a program; publish the linked binary"),
+        (&garbled, "its ELF headers are garbled; publish the binary as it was built"),
+    ] {
+        assert_eq!(refusal(bytes), words);
+    }
+    let words = refusal(&foreign);
+    let end = "; publish the binary that is built for this target";
+    assert!(words.starts_with("it is built for ") && words.ends_with(end), "{words}");
+}
+
 #[test]
 fn an_interpreter_that_is_not_there_is_named() {
     let mut bytes = std::fs::read("/bin/true").unwrap();
