@@ -131,16 +131,24 @@ pub enum Event {
     Upgraded {
         /// The binary that was there.
         from: BinaryId,
+        /// Its version, if its note says one.
+        from_version: Option<String>,
         /// The binary that is there now.
         to: BinaryId,
+        /// Its version, if its note says one.
+        to_version: Option<String>,
     },
     /// The previous binary is back on disk.
     #[non_exhaustive]
     RolledBack {
         /// The binary that failed.
         from: BinaryId,
+        /// Its version, if its note says one.
+        from_version: Option<String>,
         /// The binary that is back.
         to: BinaryId,
+        /// Its version, if its note says one.
+        to_version: Option<String>,
     },
     /// The binary cannot be replaced here; the service runs on without upgrades, and looks again at
     /// each poll.
@@ -255,11 +263,15 @@ impl fmt::Display for Event {
             Self::CandidateRefused { id: None, reason } => {
                 write!(f, "candidate refused: {}", reason.chain())
             }
-            Self::Upgraded { from, to } => {
-                write!(f, "binary {} replaced by {}", from.short(), to.short())
+            Self::Upgraded { from, from_version, to, to_version } => {
+                let from = release(*from, from_version.as_ref());
+                let to = release(*to, to_version.as_ref());
+                write!(f, "binary {from} replaced by {to}")
             }
-            Self::RolledBack { from, to } => {
-                write!(f, "binary {} rolled back to {}", from.short(), to.short())
+            Self::RolledBack { from, from_version, to, to_version } => {
+                let from = release(*from, from_version.as_ref());
+                let to = release(*to, to_version.as_ref());
+                write!(f, "binary {from} rolled back to {to}")
             }
             Self::UpgradesDisabled { reason } => write!(f, "upgrades are off: {}", reason.chain()),
             Self::UpgradesEnabled => f.write_str("upgrades are on"),
@@ -269,5 +281,13 @@ impl fmt::Display for Event {
             }
             Self::Warning { error } => write!(f, "{}", error.chain()),
         }
+    }
+}
+
+/// "1a2b3c4d", or "1a2b3c4d (version 1.2.3)".
+fn release(id: BinaryId, version: Option<&String>) -> String {
+    match version {
+        Some(version) => format!("{} (version {version})", id.short()),
+        None => id.short(),
     }
 }

@@ -74,8 +74,11 @@
 //! removed one is closed when the last generation that uses it has ended. A binary that fails before
 //! it is in charge is replaced by the previous one in the same way.
 //!
+//! A candidate is refused before any of it runs if its [note](mod@note) says that it is another program,
+//! an older version, or built for another libc, or if it has none.
+//!
 //! A file that is put in place by hand takes the same way at the next restart, but for the swap: it
-//! is read and started once before it becomes a child.
+//! is read and started once before it becomes a child. It may be an older one: that is the way back.
 //!
 //! A trial outlives its master: the next start goes on with it, and the third that comes to nothing
 //! puts the previous binary back. [`rollback()`] asks for that at any time, and [`clear_refused()`]

@@ -1,6 +1,6 @@
 //! A binary says who it is, without being run.
 
-selfup::__private::note!(name = "company/tests", version = "7.0.0");
+selfup::note!(name = "company/tests", version = "7.0.0");
 
 #[test]
 fn a_binary_says_who_it_is_without_being_run() {

@@ -90,6 +90,37 @@ impl Release {
         Self::of(bytes)
     }
 
+    /// This release with another version in its note, as long as the one that it has.
+    ///
+    /// # Panics
+    ///
+    /// If it has no note with that version.
+    #[must_use]
+    pub fn of_version(&self, version: &str) -> Self {
+        self.with_field(3, env!("CARGO_PKG_VERSION"), version)
+    }
+
+    /// This release with another target in its note, as long as the one that it has.
+    ///
+    /// # Panics
+    ///
+    /// If it has no note with that target.
+    #[must_use]
+    pub fn of_target(&self, is: &str, becomes: &str) -> Self {
+        self.with_field(4, is, becomes)
+    }
+
+    fn with_field(&self, tag: u8, is: &str, becomes: &str) -> Self {
+        assert_eq!(is.len(), becomes.len(), "nothing else may move");
+        let length = u8::try_from(is.len()).expect("a field of the note is short");
+        let field = [&[tag, 0, length, 0], is.as_bytes()].concat();
+        let mut windows = self.bytes.windows(field.len());
+        let at = windows.position(|window| window == field).expect("it has a note");
+        let mut bytes = self.bytes.to_vec();
+        bytes[at + 4..at + 4 + is.len()].copy_from_slice(becomes.as_bytes());
+        Self::of(bytes)
+    }
+
     /// A version made of any bytes.
     #[must_use]
     pub fn of(bytes: impl Into<Vec<u8>>) -> Self {

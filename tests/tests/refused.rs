@@ -25,11 +25,13 @@ fn is_no_binary(release: &Release, words: &'static [&'static str]) {
     offer(release, &[], &Expected { event, words, starts: (0, 0), lost: 0 });
 }
 
-/// Refused by a probe of a program that is no fixture, and so does not count its starts.
+/// Refused by a probe of a program that is no fixture, and so does not count its starts; where one
+/// need not say who it is.
 fn fails_as_a_stranger(path: &str, words: &'static [&'static str]) {
     let event = "event candidate_refused: ";
     let expected = Expected { event, words, starts: (0, 0), lost: 0 };
-    offer(&Release::program(path), &[], &expected);
+    // Or it would not be started at all.
+    offer(&Release::program(path), &[("ALLOW_UNMARKED", "true")], &expected);
 }
 
 fn fails_its_probe(flaw: &str, words: &'static [&'static str]) {
@@ -147,6 +149,15 @@ fn another_program_is_refused_by_its_note() {
 }
 
 #[test]
+fn a_program_that_says_nothing_of_itself_is_refused_unstarted() {
+    let words = &[
+        "it does not say which program it is, and this service runs \"selfup-tests/server\"",
+        "`selfup::note!()`, or set `allow_unmarked`",
+    ];
+    is_no_binary(&Release::program("/usr/bin/yes"), words);
+}
+
+#[test]
 fn a_program_that_ends_at_once_is_refused() {
     fails_as_a_stranger("/bin/true", &["it ended without an answer, with exit status 0"]);
 }
@@ -233,9 +244,8 @@ fn bad_files_are_refused_one_after_another_and_a_good_one_after_them_is_taken() 
     let bad = [
         (Release::of(""), "the file is empty"),
         (Release::of("#!/bin/sh\nsleep 60\n"), "it is no ELF binary"),
-        (Release::program("/bin/true"), "it ended without an answer"),
-        (Release::program("/bin/cat"), "it ended without an answer"),
-        (Release::program("/usr/bin/yes"), "it printed more than"),
+        (Release::program("/bin/true"), "it does not say which program it is"),
+        (Release::of_fixture("stateless"), "it is the program \"selfup-tests/stateless\""),
         (Release::cut_short(half), "it is cut off"),
         (Release::cut_short(100), "it is cut off"),
         (Release::flawed("probe-fails"), "it ended without an answer"),

@@ -57,7 +57,6 @@ impl Launch {
             keep: &[theirs.as_fd()],
             stdio: [None; 3],
             mask: self.origin.mask(),
-            own_group: false,
             core: true,
         };
         let Started { process, failure } = start.start().context(ErrorKind::Spawn, || {

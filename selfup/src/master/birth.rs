@@ -120,6 +120,7 @@ impl Birth {
         let limits = Limits::new(&config);
         let Config { upgrades, restarts, required, .. } = config;
         let rehearsal = Rehearsal::default();
+        let allow_unmarked = upgrades.acceptance.allow_unmarked;
         let proof = unfinished.as_ref().map(|_| Proof::begin(limits, Instant::now()));
         let terms = Terms { required, restarts: restarts.signal.is_some() };
         let (origin, rehearsed) = (&self.origin, rehearsal.clone());
@@ -127,6 +128,7 @@ impl Birth {
         let launch = Launch { origin: self.origin.clone(), restarts };
         let mut master = Master::new(plan, launch, sockets, signals, upgrader, rehearsal, observer);
         master.proof = proof;
+        master.examiner.allow_unmarked = allow_unmarked;
         Ok(master)
     }
 }

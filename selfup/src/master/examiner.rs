@@ -10,11 +10,15 @@ use tokio::sync::oneshot;
 
 use super::plan::Finding;
 use crate::origin::Origin;
-use crate::upgrade::{self, Inode, Vetted};
+use crate::upgrade::{self, Demands, Inode, Vetted};
 
-/// The look that is being taken, if one is.
 #[derive(Debug, Default)]
-pub(super) struct Examiner(Option<oneshot::Receiver<Examined>>);
+pub(super) struct Examiner {
+    /// Whether a file need not say which program it is.
+    pub(super) allow_unmarked: bool,
+    /// The look that is being taken, if one is.
+    looking: Option<oneshot::Receiver<Examined>>,
+}
 
 /// What was found, and which file may be started.
 pub(super) type Examined = (Finding, Option<Vetted>);
@@ -24,11 +28,12 @@ impl Examiner {
     /// that has not come back yet is forgotten.
     pub(super) fn examine(&mut self, origin: &Origin, serving: Pid, rehearsal: Option<String>) {
         let (report, receiver) = oneshot::channel();
-        self.0 = Some(receiver);
-        let origin = origin.clone();
+        self.looking = Some(receiver);
+        let (origin, allow_unmarked) = (origin.clone(), self.allow_unmarked);
         let thread = std::thread::Builder::new().name("selfup-examine".into());
         let spawned = thread.spawn(move || {
-            let examined = examine(&origin, serving, rehearsal.as_deref());
+            let demands = Demands { allow_unmarked, rehearsal: rehearsal.as_deref() };
+            let examined = examine(&origin, serving, demands);
             // Nobody waits any more if the service ends.
             let _ = report.send(examined);
         });
@@ -36,19 +41,19 @@ impl Examiner {
             let text = format!("no thread to look at the binary; raise `ulimit -u` ({error})");
             let (report, receiver) = oneshot::channel();
             let _ = report.send((Finding::Refused(text), None));
-            self.0 = Some(receiver);
+            self.looking = Some(receiver);
         }
     }
 
     /// What was found. Cancel-safe.
     pub(super) async fn report(&mut self) -> Examined {
-        let Some(receiver) = &mut self.0 else { return std::future::pending().await };
+        let Some(receiver) = &mut self.looking else { return std::future::pending().await };
         let examined = receiver.await.unwrap_or_else(|_| {
             let text =
                 "the look at the binary came to nothing; this is a fault of selfup, report it";
             (Finding::Refused(text.into()), None)
         });
-        self.0 = None;
+        self.looking = None;
         examined
     }
 }
@@ -58,7 +63,7 @@ pub(super) fn executed_by(pid: Pid) -> PathBuf {
     format!("/proc/{pid}/exe").into()
 }
 
-fn examine(origin: &Origin, serving: Pid, rehearsal: Option<&str>) -> Examined {
+fn examine(origin: &Origin, serving: Pid, demands: Demands<'_>) -> Examined {
     match Inode::at(origin.path()) {
         Ok(inode) if is_executed_by(serving, inode) => {
             return (Finding::Same, Some(Vetted { addresses: None, inode }));
@@ -70,7 +75,7 @@ fn examine(origin: &Origin, serving: Pid, rehearsal: Option<&str>) -> Examined {
             return (Finding::Refused(text), None);
         }
     }
-    match upgrade::vet(origin, rehearsal, None) {
+    match upgrade::vet(origin, demands, None) {
         Ok(vetted) => (Finding::Changed, Some(vetted)),
         Err(error) => (Finding::Refused(error.chain()), None),
     }

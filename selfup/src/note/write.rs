@@ -1,5 +1,6 @@
 //! The note as the attribute's expansion writes it, at compile time.
 
+use super::semantic::is_semantic;
 use super::{KIND, OWNER, TAG_NAME, TAG_PROTOCOL, TAG_TARGET, TAG_VERSION};
 use crate::channel::message::PROTOCOL;
 use crate::identity::TARGET;
@@ -37,8 +38,13 @@ impl Fields {
     }
 
     /// The program's version, in place of its package's.
+    ///
+    /// # Panics
+    ///
+    /// Which is at compile time: if it cannot be compared with another.
     #[must_use]
     pub const fn version(mut self, version: &'static str) -> Self {
+        assert!(is_semantic(version), "`version` is not a semantic version such as \"1.2.3\"");
         self.version = version;
         self
     }
@@ -135,6 +141,39 @@ const fn or_empty(value: Option<&'static str>) -> &'static str {
         Some(value) => value,
         None => "",
     }
+}
+
+/// Places the [note](mod@crate::note) in a program that does not use
+/// [`#[selfup::main]`](macro@crate::main), which places it by itself.
+///
+/// Written once, at the top level of the binary's own crate, its `main.rs`: in a library it would
+/// have the library's name, and the linker might leave it out. Without arguments the note says what
+/// Cargo knows: the name is `package/binary`, the version that of the package. `name` and `version`,
+/// string literals or constants, stand in place of those; the version is written as in `Cargo.toml`,
+/// and one that is not does not compile.
+///
+/// On a system whose binaries are not ELF files it expands to nothing.
+///
+/// ```no_run
+/// selfup::note!(name = "company/shop", version = "2.0.0");
+///
+/// fn prog(state: selfup::State) {
+///     println!("generation {}", state.generation());
+/// }
+///
+/// fn main() -> std::process::ExitCode {
+///     let config = || selfup::Config::builder().address(":3000").build();
+///     selfup::run(config, selfup::Program::blocking(prog))
+/// }
+/// ```
+#[macro_export]
+macro_rules! note {
+    () => {
+        $crate::__note!();
+    };
+    ($($key:ident = $value:expr),+ $(,)?) => {
+        $crate::__note!($($key = $value),+);
+    };
 }
 
 /// Puts the note into the crate that names it; the attribute's expansion calls it once.

@@ -40,6 +40,7 @@ use crate::config::Address;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::identity::{BinaryId, Generation};
 use crate::listeners::{self, Bound, Kind};
+use crate::note::{self, Note};
 use crate::sys;
 
 /// What a running program knows of itself, and what it can ask its master for.
@@ -55,6 +56,7 @@ struct Inner {
     started_at: SystemTime,
     bin_path: PathBuf,
     id: OnceLock<BinaryId>,
+    note: OnceLock<Option<Note>>,
     addresses: Vec<Address>,
     listeners: Vec<Listener>,
     gate: Arc<Gate>,
@@ -130,6 +132,7 @@ impl State {
             started_at: SystemTime::now(),
             bin_path: std::env::current_exe().unwrap_or_default(),
             id: OnceLock::new(),
+            note: OnceLock::new(),
             addresses,
             listeners,
             gate: gate.clone(),
@@ -165,6 +168,20 @@ impl State {
             let id = BinaryId::of_file(running).or_else(|_| BinaryId::of_file(&self.0.bin_path));
             id.unwrap_or(BinaryId::from_bytes([0; 32]))
         })
+    }
+
+    /// The version of the running binary, as its [note](mod@crate::note) says it: its package's, or
+    /// what the key `version` says. `None` if it has no note, as on systems whose binaries are not
+    /// ELF files.
+    ///
+    /// Read at the first call, from the file that runs, even if another has taken its path.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        let note = self.0.note.get_or_init(|| {
+            let read = note::read("/proc/self/exe").or_else(|_| note::read(&self.0.bin_path));
+            read.ok().flatten()
+        });
+        note.as_ref().map(Note::version).filter(|version| !version.is_empty())
     }
 
     /// Which child of the service this is: 1, 2, 3, ... Always 1 without a master.

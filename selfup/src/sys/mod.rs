@@ -8,6 +8,8 @@ pub(crate) mod env;
 #[cfg(selfup_supervised)]
 pub(crate) mod fd;
 #[cfg(selfup_supervised)]
+pub(crate) mod keeper;
+#[cfg(selfup_supervised)]
 pub(crate) mod lifeline;
 #[cfg_attr(not(selfup_supervised), path = "mask_unsupervised.rs")]
 pub(crate) mod mask;

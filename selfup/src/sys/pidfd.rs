@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::mem::{MaybeUninit, offset_of};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -120,36 +120,50 @@ fn held() -> MutexGuard<'static, BTreeSet<i32>> {
 }
 
 fn open(pid: Pid) -> io::Result<OwnedFd> {
+    Ok(adopt(raw_open(pid)?))
+}
+
+/// The number of a new descriptor of `pid`, close-on-exec. Async-signal-safe.
+pub(super) fn raw_open(pid: Pid) -> Result<RawFd, Errno> {
     // SAFETY: pidfd_open takes two integers and touches no memory of ours.
     let raw = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
-    let raw = Errno::result(raw)?;
-    Ok(adopt(i32::try_from(raw).map_err(io::Error::other)?))
+    // No descriptor has a number that does not fit.
+    RawFd::try_from(Errno::result(raw)?).map_err(|_| Errno::EBADF)
 }
 
 fn try_wait(pidfd: BorrowedFd<'_>) -> io::Result<Option<Status>> {
     let id = pidfd.as_raw_fd().cast_unsigned();
-    let Some((code, status)) = wait(libc::P_PIDFD, id, libc::WEXITED)? else { return Ok(None) };
-    Ok(Some(match code {
+    let ended = wait(libc::P_PIDFD, id, libc::WEXITED | libc::WNOHANG)?;
+    Ok(ended.map(|(code, status)| status_of(code, status)))
+}
+
+/// How a process ended of which waitid(2) gave this code and this status.
+pub(super) fn status_of(code: i32, status: i32) -> Status {
+    match code {
         libc::CLD_EXITED => Status::Exited(status),
         _ => Status::Signaled(status),
-    }))
+    }
 }
 
 /// Whether a child of this process was stopped and then continued, since this was last asked.
 pub(crate) fn was_a_child_continued() -> bool {
     let mut was_one = false;
     // Each is told of once.
-    while let Ok(Some(_)) = wait(libc::P_ALL, 0, libc::WCONTINUED) {
+    while let Ok(Some(_)) = wait(libc::P_ALL, 0, libc::WCONTINUED | libc::WNOHANG) {
         was_one = true;
     }
     was_one
 }
 
-/// The code and the status of a child that there is news of.
-fn wait(kind: libc::idtype_t, id: u32, options: i32) -> io::Result<Option<(i32, i32)>> {
+/// The code and the status of a child that there is news of. Async-signal-safe.
+pub(super) fn wait(
+    kind: libc::idtype_t,
+    id: u32,
+    options: i32,
+) -> Result<Option<(i32, i32)>, Errno> {
     let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
     // SAFETY: `info` is writable and large enough, and lives longer than the call.
-    let waited = unsafe { libc::waitid(kind, id, info.as_mut_ptr(), options | libc::WNOHANG) };
+    let waited = unsafe { libc::waitid(kind, id, info.as_mut_ptr(), options) };
     Errno::result(waited)?;
     // SAFETY: zeroed is a valid siginfo_t, and the kernel only overwrote it with another.
     let info = unsafe { info.assume_init() };

@@ -7,6 +7,7 @@
 //! Between fork and `execve` the child of a process with threads may only make async-signal-safe
 //! calls, so everything that allocates happens before the fork.
 
+use std::convert::Infallible;
 use std::ffi::{CString, OsString, c_char};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -41,8 +42,6 @@ pub(crate) struct Start<'a> {
     pub(crate) stdio: [Option<BorrowedFd<'a>>; 3],
     /// The signal mask.
     pub(crate) mask: SigSet,
-    /// Whether it leads a process group of its own, where no signal for this one's reaches it.
-    pub(crate) own_group: bool,
     /// Whether it may leave a core file.
     pub(crate) core: bool,
 }
@@ -63,30 +62,31 @@ impl Start<'_> {
     pub(crate) fn start(&self) -> io::Result<Started> {
         let image = Image::new(self)?;
         let (failure, report) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
-        // The mask is blocked over the fork, so that no handler of ours can run in the child.
-        let mut previous = SigSet::empty();
-        nix::sys::signal::pthread_sigmask(
-            SigmaskHow::SIG_SETMASK,
-            Some(&SigSet::all()),
-            Some(&mut previous),
-        )?;
-        // SAFETY: the child calls only async-signal-safe functions until it executes or exits: see
-        // `Image::become_it`.
-        let forked = unsafe { libc::fork() };
-        if forked == 0 {
-            image.become_it(self, report.as_raw_fd());
-        }
-        let forked = Errno::result(forked);
-        nix::sys::signal::pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&previous), None)?;
-        let pid = Pid::from_raw(forked?);
-        if self.own_group {
-            // Made in the child too; whoever is first spares the other the race.
-            let _ = nix::unistd::setpgid(pid, pid);
-        }
-        drop(report);
-        let process = Process::open(pid).inspect_err(|_| discard(pid))?;
+        let parent = Pid::this();
+        let process = fork(|| image.become_it(self, report.as_raw_fd(), parent))?;
         Ok(Started { process, failure })
     }
+}
+
+/// Forks. `child` runs in the fork, and calls only async-signal-safe functions.
+pub(super) fn fork(child: impl FnOnce() -> Infallible) -> io::Result<Process> {
+    // The mask is blocked over the fork, so that no handler of ours can run in the child.
+    let mut previous = SigSet::empty();
+    nix::sys::signal::pthread_sigmask(
+        SigmaskHow::SIG_SETMASK,
+        Some(&SigSet::all()),
+        Some(&mut previous),
+    )?;
+    // SAFETY: the child calls only async-signal-safe functions until it executes or exits: see the
+    // callers.
+    let forked = unsafe { libc::fork() };
+    if forked == 0 {
+        child();
+    }
+    let forked = Errno::result(forked);
+    nix::sys::signal::pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&previous), None)?;
+    let pid = Pid::from_raw(forked?);
+    Process::open(pid).inspect_err(|_| discard(pid))
 }
 
 /// Ends a child that cannot be held.
@@ -114,14 +114,12 @@ pub(crate) fn failure_from(bytes: &[u8]) -> Option<io::Error> {
 }
 
 /// What `execve` takes, allocated before the fork.
-struct Image {
+pub(super) struct Image {
     path: CString,
     args: CStrings,
     env: CStrings,
     keep: Vec<RawFd>,
     stdio: [RawFd; 3],
-    /// Who forks.
-    parent: Pid,
 }
 
 /// Strings of C and the null-terminated array of pointers to them.
@@ -160,20 +158,20 @@ impl CStrings {
 }
 
 impl Image {
-    fn new(start: &Start<'_>) -> io::Result<Self> {
+    pub(super) fn new(start: &Start<'_>) -> io::Result<Self> {
         Ok(Self {
             path: CString::new(start.path.as_os_str().as_bytes())?,
             args: CStrings::of_texts(start.args)?,
             env: CStrings::of_variables(start.env)?,
             keep: start.keep.iter().map(AsRawFd::as_raw_fd).collect(),
             stdio: start.stdio.map(|fd| fd.map_or(-1, |fd| fd.as_raw_fd())),
-            parent: Pid::this(),
         })
     }
 
-    /// In the forked child: sets up what was asked for and executes. Async-signal-safe throughout.
-    fn become_it(&self, start: &Start<'_>, report: RawFd) -> ! {
-        let error = self.try_become(start);
+    /// In the forked child of `parent`: sets up what was asked for and executes. Async-signal-safe
+    /// throughout.
+    pub(super) fn become_it(&self, start: &Start<'_>, report: RawFd, parent: Pid) -> Infallible {
+        let error = self.try_become(start, parent);
         let bytes = (error as i32).to_ne_bytes();
         // SAFETY: the pipe is open, and the four bytes are readable.
         unsafe { libc::write(report, bytes.as_ptr().cast(), bytes.len()) };
@@ -181,8 +179,8 @@ impl Image {
         unsafe { libc::_exit(127) }
     }
 
-    fn try_become(&self, start: &Start<'_>) -> Errno {
-        if let Err(error) = self.prepare(start) {
+    fn try_become(&self, start: &Start<'_>, parent: Pid) -> Errno {
+        if let Err(error) = self.prepare(start, parent) {
             return error;
         }
         for _ in 0..BUSY_TRIES {
@@ -192,7 +190,7 @@ impl Image {
             }
             // SAFETY: without descriptors poll touches no memory; it only waits.
             unsafe { libc::poll(std::ptr::null_mut(), 0, BUSY_PAUSE) };
-            if Pid::parent() != self.parent {
+            if Pid::parent() != parent {
                 // The next master needs the ports that this copy of the last one holds.
                 return Errno::ESRCH;
             }
@@ -208,12 +206,8 @@ impl Image {
         Errno::last()
     }
 
-    fn prepare(&self, start: &Start<'_>) -> Result<(), Errno> {
-        if start.own_group {
-            // SAFETY: setpgid takes two integers.
-            Errno::result(unsafe { libc::setpgid(0, 0) })?;
-        }
-        die_with(self.parent)?;
+    fn prepare(&self, start: &Start<'_>, parent: Pid) -> Result<(), Errno> {
+        die_with(parent)?;
         if !start.core {
             let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
             // SAFETY: `none` is readable for the length of the call.
@@ -246,7 +240,7 @@ const BUSY_TRIES: usize = 100;
 const BUSY_PAUSE: i32 = 20;
 
 /// Has the kernel kill this process when the thread of `parent` that forked it ends.
-fn die_with(parent: Pid) -> Result<(), Errno> {
+pub(super) fn die_with(parent: Pid) -> Result<(), Errno> {
     // SAFETY: PR_SET_PDEATHSIG takes an integer.
     Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) })?;
     // It may have ended before this was asked for.
@@ -255,7 +249,7 @@ fn die_with(parent: Pid) -> Result<(), Errno> {
 
 /// Handlers go at the `execve` anyway, but none may run before it: it would be the parent's, and
 /// would write to what the two still share. What is ignored stays so.
-fn reset_handlers() {
+pub(super) fn reset_handlers() {
     for number in 1..=libc::SIGRTMAX() {
         if signal::handler(number).is_some_and(|now| now != libc::SIG_IGN && now != libc::SIG_DFL) {
             signal::reset(number);
@@ -286,7 +280,6 @@ mod tests {
             keep: &[],
             stdio: [None; 3],
             mask: SigSet::empty(),
-            own_group: false,
             core: true,
         };
         let Started { process, failure } = start.start()?;

@@ -10,6 +10,7 @@ use tempfile::TempPath;
 use self::stamp::Stamp;
 use crate::error::BoxError;
 use crate::identity::BinaryId;
+use crate::note::Note;
 use crate::sys::mask::Mask;
 
 pub(super) mod stamp;
@@ -31,6 +32,7 @@ pub struct Candidate {
     stamp: Stamp,
     /// The signal mask that whoever started the service gave it.
     mask: Mask,
+    note: Option<Note>,
     addresses: Option<Vec<String>>,
     validator: Option<String>,
 }
@@ -40,7 +42,7 @@ impl Candidate {
         let file = File::open(&path)?;
         let stamp = Stamp::of(&file)?;
         let mask = Mask::empty();
-        Ok(Self { path, file, id, stamp, mask, addresses: None, validator })
+        Ok(Self { path, file, id, stamp, mask, note: None, addresses: None, validator })
     }
 
     /// The file, which can be executed.
@@ -59,6 +61,13 @@ impl Candidate {
     #[must_use]
     pub fn length(&self) -> u64 {
         self.stamp.length()
+    }
+
+    /// Its version, as its [note](mod@crate::note) says it; `None` if it has no note, which only
+    /// `allow_unmarked` lets pass, or that says none.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        self.note.as_ref().map(Note::version).filter(|version| !version.is_empty())
     }
 
     /// A command that runs it, to be given arguments that make it end: without any it starts as
@@ -82,6 +91,10 @@ impl Candidate {
 
     pub(super) fn set_addresses(&mut self, addresses: Option<Vec<String>>) {
         self.addresses = addresses;
+    }
+
+    pub(super) fn set_note(&mut self, note: Option<Note>) {
+        self.note = note;
     }
 
     pub(super) fn set_mask(&mut self, mask: impl Into<Mask>) {

@@ -1,7 +1,8 @@
 //! Which candidates are not to be tried again, when the others may be, and what was delivered last.
 //!
 //! What was refused by its bytes (the note, the `pre_upgrade` hook) stays refused until other bytes
-//! are offered. What failed while it ran (the probe, the trial after a swap) may have met a bad
+//! are offered; by its note, until another binary is in place, for it is held against that one's.
+//! What failed while it ran (the probe, the trial after a swap) may have met a bad
 //! moment: it is tried again after 1 minute, 10 minutes and 1 hour, and is then refused for good.
 //!
 //! It is kept in a [`file`](mod@file) beside the binary, for the next master is offered the same
@@ -51,6 +52,8 @@ struct Entry {
     /// None, if its bytes were refused.
     failures: usize,
     retry_at: Option<Instant>,
+    /// The binary in place, if its note was held against that one's.
+    beside: Option<BinaryId>,
 }
 
 /// What a fetcher delivered, and what its source said to ask for next time.
@@ -113,6 +116,12 @@ impl History {
         self.push(Entry::new(id, reason, 0, None));
     }
 
+    /// Turns `id` down for as long as `in_place` is the binary that it would replace.
+    pub(super) fn refuse_beside(&mut self, in_place: BinaryId, id: BinaryId, reason: &Error) {
+        self.forget(id);
+        self.push(Entry { beside: Some(in_place), ..Entry::new(id, reason, 0, None) });
+    }
+
     /// Leaves `id` alone for as long as after its last failure, without counting another: what
     /// happened was no fault of its own.
     pub(super) fn postpone(&mut self, id: BinaryId, reason: &Error, now: Instant) {
@@ -135,6 +144,13 @@ impl History {
         let before = self.entries.len();
         self.entries.retain(|entry| entry.id != id);
         self.is_unsaved |= self.entries.len() != before;
+    }
+
+    /// Whether `id` was turned down beside another binary than `in_place`, beside which its note
+    /// may say what is wanted.
+    pub(super) fn is_outdated(&self, id: BinaryId, in_place: BinaryId) -> bool {
+        let beside = self.find(id).and_then(|entry| entry.beside);
+        beside.is_some_and(|beside| beside != in_place)
     }
 
     /// Whether `id` may be tried at this time.
@@ -176,7 +192,7 @@ impl History {
 impl Entry {
     fn new(id: BinaryId, reason: &Error, failures: usize, retry_at: Option<Instant>) -> Self {
         let reason_text = reason.chain().chars().take(LONGEST_REASON).collect();
-        Self { id, kind: reason.kind(), reason: reason_text, failures, retry_at }
+        Self { id, kind: reason.kind(), reason: reason_text, failures, retry_at, beside: None }
     }
 }
 

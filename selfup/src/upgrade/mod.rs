@@ -5,7 +5,8 @@
 //! 1. [`preflight`]: can the binary be replaced here, and is nobody else at it?
 //! 2. [`stage`]: the bytes, beside the binary, digested.
 //! 3. [`verify`]: are they what was announced?
-//! 4. [`note`]: are they a whole binary for this machine? Nothing of them has run so far.
+//! 4. [`note`]: are they a whole binary for this machine, of this program, and not an older one?
+//!    Nothing of them has run so far.
 //! 5. the `pre_upgrade` hook of the program that runs.
 //! 6. [`probe`]: does it answer when it is started once?
 //! 7. [`swap`]: it takes the path, and the previous binary keeps a name of its own.
@@ -28,7 +29,7 @@
 //! alone: it is the operator's, and is neither copied nor moved.
 //!
 //! Limits: everything here blocks, but for reading the download, so it runs on a thread beside the
-//! master's loop. Strays of a probe that left its process group are not hunted.
+//! master's loop.
 
 mod attributes;
 mod candidate;
@@ -50,7 +51,7 @@ mod vet;
 
 use std::error::Error as StdError;
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -69,12 +70,13 @@ pub(crate) use self::rehearsal::Rehearsal;
 use self::swap::Swapped;
 use self::trial::Trial;
 pub(crate) use self::trials::by_request;
-pub(crate) use self::vet::{Vetted, vet};
+pub(crate) use self::vet::{Demands, Vetted, vet};
 use crate::config::Acceptance;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::event::{Event, Observer};
 use crate::fetcher::{Current, Download};
 use crate::identity::BinaryId;
+use crate::note::Note;
 use crate::origin::Origin;
 
 /// Takes candidates to the path of the binary, one at a time.
@@ -208,8 +210,10 @@ impl Pipeline {
     pub(crate) fn current(&mut self) -> Current {
         self.history.notice_removal(&self.target);
         let is_due = self.retry_at().is_some_and(|at| at <= Instant::now());
-        let validator = self.history.delivered().and_then(|delivered| delivered.validator.clone());
-        Current::new(self.target.id()).with_validator(validator.filter(|_| !is_due))
+        let delivered = self.history.delivered();
+        let delivered = delivered.filter(|it| !is_due && !self.is_outdated(it.id));
+        let validator = delivered.and_then(|delivered| delivered.validator.clone());
+        Current::new(self.target.id()).with_validator(validator)
     }
 
     /// When the bytes that were offered last, and failed while they ran, may be tried again.
@@ -245,7 +249,9 @@ impl Pipeline {
 
     /// Everything that is known before the candidate takes the path.
     fn judge(&mut self, candidate: &mut Candidate) -> Result<()> {
-        note::check(candidate.path())?;
+        let replaced = self.note();
+        let note = note::check(candidate.path(), replaced.as_ref(), &self.acceptance)?;
+        candidate.set_note(note);
         self.ask_hook(candidate)?;
         let wanted = self.wanted.as_ref().map(OwnedFd::as_fd);
         let (path, limits) = (candidate.path(), self.probe_limits);
@@ -253,6 +259,16 @@ impl Pipeline {
         let addresses = probe::probe(path, &self.origin, snapshot.as_deref(), limits, wanted)?;
         candidate.set_addresses(addresses);
         Ok(())
+    }
+
+    /// What the binary in place says about itself.
+    fn note(&self) -> Option<Note> {
+        // By descriptor, whatever lies at the path, and with an offset of its own.
+        note::of(Path::new(&format!("/proc/self/fd/{}", self.target.file().as_raw_fd())))
+    }
+
+    fn version(&self) -> Option<String> {
+        self.note().map(|note| note.version().to_owned()).filter(|version| !version.is_empty())
     }
 
     fn ask_hook(&mut self, candidate: &Candidate) -> Result<()> {
@@ -272,14 +288,21 @@ impl Pipeline {
 
     /// Whether there is nothing to gain from these bytes now.
     fn is_settled(&self, id: BinaryId) -> bool {
-        id == self.target.id() || !self.history.allows(id, Instant::now())
+        let is_allowed = self.history.allows(id, Instant::now()) || self.is_outdated(id);
+        id == self.target.id() || !is_allowed
+    }
+
+    /// Whether these bytes were turned down beside another binary than the one in place.
+    fn is_outdated(&self, id: BinaryId) -> bool {
+        self.history.is_outdated(id, self.target.id())
     }
 
     /// Remembers what turned `id` down, unless that was no matter of its bytes: then not, and the
     /// cycle has not ended.
     fn turn_down(&mut self, id: BinaryId, reason: &Error) -> bool {
         match reason.kind() {
-            ErrorKind::Note | ErrorKind::Rejected => self.history.refuse(id, reason),
+            ErrorKind::Note => self.history.refuse_beside(self.target.id(), id, reason),
+            ErrorKind::Rejected => self.history.refuse(id, reason),
             ErrorKind::Probe => self.history.fail(id, reason, Instant::now()),
             _ => return false,
         }

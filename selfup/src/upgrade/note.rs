@@ -3,14 +3,15 @@
 //! The headers of an ELF file tell how long it must be: every table, segment and section has to lie
 //! inside the file, so a file that was cut off is noticed wherever it was cut, its last section
 //! included. Word size, byte order and machine must be those of the binary that runs, and the
-//! interpreter must be there. Where both have a note, it must be that of the same program.
+//! interpreter must be there. Then the file's own note says which program, version and target it
+//! is: see [`claims`].
 //!
 //! The file is not mapped, for mapping needs unsafe code and dies of a file that shrinks, and not
 //! read whole: the headers are read by offset, and what they may make us read is bounded.
 //!
 //! Limits: of a binary whose section headers were stripped, or that carries data behind its last
-//! section, only the segments are known. Of a binary without a note it is not known which program
-//! it is; the probe tells at least whether it is one of selfup's.
+//! section, only the segments are known. Of a binary without a note, which `allow_unmarked` lets
+//! pass, it is not known which program it is; the probe tells at least whether it is one of selfup's.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -25,39 +26,46 @@ use object::elf::{
 use object::read::elf::{FileHeader, ProgramHeader as _, SectionHeader as _};
 use object::{Endianness, ReadCache, ReadRef as _};
 
+use self::claims::Predecessors;
 use self::machine::Machine;
+use crate::config::Acceptance;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::note::{Note, read_from};
 
+mod claims;
 mod machine;
 
 type Data<'data> = &'data ReadCache<File>;
 
-/// Refuses the file at `path` unless it is a whole binary of this program for this machine.
-pub(super) fn check(path: &Path) -> Result<()> {
-    check_file(open(path)?).map(drop)
+/// Gives the note of the file at `path`, which is refused unless it is a whole binary for this
+/// machine, and may follow the one that runs and the one that says `replaced`.
+pub(super) fn check(
+    path: &Path,
+    replaced: Option<&Note>,
+    accepted: &Acceptance,
+) -> Result<Option<Note>> {
+    let (found, running) = check_file(open(path)?)?;
+    let predecessors = Predecessors { running: running.as_ref(), replaced };
+    claims::check(found.as_ref(), predecessors, accepted)?;
+    Ok(found)
 }
 
-/// [`check`] for a file that was put in place by hand, and has to say which program it is if the
-/// one that runs does.
-pub(super) fn check_deployed(file: File) -> Result<()> {
-    let is_marked = check_file(file)?;
-    let own = read_from(&ReadCache::new(open(Path::new("/proc/self/exe"))?)).ok().flatten();
-    match own {
-        Some(own) if !is_marked => Err(refused(format!(
-            "it does not say which program it is, and this service runs {:?}; put a binary of this \
-             program there, or mark it with `#[selfup::main]`",
-            own.name()
-        ))),
-        _ => Ok(()),
-    }
+/// [`check`] for a file that was put in place by hand.
+pub(super) fn check_deployed(file: File, allow_unmarked: bool) -> Result<()> {
+    let (found, running) = check_file(file)?;
+    claims::check_deployed(found.as_ref(), running.as_ref(), allow_unmarked)
 }
 
-/// Whether the file carries a note; an error unless it is a whole binary of this program, as far as
-/// that is known, for this machine.
-fn check_file(file: File) -> Result<bool> {
-    let own_data = &ReadCache::new(open(Path::new("/proc/self/exe"))?);
-    let own = machine(own_data)?;
+/// The note of a binary that may be anything: none, if it has none that can be read.
+pub(super) fn of(path: &Path) -> Option<Note> {
+    read_from(&ReadCache::new(File::open(path).ok()?)).ok().flatten()
+}
+
+/// The note of `file` and that of the program that runs; an error unless the file is a whole binary
+/// for this machine.
+fn check_file(file: File) -> Result<(Option<Note>, Option<Note>)> {
+    let running_data = &ReadCache::new(open(Path::new("/proc/self/exe"))?);
+    let own = machine(running_data)?;
     let start = start_of(&file)?;
     check_start(&start)?;
     let data = &ReadCache::new(file);
@@ -77,21 +85,7 @@ fn check_file(file: File) -> Result<bool> {
         refused("its note is garbled; publish the binary as it was built").caused_by(error)
     })?;
     // Whatever is wrong with our own, it is no fault of the file's.
-    check_name(read_from(own_data).ok().flatten().as_ref(), found.as_ref())?;
-    Ok(found.is_some())
-}
-
-/// Refuses the binary of another program, where both say which they are.
-fn check_name(own: Option<&Note>, found: Option<&Note>) -> Result<()> {
-    match (own, found) {
-        (Some(own), Some(found)) if own.name() != found.name() => Err(refused(format!(
-            "it is the program {:?}, and this service runs {:?}; publish a binary of this program, \
-             or, if it was renamed, set `name` to the one that it had",
-            found.name(),
-            own.name()
-        ))),
-        _ => Ok(()),
-    }
+    Ok((found, read_from(running_data).ok().flatten()))
 }
 
 // Not the candidate's fault: it is tried again.
@@ -176,7 +170,7 @@ fn inspect_segments<H: FileHeader<Endian = Endianness>>(
     let count = header.phnum(endian, data).map_err(|_| cut(length(data), "its section headers"))?;
     inside(data, table, table_size::<H::ProgramHeader>(count)?, "its program headers")?;
     let segments = header.program_headers(endian, data).map_err(garbled)?;
-    let mut loads = 0;
+    let (mut loads, mut interpreters) = (0, 0);
     for segment in segments {
         let (offset, size) = segment.file_range(endian);
         let kind = segment.p_type(endian);
@@ -184,6 +178,11 @@ fn inspect_segments<H: FileHeader<Endian = Endianness>>(
             loads += 1;
             inside(data, offset, size, "a segment")?;
         } else if kind == PT_INTERP {
+            interpreters += 1;
+            if interpreters > 1 {
+                let words = "it names several interpreters; publish the binary as it was built";
+                return Err(refused(words));
+            }
             inside(data, offset, size, "the name of its interpreter")?;
             inspect_interpreter(data, offset, size)?;
         }
@@ -230,7 +229,8 @@ fn inspect_interpreter(data: Data<'_>, offset: u64, size: u64) -> Result<()> {
 fn table_size<T>(count: u32) -> Result<u64> {
     if count > MOST_HEADERS {
         return Err(refused(format!(
-            "it has {count} headers, and at most {MOST_HEADERS} are read"
+            "it has {count} headers in one table, and at most {MOST_HEADERS} are read; publish the \
+             binary as it was built"
         )));
     }
     Ok(u64::from(count) * size_of::<T>() as u64)
@@ -267,7 +267,7 @@ fn refused(words: impl Into<String>) -> Error {
 const START: u64 = 32;
 
 /// The tables of a binary with more headers are not read: each may be a lie of 64 bytes.
-const MOST_HEADERS: u32 = 1 << 16;
+const MOST_HEADERS: u32 = 1 << 14;
 
 const LONGEST_PATH: u64 = 4096;
 

@@ -13,15 +13,20 @@
 //!
 //! One thread waits for the answer, the output, and the end at once, with one deadline for all.
 //! Output is read so that nobody blocks on a full pipe; the beginning is kept for the error, and
-//! who prints without end is killed. In the end the whole process group is killed, before its
-//! leader is reaped: until then no other group can have that number.
+//! who prints without end is killed. It answers once: who says more, or something else, is refused.
+//!
+//! Whatever it has started ends with it, answered or not. Its [keeper](crate::sys::keeper) kills its
+//! process group, and [`strays`] what has left that. What it started is no reason to refuse it: a
+//! logger may have a helper.
 //!
 //! Rejected: reading the answer from stdout, where a logger may write; `Command`, which hands a
-//! text file to /bin/sh.
+//! text file to /bin/sh; more of a sandbox, for the same code runs as the service a moment later.
 //!
-//! Limits: what left the process group survives. A config that locks or binds something fails every
+//! Limits: a core that is piped to a program (`core_pattern` begins with a `|`) is not kept from it,
+//! though such programs look at the limit, too. A config that locks or binds something fails every
 //! probe, for the running version has it.
 
+mod strays;
 mod watch;
 
 use std::ffi::OsString;
@@ -40,7 +45,8 @@ use crate::channel::{Channel, Received};
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::origin::Origin;
 use crate::role;
-use crate::sys::process::{Start, Started};
+use crate::sys::pidfd::Status;
+use crate::sys::process::Start;
 
 /// What a candidate may take.
 #[derive(Debug, Clone, Copy)]
@@ -61,8 +67,8 @@ impl Default for Limits {
 /// asked to take over `snapshot`.
 ///
 /// Fails with [`ErrorKind::Probe`] if that is the candidate's doing, with [`ErrorKind::Spawn`] if
-/// it could not be started for a reason of ours. Blocks for about a second longer than `limits`,
-/// and no longer than the other end of `wanted` is open.
+/// it could not be started for a reason of ours. Blocks for a few seconds longer than `limits` at
+/// the most, and no longer than the other end of `wanted` is open.
 pub(super) fn probe(
     path: &Path,
     origin: &Origin,
@@ -129,11 +135,9 @@ fn start(path: &Path, origin: &Origin, snapshot: Option<&str>, token: &str) -> i
         keep: &[theirs.as_fd()],
         stdio: [Some(null.as_fd()), Some(print.as_fd()), Some(print.as_fd())],
         mask: origin.mask(),
-        own_group: true,
         core: false,
     };
-    let Started { process, failure } = start.start()?;
-    Ok(Watch::new(process, failure, ours, output))
+    Ok(Watch::new(start.start_kept()?, ours, output))
 }
 
 /// The environment of a child, without the variables that are meant for one process alone.
@@ -146,7 +150,7 @@ fn environment(origin: &Origin) -> Vec<(OsString, OsString)> {
 
 fn judge(report: Report, token: &str, limits: Limits) -> Result<Option<Vec<String>>> {
     let time = humantime::format_duration(limits.time);
-    let words = match report.course {
+    let (words, remedy) = match report.course {
         Course::Unexecuted(error) if is_ours(&error) => {
             let words = "the candidate could not be executed at this moment; it is tried again";
             return Err(Error::new(ErrorKind::Spawn, words).caused_by(error));
@@ -156,40 +160,56 @@ fn judge(report: Report, token: &str, limits: Limits) -> Result<Option<Vec<Strin
             return Err(Error::new(ErrorKind::Probe, words).caused_by(error));
         }
         Course::Unwatched(error) => {
-            let words = "the probe could not be watched; it is tried again";
+            let words = "the probe could not be started and watched; it is tried again";
             return Err(Error::new(ErrorKind::Spawn, words).caused_by(error));
         }
         Course::Unwanted => {
             let words = "the probe was given up, for the service ends; it is tried again";
             return Err(Error::new(ErrorKind::Spawn, words));
         }
-        Course::Garbled(error) => format!("its answer could not be understood ({error})"),
+        Course::Killed => ("what it ran below was killed, and it was with that".to_owned(), KILLED),
+        Course::Garbled(error) => {
+            (format!("its answer could not be understood ({error})"), ANSWERS_ONCE)
+        }
+        Course::Repeated => ("it answered more than once and was killed".to_owned(), ANSWERS_ONCE),
         Course::Flooded => {
-            format!("it printed more than {} bytes and was killed", limits.output)
+            (format!("it printed more than {} bytes and was killed", limits.output), PRINTS_LESS)
         }
         Course::Overdue if report.answer.is_some() => {
-            format!("it answered, but had not ended after {time} and was killed")
+            (format!("it answered, but had not ended after {time} and was killed"), ENDS)
         }
-        Course::Overdue => format!("it did not answer within {time} and was killed"),
+        Course::Overdue => (format!("it did not answer within {time} and was killed"), FIRST),
         Course::Ended => match report.answer {
-            Some(answer) if answer.token != token => "it answered with another token".to_owned(),
+            Some(answer) if answer.token != token => {
+                ("it answered with another token".to_owned(), ANSWERS_ONCE)
+            }
             Some(ProbeAnswer { error: Some(error), .. }) => {
                 return Err(Error::new(ErrorKind::Probe, error));
             }
             Some(answer) => return Ok(answer.addresses),
-            None => match report.status {
-                Some(status) => format!("it ended without an answer, with {status}"),
-                None => "it ended without an answer".to_owned(),
-            },
+            None => (without_an_answer(report.status), FIRST),
         },
     };
-    let remedy = "publish a program whose `main` runs selfup before anything else";
     let error = Error::new(ErrorKind::Probe, format!("{words}; {remedy}"));
     Err(match printed(&report.printed) {
         Some(printed) => error.caused_by(printed),
         None => error,
     })
 }
+
+fn without_an_answer(status: Option<Status>) -> String {
+    match status {
+        Some(status) => format!("it ended without an answer, with {status}"),
+        None => "it ended without an answer".to_owned(),
+    }
+}
+
+/// What to do about it.
+const FIRST: &str = "publish a program whose `main` runs selfup before anything else";
+const ENDS: &str = "publish a program whose `main` ends when `selfup::run` comes back in a probe";
+const PRINTS_LESS: &str = "publish a program that prints less until it runs selfup";
+const ANSWERS_ONCE: &str = "publish a program that leaves the answer to selfup, and runs it once";
+const KILLED: &str = "see the kernel's log for what was killed; it is tried again later";
 
 /// Whether `execve` failed for want of something that the candidate has no part in.
 fn is_ours(error: &io::Error) -> bool {

@@ -11,6 +11,33 @@ use crate::error::Result;
 use crate::fetcher::Download;
 use crate::identity::BinaryId;
 
+/// So that copies of this test binary are versions of one program.
+#[expect(unsafe_code, reason = "placing a note is, inside of this crate")]
+mod marked {
+    crate::__note!(name = "shop/till", version = "1.2.3");
+}
+
+/// `bytes`, which are those of this test binary, with another version in their note.
+pub(super) fn of_version(bytes: &[u8], version: &str) -> Vec<u8> {
+    with_field(bytes, 3, "1.2.3", version)
+}
+
+/// `bytes`, which are those of this test binary, with another name in their note.
+pub(super) fn of_name(bytes: &[u8], name: &str) -> Vec<u8> {
+    with_field(bytes, 2, "shop/till", name)
+}
+
+fn with_field(bytes: &[u8], tag: u8, is: &str, becomes: &str) -> Vec<u8> {
+    assert_eq!(is.len(), becomes.len(), "nothing else may move");
+    let length = u8::try_from(is.len()).unwrap();
+    let field = [&[tag, 0, length, 0], is.as_bytes()].concat();
+    let mut found = bytes.windows(field.len()).enumerate().filter(|(_, window)| *window == field);
+    let (at, _) = found.next().expect("the test binary has a note");
+    let mut bytes = bytes.to_vec();
+    bytes[at + 4..][..is.len()].copy_from_slice(becomes.as_bytes());
+    bytes
+}
+
 /// Runs `future` as the upgrade thread does.
 pub(super) fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)

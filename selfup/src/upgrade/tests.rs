@@ -9,6 +9,8 @@ use super::testing::{Place, block_on, chmod, download, id};
 use super::*;
 use crate::event::Verbosity;
 
+mod versions;
+
 /// A service with its binary in place, and all that it tells.
 pub(super) struct Service {
     pub(super) place: Place,

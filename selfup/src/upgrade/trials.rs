@@ -18,14 +18,15 @@ impl Pipeline {
     pub(crate) fn swap(&mut self, candidate: Candidate) -> Result<()> {
         let (from, to) = (self.target.id(), candidate.id());
         let validator = candidate.validator().map(str::to_owned);
+        let (from_version, to_version) = (self.version(), candidate.version().map(str::to_owned));
         let swapped = swap::swap(&mut self.target, candidate, &mut self.trial);
         let swapped = swapped.inspect_err(|_| self.stay())?;
         self.trial = Some(swapped);
         if self.withdrawn.is_some() {
-            self.observer.tell(&Event::RolledBack { from, to });
+            self.observer.tell(&Event::RolledBack { from, from_version, to, to_version });
         } else {
             self.history.deliver(Delivered { id: to, validator });
-            self.observer.tell(&Event::Upgraded { from, to });
+            self.observer.tell(&Event::Upgraded { from, from_version, to, to_version });
         }
         Ok(())
     }
@@ -47,7 +48,7 @@ impl Pipeline {
         self.save_history();
         let Some(mut trial) = self.counted.take() else { return };
         trial.excuse();
-        self.note(&trial);
+        self.write_down(&trial);
     }
 
     /// The trial failed for `reason`: the previous binary is put back, unless somebody has put
@@ -60,11 +61,13 @@ impl Pipeline {
         // Killed from here on, it is known that it failed.
         let mut trial = Trial::of(from, to);
         trial.fail(reason);
-        self.note(&trial);
+        self.write_down(&trial);
+        let from_version = self.version();
         let restored = swap::restore(&mut self.target, swapped);
         self.condemn(&trial);
         if self.target.id() == to {
-            self.observer.tell(&Event::RolledBack { from, to });
+            let to_version = self.version();
+            self.observer.tell(&Event::RolledBack { from, from_version, to, to_version });
         }
         // A candidate that is still there is put back at the next start.
         if self.target.id() != from || !self.target.is_in_place() {
@@ -101,7 +104,7 @@ impl Pipeline {
         candidate.set_mask(self.origin.mask());
         let unreadable = || "the previous binary cannot be read; make it readable";
         let file = File::open(candidate.path()).context(ErrorKind::Rollback, unreadable)?;
-        note::check_deployed(file)?;
+        note::check_deployed(file, self.acceptance.allow_unmarked)?;
         let (snapshot, limits) = (self.rehearsal.get(), self.probe_limits);
         let wanted = self.wanted.as_ref().map(std::os::fd::AsFd::as_fd);
         let path = candidate.path();
@@ -191,7 +194,9 @@ impl Pipeline {
                 });
             }
             if trial.failed.is_some() && self.target.id() == previous {
-                self.observer.tell(&Event::RolledBack { from: candidate, to: previous });
+                let (from_version, to_version) = (None, self.version());
+                let (from, to) = (candidate, previous);
+                self.observer.tell(&Event::RolledBack { from, from_version, to, to_version });
             }
             return self.end_trial();
         }
@@ -223,7 +228,7 @@ impl Pipeline {
         self.save_history();
     }
 
-    fn note(&self, trial: &Trial) {
+    fn write_down(&self, trial: &Trial) {
         let flush = |()| Ok(self.target.flush_directory()?);
         let noted = trial.write(self.target.folder()).and_then(flush);
         let noted = noted.context(ErrorKind::Stage, || {

@@ -1,6 +1,7 @@
 //! Looks at a binary that somebody put at the path by hand, before it is started as a child.
 //!
-//! It goes through the checks of a candidate that need nobody's consent: the note, and the probe.
+//! It goes through the checks of a candidate that need nobody's consent: the note, and the probe. An
+//! older version passes, for this is the way back that is always open.
 //! The file is the operator's, so it is looked at where it lies, nothing on disk is touched, and
 //! nothing is remembered: the next restart looks again.
 //!
@@ -39,28 +40,37 @@ impl Vetted {
     }
 }
 
-/// Looks at the file that the path of `origin` leads to now. It is asked to take over the snapshot
-/// `rehearsal`, and given up when the other end of `wanted` is closed.
+/// What a file that was put in place by hand is held to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Demands<'a> {
+    /// It need not say which program it is.
+    pub(crate) allow_unmarked: bool,
+    /// The snapshot that it is asked to take over.
+    pub(crate) rehearsal: Option<&'a str>,
+}
+
+/// Looks at the file that the path of `origin` leads to now, and gives that up when the other end of
+/// `wanted` is closed.
 ///
 /// Fails as a candidate would: with [`ErrorKind::Note`] or [`ErrorKind::Probe`] if the file is to
 /// blame, with [`ErrorKind::Spawn`] if nothing is known about it and the next restart may try
 /// again. Blocks for as long as a probe may take.
 pub(crate) fn vet(
     origin: &Origin,
-    rehearsal: Option<&str>,
+    demands: Demands<'_>,
     wanted: Option<BorrowedFd<'_>>,
 ) -> Result<Vetted> {
-    vet_within(probe::Limits::default(), origin, rehearsal, wanted)
+    vet_within(probe::Limits::default(), origin, demands, wanted)
 }
 
 fn vet_within(
     limits: probe::Limits,
     origin: &Origin,
-    rehearsal: Option<&str>,
+    demands: Demands<'_>,
     wanted: Option<BorrowedFd<'_>>,
 ) -> Result<Vetted> {
     let path = origin.path();
-    let looked = look(limits, origin, rehearsal, wanted);
+    let looked = look(limits, origin, demands, wanted);
     looked.map_err(|error| {
         let words = format!("the binary at {} is not started", path.display());
         Error::new(error.kind(), words).caused_by(error)
@@ -70,14 +80,14 @@ fn vet_within(
 fn look(
     limits: probe::Limits,
     origin: &Origin,
-    rehearsal: Option<&str>,
+    demands: Demands<'_>,
     wanted: Option<BorrowedFd<'_>>,
 ) -> Result<Vetted> {
     let path = origin.real_path().context(ErrorKind::Spawn, || GONE)?;
     let file = open(&path)?;
     let stamp = Stamp::of(&file).context(ErrorKind::Spawn, || UNREADABLE)?;
-    note::check_deployed(file)?;
-    let probed = probe::probe(&path, origin, rehearsal, limits, wanted);
+    note::check_deployed(file, demands.allow_unmarked)?;
+    let probed = probe::probe(&path, origin, demands.rehearsal, limits, wanted);
     // By the path as started: a link may lead elsewhere by now.
     let found = open(origin.path())
         .and_then(|file| Stamp::of(&file).context(ErrorKind::Spawn, || UNREADABLE));

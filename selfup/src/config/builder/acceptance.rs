@@ -16,14 +16,20 @@ impl Builder {
         self
     }
 
-    /// Whether a binary of an older version is taken. Default: false.
+    /// Whether a candidate of an older version than the binary that it would replace, or of one that
+    /// cannot be compared, is taken. Default: false, and it is refused.
+    ///
+    /// Versions are those of the [note](mod@crate::note), in the order of [semver](https://semver.org);
+    /// the same version with other bytes is always taken. Neither a rollback nor a binary that is put
+    /// in place by hand is asked for its version.
     pub fn allow_downgrade(mut self, allow: bool) -> Self {
         self.config.upgrades.acceptance.allow_downgrade = allow;
         self
     }
 
-    /// Whether a binary without a note, which does not say which program it is, is taken. Default:
-    /// false.
+    /// Whether a candidate without a [note](mod@crate::note), which does not say which program it is,
+    /// is taken; and one that is put in place by hand, where the binary that runs has a note. Default:
+    /// false, and it is refused.
     pub fn allow_unmarked(mut self, allow: bool) -> Self {
         self.config.upgrades.acceptance.allow_unmarked = allow;
         self

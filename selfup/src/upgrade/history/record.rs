@@ -63,6 +63,9 @@ struct Refused {
     /// In seconds since 1970; none if it is not tried again.
     #[serde(default)]
     retry_at: Option<u64>,
+    /// The binary that was in place, if the note was held against that one's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    beside: Option<String>,
 }
 
 pub(super) fn to_text(history: &History, now: Moment) -> Result<String, BoxError> {
@@ -120,6 +123,7 @@ impl Refused {
             reason: entry.reason.clone(),
             failures: entry.failures,
             retry_at: entry.retry_at.map(|retry_at| seconds(at(retry_at))),
+            beside: entry.beside.map(|beside| beside.to_string()),
         }
     }
 
@@ -134,6 +138,7 @@ impl Refused {
             reason: self.reason.chars().take(LONGEST_REASON).collect(),
             failures: self.failures,
             retry_at: step(self.failures).map(|step| now.monotonic + left(step)),
+            beside: self.beside.as_deref().map(str::parse).transpose()?,
         })
     }
 }

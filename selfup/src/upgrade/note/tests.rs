@@ -1,6 +1,13 @@
 use std::path::PathBuf;
 
 use super::*;
+use crate::upgrade::testing::{of_name, of_version};
+
+/// Whatever the file says about itself.
+fn check(path: &Path) -> Result<()> {
+    let accepted = Acceptance { allow_unmarked: true, ..Acceptance::default() };
+    super::check(path, None, &accepted).map(drop)
+}
 
 /// A file with these bytes, in a directory of its own.
 fn file(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
@@ -123,6 +130,38 @@ fn what_is_no_program_is_refused() {
     assert!(refusal(&bytes).contains("a core file"));
 }
 
+/// What was found, and what to do: the words that an operator reads.
+#[test]
+fn each_refusal_of_what_is_no_binary_for_this_machine_says_what_to_do() {
+    let whole = own();
+    let mut foreign = whole.clone();
+    foreign[18] ^= 0xff;
+    let mut object = whole.clone();
+    object[16..18].copy_from_slice(&1u16.to_ne_bytes());
+    let mut garbled = whole.clone();
+    garbled[6] = 9;
+    for (bytes, words) in [
+        (&b""[..], "the file is empty; publish the whole binary"),
+        (b"\x1f\x8b\x08", "it is a gzip archive, not an ELF binary; publish the binary itself"),
+        (
+            b"<html>404",
+            "it is no ELF binary, for it begins with \"<html>404\"; see what the source delivers",
+        ),
+        (
+            b"\x7fELF",
+            "it is cut off: the file ends after 4 bytes, within its first header; publish the whole \
+             binary",
+        ),
+        (&object, "it is an object file, not a program; publish the linked binary"),
+        (&garbled, "its ELF headers are garbled; publish the binary as it was built"),
+    ] {
+        assert_eq!(refusal(bytes), words);
+    }
+    let words = refusal(&foreign);
+    let end = "; publish the binary that is built for this target";
+    assert!(words.starts_with("it is built for ") && words.ends_with(end), "{words}");
+}
+
 #[test]
 fn an_interpreter_that_is_not_there_is_named() {
     let mut bytes = std::fs::read("/bin/true").unwrap();
@@ -133,29 +172,40 @@ fn an_interpreter_that_is_not_there_is_named() {
 }
 
 #[test]
-fn another_program_is_named_beside_ours() {
-    use crate::note::write::{Fields, Note as Written};
-    const TILL: Fields = Fields::of_cargo(Some("shop"), Some("till"), Some("1.2.3"));
-    const NEWER: Fields = TILL.version("2.0.0");
-    const STOCK: Fields = Fields::of_cargo(Some("shop"), Some("stock"), Some("1.2.3"));
-    let till = Written::<{ TILL.descriptor_len() }>::new(&TILL).parse();
-    let newer = Written::<{ NEWER.descriptor_len() }>::new(&NEWER).parse();
-    let stock = Written::<{ STOCK.descriptor_len() }>::new(&STOCK).parse();
-    check_name(Some(&till), Some(&newer)).unwrap();
-    let error = check_name(Some(&till), Some(&stock)).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Note);
-    let words = r#"it is the program "shop/stock", and this service runs "shop/till"; publish"#;
-    assert!(error.to_string().starts_with(words), "{error}");
+fn the_note_of_what_passes_is_given() {
+    let (_directory, path) = file(&own());
+    let note = super::check(&path, None, &Acceptance::default()).unwrap().unwrap();
+    assert_eq!((note.name(), note.version()), ("shop/till", "1.2.3"));
+    assert_eq!(of(&path), Some(note));
+    assert_eq!(of(Path::new("/bin/true")), None);
+    let (_directory, page) = file(b"<html>");
+    assert_eq!(of(&page), None);
 }
 
 #[test]
-fn a_binary_that_does_not_say_which_program_it_is_passes() {
-    use crate::note::write::{Fields, Note as Written};
-    const TILL: Fields = Fields::of_cargo(Some("shop"), Some("till"), Some("1.2.3"));
-    let till = Written::<{ TILL.descriptor_len() }>::new(&TILL).parse();
-    check_name(Some(&till), None).unwrap();
-    check_name(None, Some(&till)).unwrap();
-    check_name(None, None).unwrap();
+fn a_binary_says_who_it_is_or_is_refused() {
+    let marked = Acceptance::default();
+    let words = super::check(Path::new("/bin/true"), None, &marked).unwrap_err().to_string();
+    assert!(words.starts_with("it does not say which program it is"), "{words}");
+    let (_directory, path) = file(&of_version(&own(), "1.2.2"));
+    let words = super::check(&path, None, &marked).unwrap_err().to_string();
+    assert!(words.starts_with("it is version \"1.2.2\", older than \"1.2.3\""), "{words}");
+    let deployed = |path: &Path, allowed| check_deployed(File::open(path).unwrap(), allowed);
+    deployed(&path, false).expect("an operator may go back");
+    let words = deployed(Path::new("/bin/true"), false).unwrap_err().to_string();
+    assert!(words.starts_with("it does not say which program it is"), "{words}");
+    deployed(Path::new("/bin/true"), true).unwrap();
+    let (_directory, path) = file(&of_name(&own(), "shop/bill"));
+    let words = deployed(&path, true).unwrap_err().to_string();
+    assert!(words.starts_with("it is the program \"shop/bill\""), "{words}");
+}
+
+#[test]
+fn a_garbled_note_is_refused() {
+    let mut bytes = own();
+    let at = bytes.windows(9).position(|window| window == b"shop/till").unwrap();
+    bytes[at] = 0xff;
+    assert!(refusal(&bytes).starts_with("its note is garbled; publish"));
 }
 
 /// Headers may lie about everything; none may make the reader panic, or read without bound.

@@ -7,23 +7,25 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{Signal, killpg};
 
+use super::strays;
 use crate::channel::message::ProbeAnswer;
 use crate::channel::{Channel, Received};
-use crate::sys::pidfd::{Process, Status};
+use crate::sys::keeper::Kept;
+use crate::sys::pidfd::Status;
 use crate::sys::process::failure_from;
 
 /// A candidate that runs. What has ended is `None`, and no longer waited for.
 #[derive(Debug)]
 pub(super) struct Watch {
-    process: Process,
+    kept: Kept,
     failure: Option<File>,
     channel: Option<Channel>,
     output: Option<File>,
     answer: Option<ProbeAnswer>,
     printed: Vec<u8>,
     printed_length: u64,
+    status: Option<Status>,
 }
 
 /// What came of it.
@@ -50,27 +52,28 @@ pub(super) enum Course {
     Flooded,
     /// It said what is no answer.
     Garbled(io::Error),
+    /// It said more than one thing.
+    Repeated,
     /// We could not wait for it.
     Unwatched(io::Error),
+    /// What it runs below was killed, and it with that.
+    Killed,
     /// Nobody wants its answer any more.
     Unwanted,
 }
 
 impl Watch {
-    pub(super) fn new(
-        process: Process,
-        failure: OwnedFd,
-        channel: Channel,
-        output: OwnedFd,
-    ) -> Self {
+    pub(super) fn new(mut kept: Kept, channel: Channel, output: OwnedFd) -> Self {
+        let failure = kept.failure.take().map(File::from);
         Self {
-            process,
-            failure: Some(failure.into()),
+            kept,
+            failure,
             channel: Some(channel),
             output: Some(output.into()),
             answer: None,
             printed: Vec::new(),
             printed_length: 0,
+            status: None,
         }
     }
 
@@ -83,7 +86,8 @@ impl Watch {
         wanted: Option<BorrowedFd<'_>>,
     ) -> Report {
         let course = self.run(until, most_output, wanted).unwrap_or_else(|course| course);
-        let status = self.end();
+        strays::end(&self.kept);
+        let status = self.status.or_else(|| self.kept.status().ok().flatten());
         Report { course, answer: self.answer, printed: self.printed, status }
     }
 
@@ -111,7 +115,8 @@ impl Watch {
                 self.listen()?;
             }
             if ended {
-                return Ok(Course::Ended);
+                self.status = self.kept.status().map_err(Course::Unwatched)?;
+                return Ok(self.status.map_or(Course::Killed, |_| Course::Ended));
             }
             if unwanted {
                 return Ok(Course::Unwanted);
@@ -126,7 +131,7 @@ impl Watch {
             self.failure.as_ref().map(|failure| failure.as_fd()),
             self.channel.as_ref().map(|channel| channel.as_fd()),
             self.output.as_ref().map(|output| output.as_fd()),
-            Some(self.process.as_fd()),
+            Some(self.kept.ended()),
             wanted,
         ];
         let open = sources.iter().flatten();
@@ -175,10 +180,15 @@ impl Watch {
     fn listen(&mut self) -> Result<(), Course> {
         while let Some(channel) = &self.channel {
             match channel.try_receive() {
-                // Only the first counts.
-                Ok(Received::Message(answer, _)) => {
-                    self.answer.get_or_insert(answer);
+                // A second one would leave it to chance which counts, and without end.
+                Ok(Received::Message(..)) if self.answer.is_some() => {
+                    return Err(Course::Repeated);
                 }
+                Ok(Received::Message(_, descriptors)) if !descriptors.is_empty() => {
+                    let words = "descriptors came with it";
+                    return Err(Course::Garbled(io::Error::new(io::ErrorKind::InvalidData, words)));
+                }
+                Ok(Received::Message(answer, _)) => self.answer = Some(answer),
                 Ok(Received::End) => self.channel = None,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => return Err(Course::Garbled(error)),
@@ -186,32 +196,7 @@ impl Watch {
         }
         Ok(())
     }
-
-    /// Kills what is left of its process group, and reaps it.
-    fn end(&mut self) -> Option<Status> {
-        // Its leader is not reaped yet, so the group's number is still its own.
-        let _ = killpg(self.process.pid(), Signal::SIGKILL);
-        let _ = self.process.signal(Signal::SIGKILL as i32);
-        let until = Instant::now() + PATIENCE;
-        loop {
-            match self.process.try_wait() {
-                Ok(Some(status)) => return Some(status),
-                // Somebody else reaped it.
-                Err(_) => return None,
-                Ok(None) => {}
-            }
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return None;
-            }
-            let mut polled = [PollFd::new(self.process.as_fd(), PollFlags::POLLIN)];
-            let _ = poll(&mut polled, PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX));
-        }
-    }
 }
 
 /// As many bytes of output are kept for the error.
 const KEPT: usize = 4096;
-
-/// A process that hangs in the kernel cannot be killed; it is left behind after this time.
-const PATIENCE: Duration = Duration::from_secs(1);
