@@ -32,6 +32,7 @@ pub struct Candidate {
     /// The signal mask that whoever started the service gave it.
     mask: Mask,
     addresses: Option<Vec<String>>,
+    trusted_comment: Option<String>,
     validator: Option<String>,
 }
 
@@ -40,7 +41,8 @@ impl Candidate {
         let file = File::open(&path)?;
         let stamp = Stamp::of(&file)?;
         let mask = Mask::empty();
-        Ok(Self { path, file, id, stamp, mask, addresses: None, validator })
+        let (addresses, trusted_comment) = (None, None);
+        Ok(Self { path, file, id, stamp, mask, addresses, trusted_comment, validator })
     }
 
     /// The file, which can be executed.
@@ -59,6 +61,13 @@ impl Candidate {
     #[must_use]
     pub fn length(&self) -> u64 {
         self.stamp.length()
+    }
+
+    /// The trusted comment of its signature, where the service verifies signatures: on one line, 256
+    /// characters at most, with what is not printed escaped.
+    #[must_use]
+    pub fn trusted_comment(&self) -> Option<&str> {
+        self.trusted_comment.as_deref()
     }
 
     /// A command that runs it, to be given arguments that make it end: without any it starts as
@@ -82,6 +91,10 @@ impl Candidate {
 
     pub(super) fn set_addresses(&mut self, addresses: Option<Vec<String>>) {
         self.addresses = addresses;
+    }
+
+    pub(super) fn set_trusted_comment(&mut self, comment: String) {
+        self.trusted_comment = Some(comment);
     }
 
     pub(super) fn set_mask(&mut self, mask: impl Into<Mask>) {

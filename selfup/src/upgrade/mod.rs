@@ -4,7 +4,7 @@
 //!
 //! 1. [`preflight`]: can the binary be replaced here, and is nobody else at it?
 //! 2. [`stage`]: the bytes, beside the binary, digested.
-//! 3. [`verify`]: are they what was announced?
+//! 3. [`verify`]: are they what was announced, and signed by somebody who is trusted?
 //! 4. [`note`]: are they a whole binary for this machine? Nothing of them has run so far.
 //! 5. the `pre_upgrade` hook of the program that runs.
 //! 6. [`probe`]: does it answer when it is started once?
@@ -20,6 +20,9 @@
 //! tried again, and when: at that time [`Pipeline::current`] has no validator, so that the bytes
 //! are delivered again.
 //!
+//! What lacks a good digest or signature ends no cycle, for it may get one; [`offering`] keeps it from
+//! being read again and again until then.
+//!
 //! What is wrong with the bytes is told as an event, once, and is no error: the pipeline did its
 //! work. Its errors, which are told by the caller, are about everything else.
 //!
@@ -32,6 +35,7 @@
 mod candidate;
 mod history;
 mod note;
+mod offering;
 mod preflight;
 mod probe;
 mod rehearsal;
@@ -52,11 +56,13 @@ use std::time::Instant;
 pub use self::candidate::Candidate;
 pub(crate) use self::candidate::PreUpgradeHook;
 use self::history::{Delivered, History};
+use self::offering::{Offering, Unproven};
 pub(crate) use self::preflight::Inode;
 use self::preflight::Target;
 pub(crate) use self::probe::answer_probe;
 pub(crate) use self::rehearsal::Rehearsal;
 pub(crate) use self::swap::Swapped;
+use self::verify::Signed;
 pub(crate) use self::vet::{Vetted, vet};
 use crate::config::Acceptance;
 use crate::error::{Context as _, Error, ErrorKind, Result};
@@ -68,13 +74,13 @@ use crate::origin::Origin;
 /// Takes candidates to the path of the binary, one at a time.
 pub(crate) struct Pipeline {
     origin: Origin,
-    #[allow(dead_code, reason = "each step reads its own part")]
     acceptance: Acceptance,
     hook: Option<PreUpgradeHook>,
     observer: Observer,
     target: Target,
     rehearsal: Rehearsal,
     history: History,
+    unproven: Unproven,
     limits: stage::Limits,
     probe_limits: probe::Limits,
     /// Closed at its other end when nobody wants an upgrade any more.
@@ -113,6 +119,7 @@ impl Pipeline {
             target,
             rehearsal,
             history,
+            unproven: Unproven::default(),
             limits,
             probe_limits: probe::Limits::default(),
             wanted: None,
@@ -143,21 +150,35 @@ impl Pipeline {
             self.end(id, download.validator.take(), is_whole);
             return Ok(None);
         }
+        let offering = Offering::of(&download);
+        if self.unproven.is_left_alone(&offering, Instant::now()) {
+            return Ok(None);
+        }
+        let signature = std::mem::take(&mut download.signature);
         let mut candidate = match stage::stage(download, &self.target, self.limits).await {
             Ok(candidate) => candidate,
             Err(error) => return self.refuse(None, error),
         };
         let id = candidate.id();
         if let Err(error) = verify::digest(id, announced) {
-            return self.refuse(Some(id), error);
+            return self.doubt(offering, id, error);
         }
         let validator = candidate.validator().map(str::to_owned);
         if self.is_settled(id) {
             self.end(id, validator, is_whole);
             return Ok(None);
         }
+        let signed = verify::signature(candidate.file(), &signature, &self.acceptance.keys);
+        let signed = match signed {
+            Ok(signed) => signed,
+            Err(error) => return self.doubt(offering, id, error),
+        };
         candidate.set_mask(self.origin.mask());
         self.observer.tell(&Event::CandidateStaged { id, length: candidate.length() });
+        if let Some(Signed { key, comment }) = signed {
+            candidate.set_trusted_comment(comment.clone());
+            self.observer.tell(&Event::CandidateVerified { id, key, comment });
+        }
         let Err(error) = self.judge(&mut candidate) else { return Ok(Some(candidate)) };
         // The history may need the room that it takes.
         drop(candidate);
@@ -210,7 +231,9 @@ impl Pipeline {
     pub(crate) fn current(&self) -> Current {
         let is_due = self.retry_at().is_some_and(|at| at <= Instant::now());
         let validator = self.history.delivered().and_then(|delivered| delivered.validator.clone());
-        Current::new(self.target.id()).with_validator(validator.filter(|_| !is_due))
+        Current::new(self.target.id())
+            .with_validator(validator.filter(|_| !is_due))
+            .with_wanted_signature(!self.acceptance.keys.is_empty())
     }
 
     /// When the bytes that were offered last, and failed while they ran, may be tried again.
@@ -291,6 +314,20 @@ impl Pipeline {
         let validator = validator.filter(|_| !may_be_part);
         self.history.deliver(Delivered { id, validator });
         self.save_history();
+    }
+
+    /// Refuses what nobody vouches for, without a word about its bytes: they may be good ones.
+    fn doubt(
+        &mut self,
+        offering: Offering,
+        id: BinaryId,
+        error: Error,
+    ) -> Result<Option<Candidate>> {
+        let is_refusal = error.kind() == ErrorKind::Verify;
+        if is_refusal && !self.unproven.refuse(offering, id, Instant::now()) {
+            return Ok(None);
+        }
+        self.refuse(Some(id), error)
     }
 
     /// Tells what is wrong with the bytes; any other error goes on to the caller.

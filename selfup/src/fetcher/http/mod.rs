@@ -13,10 +13,17 @@
 //! streamed, so memory stays flat whatever the size; it is delivered as it was published, and
 //! unpacking it is not this room's business.
 //!
+//! What is published beside the binary, its signature and its digest, is asked for when the binary
+//! is known to be new and before a byte of it is read: what then turns out to be there already, or to
+//! be refused already, is not read at all. It is asked for where the user's URL leads, and not where
+//! that one's redirects end, for those are often good for one file alone.
+//!
 //! - `url`: what the user wrote, and what may be shown of it
 //! - `client`: TLS, proxies, redirects
 //! - `known`: the validator
 //! - `body`: the bytes
+//! - `sibling`: what is published beside them
+//! - `checksums`: what `sha256sum` writes
 //!
 //! Limits: a server with nothing but a `Last-Modified` cannot show two releases within one second,
 //! one with nothing but a length no two releases of the same length (RFC 9110, section 8.8). Give
@@ -31,14 +38,17 @@ use reqwest::{Method, StatusCode, Url};
 use self::body::Body;
 use self::client::{Answer, Client, Question};
 use self::known::Known;
+use self::sibling::Sibling;
 use super::mistake::Mistake;
 use super::{Current, Download, Fetched, Fetcher, INTERVAL};
 use crate::config::IntoDuration;
 use crate::error::{BoxError, Error, ErrorKind, Result};
 
 mod body;
+mod checksums;
 mod client;
 mod known;
+mod sibling;
 mod url;
 
 /// A fetcher that asks for `url`, every 5 minutes unless [`interval`](Http::interval) says
@@ -58,6 +68,11 @@ mod url;
 /// proxies of the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`) are used, except for a URL
 /// on the loopback interface.
 ///
+/// Where the service [verifies](crate::Builder::verify) signatures, that of a new binary is read from
+/// its URL with `.minisig` behind the path; see [`signature`](Http::signature). A SHA-256 is asked
+/// for where [`sha256`](Http::sha256) says where it is. Publish both before the binary: a binary
+/// whose signature comes later is refused until a poll finds both.
+///
 /// ```
 /// let releases = selfup::fetcher::http("https://example.com/{target}/myapp")
 ///     .header("authorization", "Bearer swordfish")
@@ -67,8 +82,11 @@ mod url;
 pub fn http(url: impl Into<String>) -> Http {
     let mut mistake = Mistake::default();
     let url = url::parse(&url.into()).map_err(|message| mistake.keep(message)).ok();
+    let signature = url.as_ref().and_then(|url| Sibling::of(url, ".minisig").ok());
     Http {
         url,
+        sha256: None,
+        signature,
         headers: HeaderMap::new(),
         interval: INTERVAL,
         idle: IDLE,
@@ -83,6 +101,9 @@ pub fn http(url: impl Into<String>) -> Http {
 pub struct Http {
     /// `None` is a mistake.
     url: Option<Url>,
+    sha256: Option<Sibling>,
+    /// `None` is a mistake, too.
+    signature: Option<Sibling>,
     headers: HeaderMap,
     interval: Duration,
     idle: Duration,
@@ -131,13 +152,44 @@ impl Http {
         self
     }
 
+    /// Where the SHA-256 of the binary is published, which its bytes must then have. Default: it is
+    /// not asked for.
+    ///
+    /// What begins with a `.` and has no `/` is put behind the path of the binary's URL: `".sha256"`.
+    /// Everything else is read as a link on a page at that URL: `"SHA256SUMS"` lies beside the binary,
+    /// and an absolute URL is where it says. `{os}`, `{arch}` and `{target}` are filled in, and a
+    /// query of the binary's URL goes with it to the same host, like headers and password.
+    ///
+    /// The file is what `sha256sum` writes, in any of its forms, 64 KiB at most. The line counts
+    /// that names the last part of the binary's path; a file for this binary alone, as behind its
+    /// URL, may name it otherwise, or hold nothing but the digest. If there is no such file or line,
+    /// the poll fails, and no binary is taken. A digest from the same server guards against a
+    /// transfer that was broken, and not against a forger: see [`verify`](crate::Builder::verify).
+    pub fn sha256(mut self, place: impl AsRef<str>) -> Self {
+        self.sha256 = self.sibling("sha256", place.as_ref());
+        self
+    }
+
+    /// Where the minisign signature of the binary is published, in the words of
+    /// [`sha256`](Self::sha256); `".minisig"` by default. It is asked for only where the service
+    /// [verifies](crate::Builder::verify) signatures.
+    pub fn signature(mut self, place: impl AsRef<str>) -> Self {
+        self.signature = self.sibling("signature", place.as_ref());
+        self
+    }
+
+    fn sibling(&mut self, setting: &str, place: &str) -> Option<Sibling> {
+        let found = Sibling::of(self.url.as_ref()?, place);
+        found.map_err(|words| self.mistake.keep(format!("`{setting}`: {words}"))).ok()
+    }
+
     async fn look(&mut self, current: &Current) -> Result<Fetched> {
         self.mistake.check()?;
         let Some(url) = &self.url else { return Ok(Fetched::Unchanged) };
-        let client = match &mut self.client {
-            Some(client) => client,
-            none => none.insert(Client::new(url)?),
-        };
+        if self.client.is_none() {
+            self.client = Some(Client::new(url)?);
+        }
+        let Some(client) = &self.client else { return Ok(Fetched::Unchanged) };
         let known = current.validator().and_then(|text| Known::parse(text, url));
         let question =
             Question { url, headers: &self.headers, known: known.as_ref(), patience: self.head };
@@ -156,24 +208,48 @@ impl Http {
         let answer = client.ask(Method::GET, &question).await?;
         match answer.status() {
             StatusCode::NOT_MODIFIED if answer.conditional => Ok(Fetched::Unchanged),
-            StatusCode::OK => Ok(self.taken(url, question.known, answer)),
+            StatusCode::OK => {
+                let facts = answer.facts(url);
+                if known.is_some_and(|known| known.names(&facts)) {
+                    return Ok(Fetched::Unchanged);
+                }
+                let download = self.delivered(url, &facts, answer);
+                Ok(Fetched::Binary(self.with_siblings(client, url, current, download).await?))
+            }
             _ => Err(unexpected(url, &answer)),
         }
     }
 
-    /// What the answer to a GET delivers, unless it is what is known.
-    fn taken(&self, url: &Url, known: Option<&Known>, answer: Answer) -> Fetched {
-        let facts = answer.facts(url);
-        if known.is_some_and(|known| known.names(&facts)) {
-            return Fetched::Unchanged;
-        }
+    /// What the answer to a GET delivers.
+    fn delivered(&self, url: &Url, facts: &Known, answer: Answer) -> Download {
         let length = answer.length();
         let body = Body::new(answer.response, self.idle, url::redacted(url));
-        let download = Download::new(body).validator(facts.to_string());
-        Fetched::Binary(match length {
-            Some(length) => download.length(length),
-            None => download,
-        })
+        let mut download = Download::new(body);
+        if let Some(length) = length {
+            download = download.length(length);
+        }
+        if facts.is_nothing() { download } else { download.validator(facts.to_string()) }
+    }
+
+    /// `download`, with what is published beside it.
+    async fn with_siblings(
+        &self,
+        client: &Client,
+        url: &Url,
+        current: &Current,
+        mut download: Download,
+    ) -> Result<Download> {
+        let (headers, patience) = (&self.headers, self.head);
+        if let Some(sha256) = &self.sha256 {
+            let digest = sha256.digest(client, url, headers, patience).await?;
+            download = download.sha256(*digest.as_bytes());
+        }
+        if let Some(signature) = &self.signature
+            && current.wants_signature()
+        {
+            download.signature = signature.signature(client, headers, patience).await?;
+        }
+        Ok(download)
     }
 }
 
