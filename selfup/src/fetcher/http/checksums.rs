@@ -10,11 +10,12 @@ use crate::identity::BinaryId;
 
 /// The digest of the file `name` that `text` tells, or why it tells none.
 ///
-/// A file that is about one binary alone, `is_its_own`, may call it as it likes, or not at all.
+/// A digest without a name is that of any. A file that is about one binary alone, `is_its_own`, may
+/// call it as it likes.
 pub(super) fn find(text: &str, name: &str, is_its_own: bool) -> Result<BinaryId, String> {
     let mut digests: Vec<_> = text.lines().filter_map(entry).collect();
     if !(is_its_own && digests.len() == 1) {
-        digests.retain(|(_, found)| file_name(found) == name);
+        digests.retain(|(_, found)| found.is_empty() || file_name(found) == name);
     }
     let Some(((digest, _), others)) = digests.split_first() else {
         return Err(format!(
@@ -95,10 +96,13 @@ mod tests {
     fn a_file_for_one_binary_alone_may_name_it_as_it_likes() {
         let digest: BinaryId = ONE.parse().unwrap();
         let bom = '\u{feff}';
-        for text in [ONE.to_uppercase(), format!("{bom}{ONE}\n"), format!("{ONE}  app-1.2.3\n")] {
+        for text in [ONE.to_uppercase(), format!("{bom}{ONE}\n")] {
             assert_eq!(find(&text, "app", true), Ok(digest), "{text}");
-            assert!(find(&text, "app", false).is_err(), "{text}");
+            assert_eq!(find(&text, "app", false), Ok(digest), "{text}");
         }
+        let other_name = format!("{ONE}  app-1.2.3\n");
+        assert_eq!(find(&other_name, "app", true), Ok(digest));
+        assert!(find(&other_name, "app", false).is_err());
         assert_eq!(find(&format!("{TWO}  a\n{ONE}  app\n"), "app", true), Ok(digest));
         assert!(find(&format!("{TWO}  a\n{ONE}  b\n"), "app", true).is_err());
     }
@@ -110,6 +114,7 @@ mod tests {
             assert_eq!(words, "it has no SHA-256 of \"app\"; expected what `sha256sum app` prints");
         }
         let words = find(&format!("{ONE}  app\n{TWO}  x/app"), "app", true).unwrap_err();
+        assert!(find(&format!("{ONE}\n{TWO}"), "app", true).is_err());
         assert!(words.starts_with("it has two SHA-256 of \"app\", 1111"), "{words}");
     }
 

@@ -38,7 +38,7 @@ use reqwest::{Method, StatusCode, Url};
 use self::body::Body;
 use self::client::{Answer, Client, Question};
 use self::known::Known;
-use self::sibling::Sibling;
+use self::sibling::{Sibling, Siblings};
 use super::mistake::Mistake;
 use super::{Current, Download, Fetched, Fetcher, INTERVAL};
 use crate::config::IntoDuration;
@@ -82,11 +82,10 @@ mod url;
 pub fn http(url: impl Into<String>) -> Http {
     let mut mistake = Mistake::default();
     let url = url::parse(&url.into()).map_err(|message| mistake.keep(message)).ok();
-    let signature = url.as_ref().and_then(|url| Sibling::of(url, ".minisig").ok());
+    let siblings = Siblings::of(url.as_ref());
     Http {
         url,
-        sha256: None,
-        signature,
+        siblings,
         headers: HeaderMap::new(),
         interval: INTERVAL,
         idle: IDLE,
@@ -101,9 +100,7 @@ pub fn http(url: impl Into<String>) -> Http {
 pub struct Http {
     /// `None` is a mistake.
     url: Option<Url>,
-    sha256: Option<Sibling>,
-    /// `None` is a mistake, too.
-    signature: Option<Sibling>,
+    siblings: Siblings,
     headers: HeaderMap,
     interval: Duration,
     idle: Duration,
@@ -160,13 +157,13 @@ impl Http {
     /// and an absolute URL is where it says. `{os}`, `{arch}` and `{target}` are filled in, and a
     /// query of the binary's URL goes with it to the same host, like headers and password.
     ///
-    /// The file is what `sha256sum` writes, in any of its forms, 64 KiB at most. The line counts
-    /// that names the last part of the binary's path; a file for this binary alone, as behind its
-    /// URL, may name it otherwise, or hold nothing but the digest. If there is no such file or line,
-    /// the poll fails, and no binary is taken. A digest from the same server guards against a
-    /// transfer that was broken, and not against a forger: see [`verify`](crate::Builder::verify).
+    /// The file is what `sha256sum` writes, in any of its forms, 64 KiB at most, or nothing but a
+    /// digest. The line counts that names the last part of the binary's path; a file for this binary
+    /// alone, as behind its URL, may name it otherwise. If there is no such file or line, the poll
+    /// fails, and no binary is taken. A digest from the same server guards against a transfer that was
+    /// broken, and not against a forger: see [`verify`](crate::Builder::verify).
     pub fn sha256(mut self, place: impl AsRef<str>) -> Self {
-        self.sha256 = self.sibling("sha256", place.as_ref());
+        self.siblings.sha256 = self.sibling("sha256", place.as_ref());
         self
     }
 
@@ -174,7 +171,7 @@ impl Http {
     /// [`sha256`](Self::sha256); `".minisig"` by default. It is asked for only where the service
     /// [verifies](crate::Builder::verify) signatures.
     pub fn signature(mut self, place: impl AsRef<str>) -> Self {
-        self.signature = self.sibling("signature", place.as_ref());
+        self.siblings.signature = self.sibling("signature", place.as_ref());
         self
     }
 
@@ -186,10 +183,10 @@ impl Http {
     async fn look(&mut self, current: &Current) -> Result<Fetched> {
         self.mistake.check()?;
         let Some(url) = &self.url else { return Ok(Fetched::Unchanged) };
-        if self.client.is_none() {
-            self.client = Some(Client::new(url)?);
-        }
-        let Some(client) = &self.client else { return Ok(Fetched::Unchanged) };
+        let client = match &mut self.client {
+            Some(client) => client,
+            none => none.insert(Client::new(url)?),
+        };
         let known = current.validator().and_then(|text| Known::parse(text, url));
         let question =
             Question { url, headers: &self.headers, known: known.as_ref(), patience: self.head };
@@ -209,48 +206,30 @@ impl Http {
         match answer.status() {
             StatusCode::NOT_MODIFIED if answer.conditional => Ok(Fetched::Unchanged),
             StatusCode::OK => {
-                let facts = answer.facts(url);
-                if known.is_some_and(|known| known.names(&facts)) {
-                    return Ok(Fetched::Unchanged);
-                }
-                let download = self.delivered(url, &facts, answer);
-                Ok(Fetched::Binary(self.with_siblings(client, url, current, download).await?))
+                let fetched = taken(url, question.known, answer, self.idle);
+                self.siblings.complete(fetched, current, client, &question).await
             }
             _ => Err(unexpected(url, &answer)),
         }
     }
+}
 
-    /// What the answer to a GET delivers.
-    fn delivered(&self, url: &Url, facts: &Known, answer: Answer) -> Download {
-        let length = answer.length();
-        let body = Body::new(answer.response, self.idle, url::redacted(url));
-        let mut download = Download::new(body);
-        if let Some(length) = length {
-            download = download.length(length);
-        }
-        if facts.is_nothing() { download } else { download.validator(facts.to_string()) }
+/// What the answer to a GET delivers, unless it is what is known.
+fn taken(url: &Url, known: Option<&Known>, answer: Answer, idle: Duration) -> Fetched {
+    let facts = answer.facts(url);
+    if known.is_some_and(|known| known.names(&facts)) {
+        return Fetched::Unchanged;
     }
-
-    /// `download`, with what is published beside it.
-    async fn with_siblings(
-        &self,
-        client: &Client,
-        url: &Url,
-        current: &Current,
-        mut download: Download,
-    ) -> Result<Download> {
-        let (headers, patience) = (&self.headers, self.head);
-        if let Some(sha256) = &self.sha256 {
-            let digest = sha256.digest(client, url, headers, patience).await?;
-            download = download.sha256(*digest.as_bytes());
-        }
-        if let Some(signature) = &self.signature
-            && current.wants_signature()
-        {
-            download.signature = signature.signature(client, headers, patience).await?;
-        }
-        Ok(download)
+    let length = answer.length();
+    let body = Body::new(answer.response, idle, url::redacted(url));
+    let mut download = Download::new(body);
+    if !facts.is_nothing() {
+        download = download.validator(facts.to_string());
     }
+    Fetched::Binary(match length {
+        Some(length) => download.length(length),
+        None => download,
+    })
 }
 
 /// The error of an answer that is none to the question.

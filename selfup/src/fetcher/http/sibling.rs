@@ -1,7 +1,5 @@
 //! A small file that is published beside the binary: its signature, or its digest.
 
-use std::time::Duration;
-
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode, Url};
 use tokio::io::AsyncReadExt as _;
@@ -12,8 +10,46 @@ use super::checksums;
 use super::client::{Answer, Client, Question};
 use super::url::{fill, redacted};
 use crate::error::{Context as _, Error, ErrorKind, Result};
-use crate::fetcher::{LONGEST_SIGNATURE, Signature};
+use crate::fetcher::{Current, Fetched, LONGEST_SIGNATURE, Signature};
 use crate::identity::BinaryId;
+
+/// What is asked for beside a binary.
+#[derive(Debug)]
+pub(super) struct Siblings {
+    pub(super) sha256: Option<Sibling>,
+    /// `None` is a mistake.
+    pub(super) signature: Option<Sibling>,
+}
+
+impl Siblings {
+    /// What is asked for where nothing is said: the signature, where it usually is.
+    pub(super) fn of(binary: Option<&Url>) -> Self {
+        let signature = binary.and_then(|url| Sibling::of(url, ".minisig").ok());
+        Self { sha256: None, signature }
+    }
+
+    /// Adds to what the `binary` question has `fetched`, if that is a binary, what is published beside
+    /// it.
+    pub(super) async fn complete(
+        &self,
+        fetched: Fetched,
+        current: &Current,
+        client: &Client,
+        binary: &Question<'_>,
+    ) -> Result<Fetched> {
+        let Fetched::Binary(mut download) = fetched else { return Ok(fetched) };
+        if let Some(sha256) = &self.sha256 {
+            let digest = sha256.digest(client, binary).await?;
+            download = download.sha256(*digest.as_bytes());
+        }
+        if let Some(signature) = &self.signature
+            && current.wants_signature()
+        {
+            download.signature = signature.signature(client, binary).await?;
+        }
+        Ok(Fetched::Binary(download))
+    }
+}
 
 /// Where such a file is.
 #[derive(Debug)]
@@ -63,15 +99,9 @@ impl Sibling {
         Ok(Self { url, is_its_own, is_home })
     }
 
-    /// The digest of `binary` that is published here.
-    pub(super) async fn digest(
-        &self,
-        client: &Client,
-        binary: &Url,
-        headers: &HeaderMap,
-        patience: Duration,
-    ) -> Result<BinaryId> {
-        let (answer, text) = self.read(client, headers, patience, LONGEST_CHECKSUMS).await?;
+    /// The digest that is published here of what the `binary` question is for.
+    async fn digest(&self, client: &Client, binary: &Question<'_>) -> Result<BinaryId> {
+        let (answer, text) = self.read(client, binary, LONGEST_CHECKSUMS).await?;
         if answer != StatusCode::OK {
             let words = format!(
                 "status {answer}; expected the SHA-256 of the binary: publish it there, or leave \
@@ -83,18 +113,13 @@ impl Sibling {
             let words = format!("longer than {LONGEST_CHECKSUMS} bytes; expected SHA-256 digests");
             return Err(self.error(words));
         }
-        let found = checksums::find(&text, &checksums::name_of(binary), self.is_its_own);
+        let found = checksums::find(&text, &checksums::name_of(binary.url), self.is_its_own);
         found.map_err(|words| self.error(words))
     }
 
     /// The signature that is published here, if there is one.
-    pub(super) async fn signature(
-        &self,
-        client: &Client,
-        headers: &HeaderMap,
-        patience: Duration,
-    ) -> Result<Signature> {
-        let (answer, text) = self.read(client, headers, patience, LONGEST_SIGNATURE).await?;
+    async fn signature(&self, client: &Client, binary: &Question<'_>) -> Result<Signature> {
+        let (answer, text) = self.read(client, binary, LONGEST_SIGNATURE).await?;
         match answer {
             StatusCode::OK => Ok(Signature::Given(text)),
             // Stores that may not be listed say "forbidden" of what is not there.
@@ -109,12 +134,11 @@ impl Sibling {
     async fn read(
         &self,
         client: &Client,
-        headers: &HeaderMap,
-        patience: Duration,
+        binary: &Question<'_>,
         longest: usize,
     ) -> Result<(StatusCode, String)> {
-        let nobodys = HeaderMap::new();
-        let headers = if self.is_home { headers } else { &nobodys };
+        let (nobodys, patience) = (HeaderMap::new(), binary.patience);
+        let headers = if self.is_home { binary.headers } else { &nobodys };
         let question = Question { url: &self.url, headers, known: None, patience };
         let reading = async {
             let Answer { response, .. } = client.ask(Method::GET, &question).await?;
