@@ -62,7 +62,7 @@ use self::preflight::Target;
 pub(crate) use self::probe::answer_probe;
 pub(crate) use self::rehearsal::Rehearsal;
 pub(crate) use self::swap::Swapped;
-use self::verify::Signed;
+use self::verify::{Check, Signed};
 pub(crate) use self::vet::{Vetted, vet};
 use crate::config::Acceptance;
 use crate::error::{Context as _, Error, ErrorKind, Result};
@@ -154,7 +154,7 @@ impl Pipeline {
         if self.unproven.is_left_alone(&offering, Instant::now()) {
             return Ok(None);
         }
-        let signature = std::mem::take(&mut download.signature);
+        let check = Check::begin(&mut download, &self.acceptance.keys);
         let mut candidate = match stage::stage(download, &self.target, self.limits).await {
             Ok(candidate) => candidate,
             Err(error) => return self.refuse(None, error),
@@ -168,8 +168,7 @@ impl Pipeline {
             self.end(id, validator, is_whole);
             return Ok(None);
         }
-        let signed = verify::signature(candidate.file(), &signature, &self.acceptance.keys);
-        let signed = match signed {
+        let signed = match check.finish() {
             Ok(signed) => signed,
             Err(error) => return self.doubt(offering, id, error),
         };

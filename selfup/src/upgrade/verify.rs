@@ -1,40 +1,39 @@
 //! Are these the bytes that the source announced, and did somebody sign them who is trusted?
 //!
 //! The digest is computed while the bytes are staged, so comparing it reads nothing. A signature is
-//! one of minisign's: Ed25519 over the BLAKE2b digest of the bytes *as they were published*, so that
-//! nothing is unpacked or parsed that nobody vouches for. The staged file is read once more for it,
-//! and only where it is asked for, names a key that is trusted, and the bytes are not known already;
-//! the file is read by offset and a buffer at a time, so memory stays flat. What the signature says in
-//! its trusted comment is covered by a second signature, and told only once both are good.
+//! one of minisign's: Ed25519 over the `BLAKE2b` digest of the bytes *as they were published*, so that
+//! nothing is unpacked or parsed that nobody vouches for. The bytes are digested on their way to the
+//! disk, by a thread beside the one that writes them: `BLAKE2b` takes about two seconds for a gigabyte,
+//! which would come on top of everything else, and it is a second reading less. The thread is there
+//! only where a signature is asked for and names a key that is trusted, and is never more than a
+//! megabyte behind. What the signature says in its trusted comment is covered by a second signature,
+//! and told only once both are good.
 //!
 //! Everything else is refused, and says what was found: no signature, one that is garbled, one by
 //! another key, one of other bytes, and a legacy one. A legacy signature is over the bytes themselves
-//! and could only be checked with all of them in memory.
+//! and could only be checked with all of them in memory. Most of that is known before a byte is read,
+//! and the bytes are read all the same: what runs already, or was refused before, needs no signature.
 //!
 //! What is refused here is no matter of the bytes: the same ones are good once their signature is
 //! published, and whoever can serve a bad signature for a moment must not keep good bytes out for
 //! ever. So no digest is remembered, and the cycle does not end. What keeps a bad release from being
 //! read at every poll is the room's `offering`.
 //!
-//! Rejected: verifying the bytes on their way to the disk. It would save reading them from memory
-//! again, and would have each way of delivering and resuming them know of it. Rejected: signatures of
-//! another kind. Minisign's are one line of code to verify as a stream, without a dependency; they
-//! carry the number of their key, by which a wrong key can be told from a wrong file.
+//! Rejected: signatures of another kind. Minisign's can be verified as a stream, by a crate of its
+//! author's without a dependency; and they carry the number of their key, by which a wrong key can
+//! be told from a wrong file.
 //!
 //! Limits: a digest from the same source guards against a broken transfer, not against a forger. A
 //! signature says that the bytes were released at some time, not that they are the newest: an old
-//! release with its signature is turned down by the version in its note. BLAKE2b takes about two
-//! seconds for a gigabyte. What is put at the path by hand is the operator's, and nobody has to have
-//! signed it.
+//! release with its signature is turned down by the version in its note. What is put at the path by
+//! hand is the operator's, and nobody has to have signed it.
 
 #[cfg(feature = "verify")]
 mod minisign;
 
-use std::fs::File;
-
 use crate::config::PublicKey;
 use crate::error::{Error, ErrorKind, Result};
-use crate::fetcher::Signature;
+use crate::fetcher::{Download, Signature};
 use crate::identity::BinaryId;
 
 /// Refuses bytes that digest to `found` where their source announced another digest.
@@ -49,7 +48,7 @@ pub(super) fn digest(found: BinaryId, announced: Option<BinaryId>) -> Result<()>
 }
 
 /// A good signature.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Signed {
     /// The number of the key.
     pub(super) key: String,
@@ -57,33 +56,62 @@ pub(super) struct Signed {
     pub(super) comment: String,
 }
 
-/// Refuses `file` unless one of `keys` signed it; where there are none, nobody has to.
-pub(super) fn signature(
-    file: &File,
-    signature: &Signature,
-    keys: &[PublicKey],
-) -> Result<Option<Signed>> {
-    if keys.is_empty() {
-        return Ok(None);
+/// The verification of a download that is being read.
+#[derive(Debug)]
+#[must_use = "what is not finished is not verified"]
+pub(super) enum Check {
+    /// Nobody has to sign it.
+    Unasked,
+    /// Whatever its bytes are, its signature is none.
+    Refused(Error),
+    #[cfg(feature = "verify")]
+    Running(minisign::Running),
+}
+
+impl Check {
+    /// From now on what is read of `download` is looked at: one of `keys` has to have signed it, or
+    /// nobody, if there are none.
+    pub(super) fn begin(download: &mut Download, keys: &[PublicKey]) -> Self {
+        if keys.is_empty() {
+            return Self::Unasked;
+        }
+        let begun = match std::mem::take(&mut download.signature) {
+            Signature::Given(text) => begin(download, &text, keys),
+            Signature::Missing(words) => Err(refused(format!(
+                "there is no signature: {words}; sign what is published with `minisign -Sm FILE`, \
+                 and publish FILE.minisig beside it"
+            ))),
+            Signature::Unknown => Err(refused(
+                "there is no signature, for the fetcher delivers none; set `Download::signature`",
+            )),
+        };
+        begun.unwrap_or_else(Self::Refused)
     }
-    match signature {
-        Signature::Given(text) => check(file, text, keys).map(Some),
-        Signature::Missing(words) => Err(refused(format!(
-            "there is no signature: {words}; sign what is published with `minisign -Sm FILE`, and \
-             publish FILE.minisig beside it"
-        ))),
-        Signature::Unknown => Err(refused(
-            "there is no signature, for the fetcher delivers none; set `Download::signature`",
-        )),
+
+    /// Whose signature it is, now that the download was read to its end; `None` if nobody has to
+    /// sign.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Verify`] if it is not good; any other kind if it could not be looked at.
+    pub(super) fn finish(self) -> Result<Option<Signed>> {
+        match self {
+            Self::Unasked => Ok(None),
+            Self::Refused(error) => Err(error),
+            #[cfg(feature = "verify")]
+            Self::Running(running) => running.finish().map(Some),
+        }
     }
 }
 
 #[cfg(feature = "verify")]
-use self::minisign::check;
+fn begin(download: &mut Download, text: &str, keys: &[PublicKey]) -> Result<Check> {
+    minisign::Running::begin(download, text, keys).map(Check::Running)
+}
 
 /// The config refuses keys that nothing can check.
 #[cfg(not(feature = "verify"))]
-fn check(_: &File, _: &str, _: &[PublicKey]) -> Result<Signed> {
+fn begin(_: &mut Download, _: &str, _: &[PublicKey]) -> Result<Check> {
     Err(refused("signatures cannot be verified without the feature `verify`"))
 }
 

@@ -1,11 +1,17 @@
-use std::io::Write as _;
+use tokio::io::AsyncReadExt as _;
 
+use super::super::Check;
 use super::*;
+use crate::upgrade::testing::{block_on, download};
 
-fn file(bytes: &[u8]) -> File {
-    let mut file = tempfile::tempfile().unwrap();
-    file.write_all(bytes).unwrap();
-    file
+fn check(bytes: &[u8], text: &str, keys: &[PublicKey]) -> Result<Signed> {
+    let mut download = download(bytes).signature(text);
+    let check = Check::begin(&mut download, keys);
+    let mut read = Vec::new();
+    block_on(download.read_to_end(&mut read)).unwrap();
+    assert!(read == bytes, "whatever is found");
+    // The download still lives: its end is not what is waited for.
+    check.finish().map(|signed| signed.expect("there are keys"))
 }
 
 fn key(text: &str) -> PublicKey {
@@ -13,18 +19,18 @@ fn key(text: &str) -> PublicKey {
 }
 
 fn refusal(bytes: &[u8], text: &str, keys: &[PublicKey]) -> String {
-    let error = check(&file(bytes), text, keys).unwrap_err();
+    let error = check(bytes, text, keys).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Verify);
     error.to_string()
 }
 
 #[test]
 fn a_signature_of_the_bytes_by_one_of_the_keys_is_good() {
-    let signed = check(&file(b"test"), &GOOD.join("\n"), &[key(OTHER_KEY), key(KEY)]).unwrap();
+    let signed = check(b"test", &GOOD.join("\n"), &[key(OTHER_KEY), key(KEY)]).unwrap();
     assert_eq!(signed.key, "E7620F1842B4E81F");
     assert_eq!(signed.comment, "timestamp:1556193335 file:test");
     let crlf = GOOD.join("\r\n") + "\r\n\r\n";
-    assert_eq!(check(&file(b"test"), &crlf, &[key(KEY)]).unwrap(), signed);
+    assert_eq!(check(b"test", &crlf, &[key(KEY)]).unwrap(), signed);
 }
 
 /// As the documentation of minisign describes it, by its author's implementation.
@@ -32,12 +38,12 @@ fn a_signature_of_the_bytes_by_one_of_the_keys_is_good() {
 fn what_minisign_signs_is_good_and_what_changes_is_not() {
     let pair = minisign::KeyPair::generate_unencrypted_keypair().unwrap();
     let own = key(&pair.pk.to_base64());
-    let bytes = vec![7; 3 * BUFFER + 1];
+    let bytes = vec![7; 3_000_001];
     let sign = |comment: &str| {
         minisign::sign(None, &pair.sk, &*bytes, Some(comment), None).unwrap().into_string()
     };
     let text = sign("release 7");
-    assert_eq!(check(&file(&bytes), &text, &[own.clone()]).unwrap().comment, "release 7");
+    assert_eq!(check(&bytes, &text, &[own.clone()]).unwrap().comment, "release 7");
     let words = "and not of these bytes: it is of another file, or one of both was changed";
     for changed in [&bytes[1..], b""] {
         assert!(refusal(changed, &text, &[own.clone()]).contains(words));
@@ -99,6 +105,26 @@ fn what_is_no_signature_is_refused_and_shown_so_far() {
     }
     let words = refusal(b"test", page, &[key(KEY)]);
     assert!(words.contains("begins with \"<!DOCTYPE html>\\u{202e}<body>"), "{words}");
+}
+
+/// Somebody reads half of it, and takes that for the whole.
+#[test]
+fn what_was_not_read_is_not_signed() {
+    let mut download = download(b"tests").signature(GOOD.join("\n"));
+    let check = Check::begin(&mut download, &[key(KEY)]);
+    block_on(download.read_exact(&mut [0; 3])).unwrap();
+    assert!(check.finish().is_err());
+    let begun = Check::begin(&mut download, &[key(KEY)]);
+    assert!(begun.finish().is_err(), "the signature was taken out");
+}
+
+#[test]
+fn a_reading_that_is_given_up_leaves_no_thread() {
+    let mut download = download(b"test").signature(GOOD.join("\n"));
+    let check = Check::begin(&mut download, &[key(KEY)]);
+    let Check::Running(Running { pieces, thread, .. }) = check else { panic!("{check:?}") };
+    drop((pieces, download));
+    assert!(!thread.join().unwrap());
 }
 
 #[test]
