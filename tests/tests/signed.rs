@@ -23,10 +23,10 @@ impl Trusting {
     /// These variables go before its own.
     fn with(variables: &[(&str, &str)]) -> Self {
         let (signer, first) = (Signer::new(), Release::good());
-        let publisher = Publisher::start(Answer::Whole(first.clone()));
+        let source = Publisher::start(Answer::Whole(first.clone()));
         let key = signer.key();
         let variables = [&[("VERIFY", key.as_str())], variables].concat();
-        let published = Published::of(ServiceBuilder::new(&first), publisher, &variables);
+        let published = Published::of(ServiceBuilder::new(&first), source, &variables);
         // What runs already needs no signature.
         published.publisher.wait_for("GET 304", 1);
         Self { published, signer, first }
@@ -248,10 +248,10 @@ fn redirects_to_another_host_carry_no_credentials_for_the_binary_nor_its_signatu
 #[test]
 fn keys_are_rotated_by_trusting_both_for_a_while() {
     let (old, new, first) = (Signer::new(), Signer::new(), Release::good());
-    let publisher = Publisher::start(Answer::Whole(first.clone()));
+    let source = Publisher::start(Answer::Whole(first.clone()));
     let variables = [("VERIFY", old.key())];
     let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
-    let mut published = Published::of(ServiceBuilder::new(&first), publisher, &variables);
+    let mut published = Published::of(ServiceBuilder::new(&first), source, &variables);
     published.publisher.wait_for("GET 304", 1);
 
     let both = Release::configured(&format!("VERIFY={},{}", old.key(), new.key()));

@@ -37,23 +37,23 @@ fn a_signature_of_the_bytes_by_one_of_the_keys_is_good() {
 #[test]
 fn what_minisign_signs_is_good_and_what_changes_is_not() {
     let pair = minisign::KeyPair::generate_unencrypted_keypair().unwrap();
-    let own = key(&pair.pk.to_base64());
+    let own = &[key(&pair.pk.to_base64())];
     let bytes = vec![7; 3_000_001];
     let sign = |comment: &str| {
         minisign::sign(None, &pair.sk, &*bytes, Some(comment), None).unwrap().into_string()
     };
     let text = sign("release 7");
-    assert_eq!(check(&bytes, &text, &[own.clone()]).unwrap().comment, "release 7");
+    assert_eq!(check(&bytes, &text, own).unwrap().comment, "release 7");
     let words = "and not of these bytes: it is of another file, or one of both was changed";
     for changed in [&bytes[1..], b""] {
-        assert!(refusal(changed, &text, &[own.clone()]).contains(words));
+        assert!(refusal(changed, &text, own).contains(words));
     }
     let other_comment = text.replace("release 7", "release 8");
-    assert!(refusal(&bytes, &other_comment, &[own.clone()]).contains(words));
+    assert!(refusal(&bytes, &other_comment, own).contains(words));
     let other = sign("release 8");
     let (lines, others): (Vec<_>, Vec<_>) = (text.lines().collect(), other.lines().collect());
     let mixed = [lines[0], lines[1], others[2], others[3]].join("\n");
-    assert!(refusal(&bytes, &mixed, &[own]).contains(words));
+    assert!(refusal(&bytes, &mixed, own).contains(words));
 }
 
 #[test]
