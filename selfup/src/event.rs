@@ -118,6 +118,17 @@ pub enum Event {
         /// Its length in bytes.
         length: u64,
     },
+    /// A candidate is signed by a key that is trusted.
+    #[non_exhaustive]
+    CandidateVerified {
+        /// Its identity.
+        id: BinaryId,
+        /// The number of the key, as minisign shows it: 16 hexadecimal digits.
+        key: String,
+        /// The trusted comment of the signature, which is signed with it: on one line, 256
+        /// characters at most, with what is not printed escaped.
+        comment: String,
+    },
     /// A candidate was turned down; the running version goes on.
     #[non_exhaustive]
     CandidateRefused {
@@ -198,6 +209,7 @@ impl Event {
             Self::RestartAbandoned { .. } => "restart_abandoned",
             Self::FetchFailed { .. } => "fetch_failed",
             Self::CandidateStaged { .. } => "candidate_staged",
+            Self::CandidateVerified { .. } => "candidate_verified",
             Self::CandidateRefused { .. } => "candidate_refused",
             Self::Upgraded { .. } => "upgraded",
             Self::RolledBack { .. } => "rolled_back",
@@ -256,6 +268,9 @@ impl fmt::Display for Event {
             Self::FetchFailed { error } => write!(f, "fetch failed: {}", error.chain()),
             Self::CandidateStaged { id, length } => {
                 write!(f, "candidate {} staged, {length} bytes", id.short())
+            }
+            Self::CandidateVerified { id, key, comment } => {
+                write!(f, "candidate {} is signed by key {key}: {comment}", id.short())
             }
             Self::CandidateRefused { id: Some(id), reason } => {
                 write!(f, "candidate {} refused: {}", id.short(), reason.chain())

@@ -87,7 +87,8 @@
 //! # Features
 //!
 //! On by default: `macros`, the attribute; `http`, [`fetcher::http`]; `serve`, [`serve`](fn@serve).
-//! Off: `tls`, TLS under `serve`; `axum`, [`Listener`] as an `axum::serve::Listener`.
+//! Off: `verify`, signatures of what is published
+//! ([`Builder::verify`]); `tls`, TLS under `serve`; `axum`, [`Listener`] as an `axum::serve::Listener`.
 //!
 //! # Where there can be no master
 //!

@@ -1,5 +1,6 @@
 //! A server that publishes releases over HTTP, well or badly.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{Shutdown, SocketAddrV4, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -29,6 +30,22 @@ pub enum Answer {
     Untagged(Release),
     /// Only a status.
     Status(u16),
+    /// The way to another URL.
+    Redirect(String),
+}
+
+/// What is published beside the release.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Beside {
+    /// This text.
+    Text(String),
+    /// The way to another URL.
+    Redirect(String),
+    /// Only a status.
+    Status(u16),
+    /// A text without an end.
+    Endless,
 }
 
 /// A server on a port of its own, for as long as this lives.
@@ -44,6 +61,10 @@ pub struct Publisher {
 struct Shared {
     answer: Mutex<(Answer, Vec<String>)>,
     asked: Condvar,
+    /// By their paths.
+    beside: Mutex<BTreeMap<String, Beside>>,
+    /// Each as it came, headers and all.
+    requests: Mutex<Vec<String>>,
 }
 
 impl Publisher {
@@ -73,7 +94,8 @@ impl Publisher {
         let name = getsockname::<SockaddrIn>(socket.as_raw_fd());
         let port = name.expect("it is bound").port();
         let answer = Mutex::new((Answer::Status(500), vec![]));
-        let shared = Arc::new(Shared { answer, asked: Condvar::new() });
+        let (beside, requests) = (Mutex::default(), Mutex::default());
+        let shared = Arc::new(Shared { answer, asked: Condvar::new(), beside, requests });
         Self { port, shared, closed: Mutex::new(Some(socket)) }
     }
 
@@ -108,7 +130,26 @@ impl Publisher {
         self.shared.lock().0 = answer;
     }
 
-    /// What was answered so far: the method, and the status or the flaw.
+    /// Publishes this beside the release from now on, at such a path: `/app.minisig`. Until then
+    /// nothing is there.
+    pub fn put(&self, path: &str, beside: Beside) {
+        self.shared.beside().insert(path.to_owned(), beside);
+    }
+
+    /// Publishes a release with its signature behind its URL, the signature first.
+    pub fn publish_signed(&self, release: &Release, signature: impl Into<String>) {
+        self.put("/app.minisig", Beside::Text(signature.into()));
+        self.publish(Answer::Whole(release.clone()));
+    }
+
+    /// The requests so far, with their headers.
+    #[must_use]
+    pub fn requests(&self) -> Vec<String> {
+        self.shared.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What was answered so far: the method, and the status or the flaw; for what is beside the
+    /// release, its path between them.
     #[must_use]
     pub fn answered(&self) -> Vec<String> {
         self.shared.lock().1.clone()
@@ -141,6 +182,10 @@ impl Shared {
         self.answer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn beside(&self) -> MutexGuard<'_, BTreeMap<String, Beside>> {
+        self.beside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn serve(&self, stream: TcpStream) {
         // A client that goes away in the middle is what some tests are about.
         let _ = self.try_serve(stream);
@@ -150,6 +195,7 @@ impl Shared {
         let mut reader = BufReader::new(stream.try_clone()?);
         let (mut request, mut known) = (String::new(), None);
         reader.read_line(&mut request)?;
+        let mut whole = request.clone();
         loop {
             let mut header = String::new();
             if reader.read_line(&mut header)? == 0 {
@@ -158,15 +204,49 @@ impl Shared {
             if header.trim().is_empty() {
                 break;
             }
+            whole.push_str(&header);
             if let Some((name, value)) = header.split_once(':')
                 && name.eq_ignore_ascii_case("if-none-match")
             {
                 known = Some(value.trim().to_owned());
             }
         }
-        let method = request.split(' ').next().unwrap_or_default();
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).push(whole);
+        let mut words = request.split(' ');
+        let method = words.next().unwrap_or_default();
+        let path = words.next().unwrap_or_default();
+        if path != "/app" {
+            let beside = self.beside().get(path).cloned().unwrap_or(Beside::Status(404));
+            return self.answer_beside(&mut stream, path, beside);
+        }
         let answer = self.lock().0.clone();
         self.answer(&mut stream, method, known.as_deref(), &answer)
+    }
+
+    fn answer_beside(&self, stream: &mut TcpStream, path: &str, beside: Beside) -> io::Result<()> {
+        match beside {
+            Beside::Text(text) => {
+                self.note(format!("GET {path} 200"));
+                let length = text.len();
+                let head = format!("HTTP/1.1 200 X\r\nContent-Length: {length}\r\n");
+                write!(stream, "{head}Connection: close\r\n\r\n{text}")
+            }
+            Beside::Redirect(url) => {
+                self.note(format!("GET {path} redirect"));
+                redirect(stream, &url)
+            }
+            Beside::Status(code) => {
+                self.note(format!("GET {path} {code}"));
+                only_status(stream, code)
+            }
+            Beside::Endless => {
+                self.note(format!("GET {path} endless"));
+                write!(stream, "HTTP/1.1 200 X\r\nConnection: close\r\n\r\n")?;
+                loop {
+                    stream.write_all(&[b'x'; 1024])?;
+                }
+            }
+        }
     }
 
     fn answer(
@@ -179,10 +259,11 @@ impl Shared {
         let (release, sent) = match answer {
             Answer::Status(code) => {
                 self.note(format!("{method} {code}"));
-                return write!(
-                    stream,
-                    "HTTP/1.1 {code} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-                );
+                return only_status(stream, *code);
+            }
+            Answer::Redirect(url) => {
+                self.note(format!("{method} redirect"));
+                return redirect(stream, url);
             }
             Answer::Whole(release) | Answer::Untagged(release) => (release, release.bytes().len()),
             Answer::Truncated(release, sent)
@@ -223,6 +304,17 @@ impl Shared {
     }
 }
 
+fn only_status(stream: &mut TcpStream, code: u16) -> io::Result<()> {
+    write!(stream, "HTTP/1.1 {code} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+}
+
+fn redirect(stream: &mut TcpStream, url: &str) -> io::Result<()> {
+    write!(
+        stream,
+        "HTTP/1.1 302 X\r\nLocation: {url}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    )
+}
+
 fn kind_of(answer: &Answer) -> &'static str {
     match answer {
         Answer::Whole(_) | Answer::Untagged(_) => "200",
@@ -230,5 +322,6 @@ fn kind_of(answer: &Answer) -> &'static str {
         Answer::Stalled(..) => "stalled",
         Answer::Reset(..) => "reset",
         Answer::Status(_) => "status",
+        Answer::Redirect(_) => "redirect",
     }
 }

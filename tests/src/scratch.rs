@@ -39,14 +39,15 @@ impl Scratch {
             .change("Cargo.toml", ", \"examples\", \"examples/stacks\", \"tests\", \"ui-tests\"]", ", \"tests\"]")
             .change(
                 "tests/Cargo.toml",
-                "selfup = { workspace = true, features = [\"axum\", \"tls\"] }",
+                "selfup = { workspace = true, features = [\"axum\", \"tls\", \"verify\"] }",
                 "selfup = { path = \"../selfup\", default-features = false, features = [\"macros\"] }",
             )
             .change(
                 "tests/fixtures/server.rs",
-                "fetcher::http(url).interval(interval).timeout(\"2s\")",
+                "siblings::of(fetcher::http(url).interval(interval).timeout(\"2s\"))",
                 "fetcher::file(url).interval(interval)",
             )
+            .change("tests/fixtures/server.rs", "mod siblings;\n", "")
     }
 
     /// Replaces `from`, which is in `file` once, by `to`.

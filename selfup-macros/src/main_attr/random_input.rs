@@ -194,6 +194,8 @@ const VALUES: &[&str] = &[
     "path::to",
     "http(\"http://x/y\", interval = \"1s\")",
     "http(\"x\", header = (\"a\", \"b\")).y()",
+    "http(\"http://x/y\", sha256 = \"SHA256SUMS\", signature = 3)",
+    "[\"RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3\", \"abc\"]",
     "file(3)",
     "::up",
     "crate::up",

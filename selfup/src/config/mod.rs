@@ -20,6 +20,8 @@ pub use self::address::{Address, IntoAddresses};
 pub(crate) use self::address::{Host, Options, Place, Socket};
 pub use self::builder::Builder;
 pub use self::duration::IntoDuration;
+#[cfg(all(feature = "verify", selfup_supervised))]
+pub(crate) use self::public_key::key_id;
 pub use self::public_key::{IntoPublicKeys, PublicKey};
 pub(crate) use self::signal::RestartSignal;
 pub use self::size::IntoSize;

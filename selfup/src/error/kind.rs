@@ -18,7 +18,7 @@ pub enum ErrorKind {
     Fetch,
     /// A candidate that could not be written beside the binary.
     Stage,
-    /// A candidate whose bytes are not what was announced.
+    /// A candidate whose bytes are not what was announced, or not signed by a key that is trusted.
     Verify,
     /// A candidate that is not a binary for this machine, or not this program.
     Note,

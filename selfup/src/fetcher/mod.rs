@@ -7,6 +7,12 @@
 //! were taken, or refused for good. A cycle that failed half-way leaves no trace, so a truncated
 //! download cannot be mistaken for the newest version.
 //!
+//! Where the service verifies signatures, [`Current::wants_signature`] says so, and the fetcher
+//! delivers the signature of a binary that is new with its [`Download`]. That costs a poll that finds
+//! nothing new nothing at all. A download whose signature or digest is refused ends no cycle, so it
+//! is offered again at the next poll, and a signature that is published later than its binary is
+//! noticed then.
+//!
 //! Rejected: validators inside the fetcher. Each fetcher would have to learn whether its cycle
 //! ended, and none of them would survive a restart of the master.
 //!
@@ -83,13 +89,14 @@ const INTERVAL: Duration = Duration::from_secs(5 * 60);
 pub struct Current {
     id: BinaryId,
     validator: Option<String>,
+    wants_signature: bool,
 }
 
 impl Current {
     /// What a fetcher is told when the binary `id` runs and no cycle has ended yet.
     #[must_use]
     pub fn new(id: BinaryId) -> Self {
-        Self { id, validator: None }
+        Self { id, validator: None, wants_signature: false }
     }
 
     /// Sets the validator of the last cycle that ended.
@@ -97,6 +104,19 @@ impl Current {
     pub fn with_validator(mut self, validator: Option<String>) -> Self {
         self.validator = validator;
         self
+    }
+
+    /// Sets whether the service verifies signatures.
+    #[must_use]
+    pub fn with_wanted_signature(mut self, is_wanted: bool) -> Self {
+        self.wants_signature = is_wanted;
+        self
+    }
+
+    /// Whether the service verifies signatures: a [`Download`] without one is refused then.
+    #[must_use]
+    pub fn wants_signature(&self) -> bool {
+        self.wants_signature
     }
 
     /// The binary that runs.
@@ -127,14 +147,28 @@ pub struct Download {
     pub(crate) reader: Pin<Box<dyn AsyncRead + Send>>,
     pub(crate) length: Option<u64>,
     pub(crate) sha256: Option<BinaryId>,
+    pub(crate) signature: Signature,
     pub(crate) validator: Option<String>,
+}
+
+/// What a source says about who signed its binary.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum Signature {
+    /// It says nothing.
+    #[default]
+    Unknown,
+    /// It was asked, and there is none, in words that fit after "there is no signature: ".
+    Missing(String),
+    /// The text of a `.minisig` file.
+    Given(String),
 }
 
 impl Download {
     /// A download that reads `reader` to its end.
     #[must_use]
     pub fn new(reader: impl AsyncRead + Send + 'static) -> Self {
-        Self { reader: Box::pin(reader), length: None, sha256: None, validator: None }
+        let (length, sha256, validator) = (None, None, None);
+        Self { reader: Box::pin(reader), length, sha256, signature: Signature::Unknown, validator }
     }
 
     /// The exact length in bytes; a download that is shorter or longer is refused.
@@ -144,10 +178,19 @@ impl Download {
         self
     }
 
-    /// The SHA-256 that the bytes must have.
+    /// The SHA-256 that the bytes must have. Bytes that were refused before, or run already, are not
+    /// even read.
     #[must_use]
     pub fn sha256(mut self, digest: [u8; 32]) -> Self {
         self.sha256 = Some(BinaryId::from_bytes(digest));
+        self
+    }
+
+    /// The minisign signature of the bytes: the text of a `.minisig` file, 8 KiB at most. It is
+    /// looked at only where [`Current::wants_signature`].
+    #[must_use]
+    pub fn signature(mut self, signature: impl Into<String>) -> Self {
+        self.signature = Signature::Given(signature.into());
         self
     }
 
@@ -168,6 +211,15 @@ impl Download {
     #[must_use]
     pub fn get_sha256(&self) -> Option<BinaryId> {
         self.sha256
+    }
+
+    /// The minisign signature of the bytes, where the source told it.
+    #[must_use]
+    pub fn get_signature(&self) -> Option<&str> {
+        match &self.signature {
+            Signature::Given(signature) => Some(signature),
+            Signature::Unknown | Signature::Missing(_) => None,
+        }
     }
 
     /// What to give back as [`Current::validator`] once this cycle has ended.
@@ -196,6 +248,9 @@ impl fmt::Debug for Download {
             .finish_non_exhaustive()
     }
 }
+
+/// As much of a signature is read, in bytes: some four lines of a hundred characters.
+pub(crate) const LONGEST_SIGNATURE: usize = 8 * 1024;
 
 /// A fetcher of any type.
 pub(crate) type BoxFetcher = Box<dyn DynFetcher>;

@@ -34,6 +34,7 @@ pub struct Candidate {
     mask: Mask,
     note: Option<Note>,
     addresses: Option<Vec<String>>,
+    trusted_comment: Option<String>,
     validator: Option<String>,
 }
 
@@ -42,7 +43,8 @@ impl Candidate {
         let file = File::open(&path)?;
         let stamp = Stamp::of(&file)?;
         let mask = Mask::empty();
-        Ok(Self { path, file, id, stamp, mask, note: None, addresses: None, validator })
+        let (note, addresses, trusted_comment) = (None, None, None);
+        Ok(Self { path, file, id, stamp, mask, note, addresses, trusted_comment, validator })
     }
 
     /// The file, which can be executed.
@@ -70,6 +72,13 @@ impl Candidate {
         self.note.as_ref().map(Note::version).filter(|version| !version.is_empty())
     }
 
+    /// The trusted comment of its signature, where the service verifies signatures: on one line, 256
+    /// characters at most, with what is not printed escaped.
+    #[must_use]
+    pub fn trusted_comment(&self) -> Option<&str> {
+        self.trusted_comment.as_deref()
+    }
+
     /// A command that runs it, to be given arguments that make it end: without any it starts as
     /// every selfup program does, as a master. It gets the signal mask that the service was started
     /// with; the thread of a hook blocks the signals that the master handles.
@@ -95,6 +104,10 @@ impl Candidate {
 
     pub(super) fn set_note(&mut self, note: Option<Note>) {
         self.note = note;
+    }
+
+    pub(super) fn set_trusted_comment(&mut self, comment: String) {
+        self.trusted_comment = Some(comment);
     }
 
     pub(super) fn set_mask(&mut self, mask: impl Into<Mask>) {

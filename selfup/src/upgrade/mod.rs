@@ -4,7 +4,7 @@
 //!
 //! 1. [`preflight`]: can the binary be replaced here, and is nobody else at it?
 //! 2. [`stage`]: the bytes, beside the binary, digested.
-//! 3. [`verify`]: are they what was announced?
+//! 3. [`verify`]: are they what was announced, and signed by somebody who is trusted?
 //! 4. [`note`]: are they a whole binary for this machine, of this program, and not an older one?
 //!    Nothing of them has run so far.
 //! 5. the `pre_upgrade` hook of the program that runs.
@@ -22,6 +22,9 @@
 //! tried again, and when: at that time [`Pipeline::current`] has no validator, so that the bytes
 //! are delivered again.
 //!
+//! What lacks a good digest or signature ends no cycle, for it may get one; [`offering`] keeps it from
+//! being read again and again until then.
+//!
 //! What is wrong with the bytes is told as an event, once, and is no error: the pipeline did its
 //! work. Its errors, which are told by the caller, are about everything else.
 //!
@@ -36,6 +39,7 @@ mod candidate;
 mod folder;
 mod history;
 mod note;
+mod offering;
 mod preflight;
 mod probe;
 mod reckon;
@@ -61,6 +65,7 @@ pub use self::candidate::Candidate;
 pub(crate) use self::candidate::PreUpgradeHook;
 use self::folder::Folder;
 use self::history::{Delivered, History};
+use self::offering::{Offering, Unproven};
 pub(crate) use self::preflight::Inode;
 use self::preflight::Target;
 pub(crate) use self::preflight::is_taken;
@@ -70,6 +75,7 @@ pub(crate) use self::rehearsal::Rehearsal;
 use self::swap::Swapped;
 use self::trial::Trial;
 pub(crate) use self::trials::by_request;
+use self::verify::{Check, Signed};
 pub(crate) use self::vet::{Demands, Vetted, vet};
 use crate::config::Acceptance;
 use crate::error::{Context as _, Error, ErrorKind, Result};
@@ -94,6 +100,7 @@ pub(crate) struct Pipeline {
     counted: Option<Trial>,
     /// The binary in place, if it is to be rolled back and refused by request.
     withdrawn: Option<BinaryId>,
+    unproven: Unproven,
     limits: stage::Limits,
     probe_limits: probe::Limits,
     /// Closed at its other end when nobody wants an upgrade any more.
@@ -149,6 +156,7 @@ impl Pipeline {
             trial: None,
             counted,
             withdrawn: None,
+            unproven: Unproven::default(),
             limits,
             probe_limits: probe::Limits::default(),
             wanted: None,
@@ -181,21 +189,34 @@ impl Pipeline {
             self.end(id, download.validator.take(), is_whole);
             return Ok(None);
         }
+        let offering = Offering::of(&download);
+        if self.unproven.is_left_alone(&offering, Instant::now()) {
+            return Ok(None);
+        }
+        let check = Check::begin(&mut download, &self.acceptance.keys);
         let mut candidate = match stage::stage(download, &self.target, self.limits).await {
             Ok(candidate) => candidate,
             Err(error) => return self.refuse(None, error),
         };
         let id = candidate.id();
         if let Err(error) = verify::digest(id, announced) {
-            return self.refuse(Some(id), error);
+            return self.doubt(offering, id, error);
         }
         let validator = candidate.validator().map(str::to_owned);
         if self.is_settled(id) {
             self.end(id, validator, is_whole);
             return Ok(None);
         }
+        let signed = match check.finish() {
+            Ok(signed) => signed,
+            Err(error) => return self.doubt(offering, id, error),
+        };
         candidate.set_mask(self.origin.mask());
         self.observer.tell(&Event::CandidateStaged { id, length: candidate.length() });
+        if let Some(Signed { key, comment }) = signed {
+            candidate.set_trusted_comment(comment.clone());
+            self.observer.tell(&Event::CandidateVerified { id, key, comment });
+        }
         let Err(error) = self.judge(&mut candidate) else { return Ok(Some(candidate)) };
         // The history may need the room that it takes.
         drop(candidate);
@@ -213,7 +234,9 @@ impl Pipeline {
         let delivered = self.history.delivered();
         let delivered = delivered.filter(|it| !is_due && !self.is_outdated(it.id));
         let validator = delivered.and_then(|delivered| delivered.validator.clone());
-        Current::new(self.target.id()).with_validator(validator)
+        Current::new(self.target.id())
+            .with_validator(validator)
+            .with_wanted_signature(!self.acceptance.keys.is_empty())
     }
 
     /// When the bytes that were offered last, and failed while they ran, may be tried again.
@@ -319,6 +342,20 @@ impl Pipeline {
         let validator = validator.filter(|_| !may_be_part);
         self.history.deliver(Delivered { id, validator });
         self.save_history();
+    }
+
+    /// Refuses what nobody vouches for, without a word about its bytes: they may be good ones.
+    fn doubt(
+        &mut self,
+        offering: Offering,
+        id: BinaryId,
+        error: Error,
+    ) -> Result<Option<Candidate>> {
+        let is_refusal = error.kind() == ErrorKind::Verify;
+        if is_refusal && !self.unproven.refuse(offering, id, Instant::now()) {
+            return Ok(None);
+        }
+        self.refuse(Some(id), error)
     }
 
     /// Tells what is wrong with the bytes; any other error goes on to the caller.

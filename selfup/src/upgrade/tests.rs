@@ -9,6 +9,8 @@ use super::testing::{Place, block_on, chmod, download, id};
 use super::*;
 use crate::event::Verbosity;
 
+#[cfg(feature = "verify")]
+mod signed;
 mod versions;
 
 /// A service with its binary in place, and all that it tells.

@@ -8,3 +8,5 @@ mod http;
 mod redirects;
 #[cfg(feature = "http")]
 mod server;
+#[cfg(feature = "http")]
+mod siblings;

@@ -223,18 +223,25 @@ fn crlf(headers: &str) -> String {
 pub(crate) struct Client {
     runtime: Runtime,
     validator: Option<String>,
+    verifies: bool,
 }
 
 impl Client {
     pub(crate) fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        Self { runtime: runtime.unwrap(), validator: None }
+        Self { runtime: runtime.unwrap(), validator: None, verifies: false }
+    }
+
+    /// ... of a service that verifies signatures.
+    pub(crate) fn that_verifies() -> Self {
+        Self { verifies: true, ..Self::new() }
     }
 
     /// One poll; a download, or `None` if nothing changed.
     pub(crate) fn poll(&self, fetcher: &mut impl Fetcher) -> Result<Option<Download>, String> {
         let current = Current::new(BinaryId::from_bytes([0; 32]));
         let current = current.with_validator(self.validator.clone());
+        let current = current.with_wanted_signature(self.verifies);
         let answer = self.run(async { fetcher.fetch(&current).await });
         match answer.map_err(|error| chain(&*error))? {
             Fetched::Unchanged => Ok(None),

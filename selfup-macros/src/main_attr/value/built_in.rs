@@ -2,7 +2,7 @@
 
 use syn::{Expr, Ident};
 
-use super::{duration, hook, literal, peel, string, url};
+use super::{duration, hook, literal, peel, refuse, string, url};
 
 /// One constructor in `selfup::fetcher`.
 pub(super) struct BuiltIn {
@@ -22,6 +22,8 @@ pub(super) enum Kind {
     Timeout,
     /// A name and a value, as often as one likes.
     Pairs,
+    /// A file beside the binary.
+    Place,
 }
 
 impl BuiltIn {
@@ -38,6 +40,7 @@ impl Kind {
                 value,
                 Some("a timeout of zero would end every download at once; use at least \"1ms\""),
             ),
+            Self::Place => refuse(value, check_place(key, value)),
             Self::Pairs => match peel(value) {
                 Expr::Tuple(pair) if pair.elems.len() == 2 => Ok(()),
                 _ => Err(syn::Error::new_spanned(
@@ -55,6 +58,21 @@ fn check_url(argument: &Expr) -> Option<String> {
         (None, Some(_)) => Some("`http` needs a URL: \"https://example.com/app\"".to_owned()),
         (None, None) => None,
     }
+}
+
+fn check_place(key: &Ident, value: &Expr) -> Option<String> {
+    let is_mistake = match (string(value), literal(value)) {
+        (Some(text), _) => text.value().is_empty(),
+        (None, other) => other.is_some(),
+    };
+    let (suffix, name) =
+        if key == "sha256" { (".sha256", "SHA256SUMS") } else { (".sig", "app.sig") };
+    is_mistake.then(|| {
+        format!(
+            "`{key}` says where it is published beside the binary: behind its URL, as \"{suffix}\", \
+             or by a name such as \"{name}\", or by a URL of its own"
+        )
+    })
 }
 
 fn check_path(argument: &Expr) -> Option<String> {
@@ -81,6 +99,8 @@ pub(super) static BUILT_IN: [BuiltIn; 3] = [
             ("interval", Kind::Interval),
             ("timeout", Kind::Timeout),
             ("header", Kind::Pairs),
+            ("sha256", Kind::Place),
+            ("signature", Kind::Place),
         ],
     },
     BuiltIn {

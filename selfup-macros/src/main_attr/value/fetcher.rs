@@ -312,7 +312,12 @@ mod tests {
             ),
             (
                 r#"http("http://x/y", colour = 1)"#,
-                "`http` has no option `colour`; expected one of `interval`, `timeout`, `header`",
+                "`http` has no option `colour`; expected one of `interval`, `timeout`, `header`, `sha256`, `signature`",
+            ),
+            (r#"http("http://x/y", sha256 = "SHA256SUMS", signature = place())"#, "ok"),
+            (
+                r#"http("http://x/y", sha256 = true)"#,
+                "`sha256` says where it is published beside the binary: behind its URL, as \".sha256\", or by a name such as \"SHA256SUMS\", or by a URL of its own",
             ),
             (
                 r#"http("http://x/y", interval = "1s", interval = "2s")"#,

@@ -7,12 +7,24 @@ use crate::config::{IntoPublicKeys, IntoSize};
 
 impl Builder {
     /// The minisign public keys of which one has to have signed what is published: the last line of
-    /// a `.pub` file, or a list of such. Default: none, and no signature is asked for.
+    /// a `.pub` file (the whole of one will do), or a list of such. Default: none, and no signature
+    /// is asked for.
     ///
-    /// Called again, it adds, so that a new key can be trusted before the old one is given up.
+    /// Called again, it adds, so that a new key can be trusted before the old one is given up. What
+    /// is checked, and when, is said at the [attribute's key](macro@crate::main#verify). Without the
+    /// feature `verify` a key is a mistake in the config, for nothing could check a signature.
     pub fn verify(mut self, keys: impl IntoPublicKeys) -> Self {
-        let keys = self.check("verify", keys.into_public_keys());
-        self.config.upgrades.acceptance.keys.extend(keys.unwrap_or_default());
+        let Some(keys) = self.check("verify", keys.into_public_keys()) else { return self };
+        if keys.is_empty() {
+            let words = "`verify` trusts nobody; leave it out, or name a public key";
+            self.refuse(words.into());
+        }
+        if cfg!(not(feature = "verify")) {
+            let words = "`verify` needs the feature of that name; see `cargo add selfup --features \
+                         verify`";
+            self.refuse(words.into());
+        }
+        self.config.upgrades.acceptance.keys.extend(keys);
         self
     }
 
@@ -68,5 +80,35 @@ impl Builder {
         }
         self.config.upgrades.acceptance.state_dir = Some(directory);
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Config;
+
+    const KEY: &str = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
+
+    fn mistake(keys: &[&str]) -> String {
+        Config::builder().verify(keys).build().unwrap_err().to_string()
+    }
+
+    #[cfg(feature = "verify")]
+    #[test]
+    fn keys_add_up() {
+        let config = Config::builder().verify(KEY).verify([KEY, KEY]).build().unwrap();
+        assert_eq!(config.upgrades.acceptance.keys.len(), 3);
+    }
+
+    #[cfg(not(feature = "verify"))]
+    #[test]
+    fn a_key_that_nothing_would_verify_is_a_mistake() {
+        assert!(mistake(&[KEY]).starts_with("`verify` needs the feature of that name; see `cargo"));
+    }
+
+    #[test]
+    fn what_is_no_key_is_a_mistake_and_no_key_too() {
+        assert!(mistake(&[KEY, "abc"]).starts_with("`verify`: \"abc\" is not a minisign public"));
+        assert!(mistake(&[]).starts_with("`verify` trusts nobody; leave it out, or name"));
     }
 }

@@ -6,12 +6,16 @@
 //! differs is taken only once it has stopped changing, and what was read counts only if it did not
 //! change meanwhile either.
 //!
+//! The signature is the file of that name with `.minisig` behind it, looked at only when the binary is
+//! about to be delivered. Both are never of one moment; where they do not belong together, the
+//! binary is refused, and offered again at the next look.
+//!
 //! Rejected: a digest of the file at each poll, which would read a hundred megabytes a second to
 //! learn nothing. Limit: a copy that stalls for longer than the wait looks finished. It is then a
 //! truncated candidate, which is refused further down, and its rest is a change like any other.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,7 +24,7 @@ use tokio::time::{Instant, sleep};
 use self::reader::Reader;
 use self::stamp::Stamp;
 use super::mistake::Mistake;
-use super::{Current, Download, Fetched, Fetcher};
+use super::{Current, Download, Fetched, Fetcher, LONGEST_SIGNATURE, Signature};
 use crate::config::IntoDuration;
 use crate::error::{BoxError, Context as _, Error, ErrorKind, Result};
 
@@ -33,6 +37,10 @@ mod stamp;
 /// latter is taken once it has not changed for 200 ms. A missing file is no error: it has not been
 /// published yet. A relative path is resolved at each look, against the directory that is current
 /// then. When nothing changed, a poll costs one `stat`.
+///
+/// Where the service [verifies](crate::Builder::verify) signatures, the signature is the file of the
+/// same name with `.minisig` behind it. Put it there before the binary: a binary whose signature
+/// comes later is refused until a look finds both.
 pub fn file(path: impl Into<PathBuf>) -> File {
     let mut mistake = Mistake::default();
     let path = path.into();
@@ -70,7 +78,11 @@ impl File {
             sleep(SETTLE).await;
             let Some((file, now)) = self.open()? else { return Ok(Fetched::Unchanged) };
             if now == seen {
-                return Ok(Fetched::Binary(self.deliver(file, seen)));
+                let mut download = self.deliver(file, seen);
+                if current.wants_signature() {
+                    download.signature = self.signature()?;
+                }
+                return Ok(Fetched::Binary(download));
             }
             if Instant::now() >= deadline {
                 return Err(self.error(format!(
@@ -88,6 +100,30 @@ impl File {
         Download::new(Reader::new(file, self.path.clone(), seen))
             .length(length)
             .validator(validator)
+    }
+
+    /// What is in the file beside it.
+    fn signature(&self) -> Result<Signature> {
+        let mut path = self.path.clone().into_os_string();
+        path.push(".minisig");
+        let path = PathBuf::from(path);
+        let shown = path.display();
+        let file = match open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Signature::Missing(format!("file {shown} is not there")));
+            }
+            opened => opened,
+        };
+        let read = file.and_then(|file| {
+            if !file.metadata()?.is_file() {
+                return Err(io::Error::other("it is not a regular file"));
+            }
+            let mut bytes = Vec::new();
+            file.take(LONGEST_SIGNATURE as u64 + 1).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        });
+        let bytes = read.context(ErrorKind::Fetch, || format!("file {shown} cannot be read"))?;
+        Ok(Signature::Given(String::from_utf8_lossy(&bytes).into_owned()))
     }
 
     /// What is at the path, or `None` while nothing is.

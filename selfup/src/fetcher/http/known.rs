@@ -43,6 +43,11 @@ impl Known {
         (known.url == digest(url.as_str())).then_some(known)
     }
 
+    /// Whether nothing is known by which the same bytes could be told from others.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.etag.is_none() && self.last_modified.is_none() && self.length.is_none()
+    }
+
     /// Whether there is nothing that a condition could be made of, but a length.
     pub(super) fn has_only_length(&self) -> bool {
         self.etag.is_none() && self.last_modified.is_none() && self.length.is_some()

@@ -13,10 +13,17 @@
 //! streamed, so memory stays flat whatever the size; it is delivered as it was published, and
 //! unpacking it is not this room's business.
 //!
+//! What is published beside the binary, its signature and its digest, is asked for when the binary
+//! is known to be new and before a byte of it is read: what then turns out to be there already, or to
+//! be refused already, is not read at all. It is asked for where the user's URL leads, and not where
+//! that one's redirects end, for those are often good for one file alone.
+//!
 //! - `url`: what the user wrote, and what may be shown of it
 //! - `client`: TLS, proxies, redirects
 //! - `known`: the validator
 //! - `body`: the bytes
+//! - `sibling`: what is published beside them
+//! - `checksums`: what `sha256sum` writes
 //!
 //! Limits: a server with nothing but a `Last-Modified` cannot show two releases within one second,
 //! one with nothing but a length no two releases of the same length (RFC 9110, section 8.8). Give
@@ -31,14 +38,17 @@ use reqwest::{Method, StatusCode, Url};
 use self::body::Body;
 use self::client::{Answer, Client, Question};
 use self::known::Known;
+use self::sibling::{Sibling, Siblings};
 use super::mistake::Mistake;
 use super::{Current, Download, Fetched, Fetcher, INTERVAL};
 use crate::config::IntoDuration;
 use crate::error::{BoxError, Error, ErrorKind, Result};
 
 mod body;
+mod checksums;
 mod client;
 mod known;
+mod sibling;
 mod url;
 
 /// A fetcher that asks for `url`, every 5 minutes unless [`interval`](Http::interval) says
@@ -58,6 +68,11 @@ mod url;
 /// proxies of the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`) are used, except for a URL
 /// on the loopback interface.
 ///
+/// Where the service [verifies](crate::Builder::verify) signatures, that of a new binary is read from
+/// its URL with `.minisig` behind the path; see [`signature`](Http::signature). A SHA-256 is asked
+/// for where [`sha256`](Http::sha256) says where it is. Publish both before the binary: a binary
+/// whose signature comes later is refused until a poll finds both.
+///
 /// ```
 /// let releases = selfup::fetcher::http("https://example.com/{target}/myapp")
 ///     .header("authorization", "Bearer swordfish")
@@ -67,8 +82,10 @@ mod url;
 pub fn http(url: impl Into<String>) -> Http {
     let mut mistake = Mistake::default();
     let url = url::parse(&url.into()).map_err(|message| mistake.keep(message)).ok();
+    let siblings = Siblings::of(url.as_ref());
     Http {
         url,
+        siblings,
         headers: HeaderMap::new(),
         interval: INTERVAL,
         idle: IDLE,
@@ -83,6 +100,7 @@ pub fn http(url: impl Into<String>) -> Http {
 pub struct Http {
     /// `None` is a mistake.
     url: Option<Url>,
+    siblings: Siblings,
     headers: HeaderMap,
     interval: Duration,
     idle: Duration,
@@ -131,6 +149,37 @@ impl Http {
         self
     }
 
+    /// Where the SHA-256 of the binary is published, which its bytes must then have. Default: it is
+    /// not asked for.
+    ///
+    /// What begins with a `.` and has no `/` is put behind the path of the binary's URL: `".sha256"`.
+    /// Everything else is read as a link on a page at that URL: `"SHA256SUMS"` lies beside the binary,
+    /// and an absolute URL is where it says. `{os}`, `{arch}` and `{target}` are filled in, and a
+    /// query of the binary's URL goes with it to the same host, like headers and password.
+    ///
+    /// The file is what `sha256sum` writes, in any of its forms, 64 KiB at most, or nothing but a
+    /// digest. The line counts that names the last part of the binary's path; a file for this binary
+    /// alone, as behind its URL, may name it otherwise. If there is no such file or line, the poll
+    /// fails, and no binary is taken. A digest from the same server guards against a transfer that was
+    /// broken, and not against a forger: see [`verify`](crate::Builder::verify).
+    pub fn sha256(mut self, place: impl AsRef<str>) -> Self {
+        self.siblings.sha256 = self.sibling("sha256", place.as_ref());
+        self
+    }
+
+    /// Where the minisign signature of the binary is published, in the words of
+    /// [`sha256`](Self::sha256); `".minisig"` by default. It is asked for only where the service
+    /// [verifies](crate::Builder::verify) signatures.
+    pub fn signature(mut self, place: impl AsRef<str>) -> Self {
+        self.siblings.signature = self.sibling("signature", place.as_ref());
+        self
+    }
+
+    fn sibling(&mut self, setting: &str, place: &str) -> Option<Sibling> {
+        let found = Sibling::of(self.url.as_ref()?, place);
+        found.map_err(|words| self.mistake.keep(format!("`{setting}`: {words}"))).ok()
+    }
+
     async fn look(&mut self, current: &Current) -> Result<Fetched> {
         self.mistake.check()?;
         let Some(url) = &self.url else { return Ok(Fetched::Unchanged) };
@@ -156,25 +205,31 @@ impl Http {
         let answer = client.ask(Method::GET, &question).await?;
         match answer.status() {
             StatusCode::NOT_MODIFIED if answer.conditional => Ok(Fetched::Unchanged),
-            StatusCode::OK => Ok(self.taken(url, question.known, answer)),
+            StatusCode::OK => {
+                let fetched = taken(url, question.known, answer, self.idle);
+                self.siblings.complete(fetched, current, client, &question).await
+            }
             _ => Err(unexpected(url, &answer)),
         }
     }
+}
 
-    /// What the answer to a GET delivers, unless it is what is known.
-    fn taken(&self, url: &Url, known: Option<&Known>, answer: Answer) -> Fetched {
-        let facts = answer.facts(url);
-        if known.is_some_and(|known| known.names(&facts)) {
-            return Fetched::Unchanged;
-        }
-        let length = answer.length();
-        let body = Body::new(answer.response, self.idle, url::redacted(url));
-        let download = Download::new(body).validator(facts.to_string());
-        Fetched::Binary(match length {
-            Some(length) => download.length(length),
-            None => download,
-        })
+/// What the answer to a GET delivers, unless it is what is known.
+fn taken(url: &Url, known: Option<&Known>, answer: Answer, idle: Duration) -> Fetched {
+    let facts = answer.facts(url);
+    if known.is_some_and(|known| known.names(&facts)) {
+        return Fetched::Unchanged;
     }
+    let length = answer.length();
+    let body = Body::new(answer.response, idle, url::redacted(url));
+    let mut download = Download::new(body);
+    if !facts.is_nothing() {
+        download = download.validator(facts.to_string());
+    }
+    Fetched::Binary(match length {
+        Some(length) => download.length(length),
+        None => download,
+    })
 }
 
 /// The error of an answer that is none to the question.

@@ -43,6 +43,27 @@ fn tls_works_without_a_default_of_the_whole_process_and_leaves_none_behind() {
 }
 
 #[test]
+fn a_signature_that_does_not_come_to_its_end_is_an_error() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/app", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        use std::io::{Read as _, Write as _};
+        let (mut kept, head) = (Vec::new(), "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n");
+        for mut stream in listener.incoming().flatten() {
+            let _ = stream.read(&mut [0; 1024]).unwrap();
+            stream.write_all(head.as_bytes()).unwrap();
+            kept.push(stream);
+        }
+    });
+    let mut fetcher = Http { head: Duration::from_secs(1), ..http(&url) };
+    let current = Current::new(BinaryId::from_bytes([0; 32])).with_wanted_signature(true);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let error = chain(&*runtime.block_on(fetcher.fetch(&current)).unwrap_err());
+    assert!(error.starts_with(&format!("{url}.minisig: ")), "{error}");
+    assert!(error.contains("1s"), "{error}");
+}
+
+#[test]
 fn the_interval_is_five_minutes_unless_set() {
     assert_eq!(Fetcher::interval(&http("http://localhost")), Duration::from_secs(300));
     assert_eq!(

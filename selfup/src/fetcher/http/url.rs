@@ -56,7 +56,7 @@ fn shown(text: &str) -> &str {
 }
 
 /// `text` with `{os}`, `{arch}` and `{target}` filled in.
-fn fill(text: &str) -> Result<String, String> {
+pub(super) fn fill(text: &str) -> Result<String, String> {
     let mut filled = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('{') {

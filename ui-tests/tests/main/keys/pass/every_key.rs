@@ -8,7 +8,7 @@ const KEY: &str = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
 
 #[selfup::main(
     addresses = ["127.0.0.1:0"],
-    fetcher = http("http://127.0.0.1:9/{os}/{arch}/{target}", interval = "1h", timeout = "5s"),
+    fetcher = http("http://127.0.0.1:9/{os}/{arch}/{target}", interval = "1h", timeout = "5s", sha256 = ".sha256", signature = ".sig"),
     min_fetch_interval = "2s",
     verify = [KEY],
     pre_upgrade = check,

@@ -1,0 +1,129 @@
+//! What `sha256sum` writes, and what others make of it.
+//!
+//! A line is a digest and a name, with two spaces or a space and an asterisk between them, or
+//! `SHA256 (NAME) = DIGEST`, as `sha256sum --tag` and the BSDs have it. Lines that are neither are
+//! passed over: such files have headings, and signatures around them.
+
+use reqwest::Url;
+
+use crate::identity::BinaryId;
+
+/// The digest of the file `name` that `text` tells, or why it tells none.
+///
+/// A digest without a name is that of any. A file that is about one binary alone, `is_its_own`, may
+/// call it as it likes.
+pub(super) fn find(text: &str, name: &str, is_its_own: bool) -> Result<BinaryId, String> {
+    let mut digests: Vec<_> = text.lines().filter_map(entry).collect();
+    if !(is_its_own && digests.len() == 1) {
+        digests.retain(|(_, found)| found.is_empty() || file_name(found) == name);
+    }
+    let Some(((digest, _), others)) = digests.split_first() else {
+        return Err(format!(
+            "it has no SHA-256 of {name:?}; expected what `sha256sum {name}` prints"
+        ));
+    };
+    match others.iter().find(|(other, _)| other != digest) {
+        Some((other, _)) => Err(format!(
+            "it has two SHA-256 of {name:?}, {digest} and {other}; expected the one of the binary"
+        )),
+        None => Ok(*digest),
+    }
+}
+
+/// The last part of the path of `url`, without its percent signs.
+pub(super) fn name_of(url: &Url) -> String {
+    let name = url.path_segments().and_then(|mut parts| parts.next_back()).unwrap_or_default();
+    let mut bytes = Vec::new();
+    let mut rest = name.as_bytes();
+    while let [first, after @ ..] = rest {
+        let escaped = after.get(..2).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+        let escaped = escaped.and_then(|digits| std::str::from_utf8(digits).ok());
+        let escaped = escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        if let (b'%', Some(byte)) = (first, escaped) {
+            bytes.push(byte);
+            rest = &after[2..];
+        } else {
+            bytes.push(*first);
+            rest = after;
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The digest and the name in a line.
+fn entry(line: &str) -> Option<(BinaryId, &str)> {
+    let line = line.trim().trim_start_matches('\u{feff}');
+    if let Some(tagged) = line.strip_prefix("SHA256 (") {
+        let (name, digest) = tagged.rsplit_once(") = ")?;
+        return Some((digest.parse().ok()?, name));
+    }
+    let (digest, name) = line.split_once([' ', '\t']).unwrap_or((line, ""));
+    let name = name.trim_start();
+    Some((digest.parse().ok()?, name.strip_prefix('*').unwrap_or(name)))
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: &str = "1111111111111111111111111111111111111111111111111111111111111111";
+    const TWO: &str = "2222222222222222222222222222222222222222222222222222222222222222";
+
+    #[test]
+    fn the_line_counts_that_names_the_binary() {
+        let digest: BinaryId = ONE.parse().unwrap();
+        for text in [
+            format!("{ONE}  app\n"),
+            format!("{ONE} *app\r\n{TWO} *app.exe\r\n"),
+            format!("{TWO}  app-arm\n{ONE}  ./dist/app\n\n"),
+            format!("# sums\n{TWO}  my app\n{ONE}\tapp"),
+            format!("SHA256 (app-arm) = {TWO}\nSHA256 (app) = {ONE}\n"),
+            format!("{ONE}  app\n{ONE}  other/app\n"),
+        ] {
+            assert_eq!(find(&text, "app", false), Ok(digest), "{text}");
+        }
+        assert_eq!(find(&format!("{ONE}  my app"), "my app", false), Ok(digest));
+    }
+
+    #[test]
+    fn a_file_for_one_binary_alone_may_name_it_as_it_likes() {
+        let digest: BinaryId = ONE.parse().unwrap();
+        let bom = '\u{feff}';
+        for text in [ONE.to_uppercase(), format!("{bom}{ONE}\n")] {
+            assert_eq!(find(&text, "app", true), Ok(digest), "{text}");
+            assert_eq!(find(&text, "app", false), Ok(digest), "{text}");
+        }
+        let other_name = format!("{ONE}  app-1.2.3\n");
+        assert_eq!(find(&other_name, "app", true), Ok(digest));
+        assert!(find(&other_name, "app", false).is_err());
+        assert_eq!(find(&format!("{TWO}  a\n{ONE}  app\n"), "app", true), Ok(digest));
+        assert!(find(&format!("{TWO}  a\n{ONE}  b\n"), "app", true).is_err());
+    }
+
+    #[test]
+    fn what_is_not_there_is_told_and_what_is_there_twice() {
+        for text in ["", "<html>not found</html>", &ONE[1..], &format!("{ONE}  app.exe")] {
+            let words = find(text, "app", false).unwrap_err();
+            assert_eq!(words, "it has no SHA-256 of \"app\"; expected what `sha256sum app` prints");
+        }
+        let words = find(&format!("{ONE}  app\n{TWO}  x/app"), "app", true).unwrap_err();
+        assert!(find(&format!("{ONE}\n{TWO}"), "app", true).is_err());
+        assert!(words.starts_with("it has two SHA-256 of \"app\", 1111"), "{words}");
+    }
+
+    #[test]
+    fn the_name_is_the_last_part_of_the_path() {
+        for (url, name) in [
+            ("https://a.example/x/app?y=/z", "app"),
+            ("https://a.example/my%20app%2B%zz", "my app+%zz"),
+            ("https://a.example/a%2", "a%2"),
+            ("https://a.example", ""),
+        ] {
+            assert_eq!(name_of(&url.parse().unwrap()), name);
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! A small file that is published beside the binary: its signature, or its digest.
+
+use reqwest::header::HeaderMap;
+use reqwest::{Method, StatusCode, Url};
+use tokio::io::AsyncReadExt as _;
+use tokio::time::timeout;
+
+use super::body::Body;
+use super::checksums;
+use super::client::{Answer, Client, Question};
+use super::url::{fill, redacted};
+use crate::error::{Context as _, Error, ErrorKind, Result};
+use crate::fetcher::{Current, Fetched, LONGEST_SIGNATURE, Signature};
+use crate::identity::BinaryId;
+
+/// What is asked for beside a binary.
+#[derive(Debug)]
+pub(super) struct Siblings {
+    pub(super) sha256: Option<Sibling>,
+    /// `None` is a mistake.
+    pub(super) signature: Option<Sibling>,
+}
+
+impl Siblings {
+    /// What is asked for where nothing is said: the signature, where it usually is.
+    pub(super) fn of(binary: Option<&Url>) -> Self {
+        let signature = binary.and_then(|url| Sibling::of(url, ".minisig").ok());
+        Self { sha256: None, signature }
+    }
+
+    /// Adds to what the `binary` question has `fetched`, if that is a binary, what is published beside
+    /// it.
+    pub(super) async fn complete(
+        &self,
+        fetched: Fetched,
+        current: &Current,
+        client: &Client,
+        binary: &Question<'_>,
+    ) -> Result<Fetched> {
+        let Fetched::Binary(mut download) = fetched else { return Ok(fetched) };
+        if let Some(sha256) = &self.sha256 {
+            let digest = sha256.digest(client, binary).await?;
+            download = download.sha256(*digest.as_bytes());
+        }
+        if let Some(signature) = &self.signature
+            && current.wants_signature()
+        {
+            download.signature = signature.signature(client, binary).await?;
+        }
+        Ok(Fetched::Binary(download))
+    }
+}
+
+/// Where such a file is.
+#[derive(Debug)]
+pub(super) struct Sibling {
+    url: Url,
+    /// Whether it is about one binary alone.
+    is_its_own: bool,
+    /// Whether it is at the scheme, host and port for which the user's headers are.
+    is_home: bool,
+}
+
+impl Sibling {
+    /// The file at `place`, as seen from the binary at `binary`; or the mistake in `place`.
+    pub(super) fn of(binary: &Url, place: &str) -> Result<Self, String> {
+        let place = fill(place)?;
+        let is_its_own = place.starts_with('.') && !place.contains('/');
+        let mut url = binary.clone();
+        if is_its_own {
+            url.set_path(&format!("{}{place}", binary.path()));
+        } else {
+            let linked = Some(&place).filter(|place| !place.trim().is_empty());
+            let linked = linked.and_then(|place| binary.join(place).ok()).filter(Url::has_host);
+            // What was written may have a secret in it.
+            url = linked.ok_or("expected \".suffix\", the name of a file, or a URL")?;
+        }
+        match (binary.scheme(), url.scheme()) {
+            (_, "https") | ("http", "http") => {}
+            ("https", "http") => {
+                return Err(
+                    "the binary comes by https, and this would not; write `https://`".into()
+                );
+            }
+            (_, scheme) => return Err(format!("a {scheme} URL; expected https or http")),
+        }
+        let is_home = url.origin() == binary.origin();
+        if is_home {
+            if url.query().is_none() {
+                url.set_query(binary.query());
+            }
+            if url.username().is_empty() && url.password().is_none() {
+                // Neither fails on a URL with a host.
+                let _ = url.set_username(binary.username());
+                let _ = url.set_password(binary.password());
+            }
+        }
+        url.set_fragment(None);
+        Ok(Self { url, is_its_own, is_home })
+    }
+
+    /// The digest that is published here of what the `binary` question is for.
+    async fn digest(&self, client: &Client, binary: &Question<'_>) -> Result<BinaryId> {
+        let (answer, text) = self.read(client, binary, LONGEST_CHECKSUMS).await?;
+        if answer != StatusCode::OK {
+            let words = format!(
+                "status {answer}; expected the SHA-256 of the binary: publish it there, or leave \
+                 `sha256` out"
+            );
+            return Err(self.error(words));
+        }
+        if text.len() > LONGEST_CHECKSUMS {
+            let words = format!("longer than {LONGEST_CHECKSUMS} bytes; expected SHA-256 digests");
+            return Err(self.error(words));
+        }
+        let found = checksums::find(&text, &checksums::name_of(binary.url), self.is_its_own);
+        found.map_err(|words| self.error(words))
+    }
+
+    /// The signature that is published here, if there is one.
+    async fn signature(&self, client: &Client, binary: &Question<'_>) -> Result<Signature> {
+        let (answer, text) = self.read(client, binary, LONGEST_SIGNATURE).await?;
+        match answer {
+            StatusCode::OK => Ok(Signature::Given(text)),
+            // Stores that may not be listed say "forbidden" of what is not there.
+            StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::FORBIDDEN => {
+                Ok(Signature::Missing(format!("{} answered {answer}", redacted(&self.url))))
+            }
+            _ => Err(self.error(format!("status {answer}; expected the signature of the binary"))),
+        }
+    }
+
+    /// The status, and what is there if it is 200: so much, and a byte more where there is more.
+    async fn read(
+        &self,
+        client: &Client,
+        binary: &Question<'_>,
+        longest: usize,
+    ) -> Result<(StatusCode, String)> {
+        let (nobodys, patience) = (HeaderMap::new(), binary.patience);
+        let headers = if self.is_home { binary.headers } else { &nobodys };
+        let question = Question { url: &self.url, headers, known: None, patience };
+        let reading = async {
+            let Answer { response, .. } = client.ask(Method::GET, &question).await?;
+            let status = response.status();
+            let mut bytes = Vec::new();
+            if status == StatusCode::OK {
+                let body = Body::new(response, patience, redacted(&self.url));
+                let read = body.take(longest as u64 + 1).read_to_end(&mut bytes).await;
+                read.context(ErrorKind::Fetch, || self.says("it could not be read"))?;
+            }
+            Ok((status, String::from_utf8_lossy(&bytes).into_owned()))
+        };
+        let read = timeout(patience, reading).await;
+        read.unwrap_or_else(|_| Err(self.error(format!("it did not come within {patience:?}"))))
+    }
+
+    fn error(&self, what: impl AsRef<str>) -> Error {
+        Error::new(ErrorKind::Fetch, self.says(what))
+    }
+
+    fn says(&self, what: impl AsRef<str>) -> String {
+        format!("{}: {}", redacted(&self.url), what.as_ref())
+    }
+}
+
+/// In bytes: some six hundred lines.
+const LONGEST_CHECKSUMS: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(binary: &str, place: &str) -> Result<(String, bool), String> {
+        let sibling = Sibling::of(&binary.parse().unwrap(), place)?;
+        Ok((sibling.url.into(), sibling.is_home))
+    }
+
+    #[test]
+    fn a_suffix_goes_behind_the_path_and_all_else_is_a_link() {
+        for (place, url, is_home) in [
+            (".minisig", "https://me:secret@a.example/x/app.minisig?k=1", true),
+            ("SHA256SUMS", "https://me:secret@a.example/x/SHA256SUMS?k=1", true),
+            ("SHA256SUMS?v=2", "https://me:secret@a.example/x/SHA256SUMS?v=2", true),
+            ("../sums", "https://me:secret@a.example/sums?k=1", true),
+            ("/sums", "https://me:secret@a.example/sums?k=1", true),
+            ("https://a.example/sums#2", "https://me:secret@a.example/sums?k=1", true),
+            ("https://them@a.example/sums", "https://them@a.example/sums?k=1", true),
+            ("https://b.example/sums", "https://b.example/sums", false),
+            ("https://a.example:444/sums", "https://a.example:444/sums", false),
+            ("//b.example/sums", "https://b.example/sums", false),
+        ] {
+            let found = of("https://me:secret@a.example/x/app?k=1#f", place);
+            assert_eq!(found, Ok((url.to_owned(), is_home)), "{place}");
+        }
+        assert!(!of("http://a.example/app", "https://a.example/app.sig").unwrap().1);
+        let found = of("http://a.example/app", "sums-{os}").unwrap().0;
+        assert_eq!(found, format!("http://a.example/sums-{}", std::env::consts::OS));
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_is_a_mistake() {
+        for (place, words) in [
+            ("http://a.example/sums", "the binary comes by https, and this would not; write"),
+            ("ftp://a.example/sums", "a ftp URL; expected https or http"),
+            ("https://", "expected \".suffix\", the name of a file, or a URL"),
+            (" ", "expected \".suffix\", the name of a file, or a URL"),
+            ("mailto:swordfish", "expected \".suffix\", the name of a file, or a URL"),
+            ("{triple}", "unknown placeholder `{triple}`"),
+        ] {
+            let mistake = of("https://a.example/app", place).unwrap_err();
+            assert!(mistake.starts_with(words), "{mistake}");
+        }
+    }
+}

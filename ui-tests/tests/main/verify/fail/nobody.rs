@@ -1,0 +1,2 @@
+#[selfup::main(fetcher = file("/srv/app"), verify = [])]
+async fn prog(_: selfup::State) {}
