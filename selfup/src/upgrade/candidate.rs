@@ -28,6 +28,8 @@ pub struct Candidate {
     /// Read-only, for a file that somebody can write cannot be executed.
     file: File,
     id: BinaryId,
+    /// Of the file that it was unpacked from; its own, if that was the binary itself.
+    published: BinaryId,
     stamp: Stamp,
     /// The signal mask that whoever started the service gave it.
     mask: Mask,
@@ -40,7 +42,13 @@ impl Candidate {
         let file = File::open(&path)?;
         let stamp = Stamp::of(&file)?;
         let mask = Mask::empty();
-        Ok(Self { path, file, id, stamp, mask, addresses: None, validator })
+        Ok(Self { path, file, id, published: id, stamp, mask, addresses: None, validator })
+    }
+
+    /// The same, unpacked from a file with this digest.
+    pub(super) fn published_as(mut self, published: BinaryId) -> Self {
+        self.published = published;
+        self
     }
 
     /// The file, which can be executed.
@@ -49,10 +57,17 @@ impl Candidate {
         &self.path
     }
 
-    /// The SHA-256 of its bytes.
+    /// The SHA-256 of its bytes: unpacked, where an archive was published.
     #[must_use]
     pub fn id(&self) -> BinaryId {
         self.id
+    }
+
+    /// The SHA-256 of what was published, which is the binary itself or the file that it was unpacked
+    /// from.
+    #[must_use]
+    pub fn published(&self) -> BinaryId {
+        self.published
     }
 
     /// Its length in bytes.

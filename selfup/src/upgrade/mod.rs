@@ -5,10 +5,11 @@
 //! 1. [`preflight`]: can the binary be replaced here, and is nobody else at it?
 //! 2. [`stage`]: the bytes, beside the binary, digested.
 //! 3. [`verify`]: are they what was announced?
-//! 4. [`note`]: are they a whole binary for this machine? Nothing of them has run so far.
-//! 5. the `pre_upgrade` hook of the program that runs.
-//! 6. [`probe`]: does it answer when it is started once?
-//! 7. [`swap`]: it takes the path, and the previous binary keeps a name of its own.
+//! 4. [`decode`]: the binary in them, where they are a compressed file or an archive.
+//! 5. [`note`]: is it a whole binary for this machine? Nothing of it has run so far.
+//! 6. the `pre_upgrade` hook of the program that runs.
+//! 7. [`probe`]: does it answer when it is started once?
+//! 8. [`swap`]: it takes the path, and the previous binary keeps a name of its own.
 //!
 //! Then the master starts a generation on trial, and tells [`keep`](Pipeline::keep) or
 //! [`restore`](Pipeline::restore).
@@ -20,16 +21,22 @@
 //! tried again, and when: at that time [`Pipeline::current`] has no validator, so that the bytes
 //! are delivered again.
 //!
+//! Where an archive is published, the history remembers what was delivered by the digest of the
+//! archive, with that of the binary in it, and what became of it by that of the binary: the same
+//! binary in another archive is the same binary, and an archive whose binary runs already is not
+//! sent again, nor unpacked again where its source cannot tell that.
+//!
 //! What is wrong with the bytes is told as an event, once, and is no error: the pipeline did its
 //! work. Its errors, which are told by the caller, are about everything else.
 //!
-//! A binary that somebody else put at the path is looked at by [`vet`](vet()), which is steps 4 and 6
+//! A binary that somebody else put at the path is looked at by [`vet`](vet()), which is steps 5 and 7
 //! alone: it is the operator's, and is neither copied nor moved.
 //!
 //! Limits: everything here blocks, but for reading the download, so it runs on a thread beside the
 //! master's loop. Strays of a probe that left its process group are not hunted.
 
 mod candidate;
+mod decode;
 mod history;
 mod note;
 mod preflight;
@@ -70,6 +77,7 @@ pub(crate) struct Pipeline {
     origin: Origin,
     #[allow(dead_code, reason = "each step reads its own part")]
     acceptance: Acceptance,
+    terms: decode::Terms,
     hook: Option<PreUpgradeHook>,
     observer: Observer,
     target: Target,
@@ -104,10 +112,14 @@ impl Pipeline {
             observer.warn(error);
             History::default()
         });
+        let bin = acceptance.bin.clone().map(String::into_bytes);
+        let bin = bin.unwrap_or_else(|| note::own_name().unwrap_or_else(|| target.name().to_vec()));
+        let terms = decode::Terms { bin, max_size: acceptance.max_size };
         let limits = stage::Limits { max_size: acceptance.max_size, ..stage::Limits::default() };
         Ok(Self {
             origin,
             acceptance,
+            terms,
             hook,
             observer,
             target,
@@ -140,20 +152,35 @@ impl Pipeline {
         if let Some(id) = announced
             && self.is_settled(id)
         {
-            self.end(id, download.validator.take(), is_whole);
+            self.end(self.delivered(id, download.validator.take()), is_whole);
             return Ok(None);
         }
-        let mut candidate = match stage::stage(download, &self.target, self.limits).await {
+        let candidate = match stage::stage(download, &self.target, self.limits).await {
             Ok(candidate) => candidate,
             Err(error) => return self.refuse(None, error),
         };
-        let id = candidate.id();
-        if let Err(error) = verify::digest(id, announced) {
-            return self.refuse(Some(id), error);
+        let published = candidate.id();
+        if let Err(error) = verify::digest(published, announced) {
+            return self.refuse(Some(published), error);
         }
         let validator = candidate.validator().map(str::to_owned);
+        if self.is_settled(published) {
+            self.end(self.delivered(published, validator), is_whole);
+            return Ok(None);
+        }
+        let mut candidate = match decode::unpack(candidate, &self.target, &self.terms).await {
+            Ok(candidate) => candidate,
+            Err(error) => {
+                if self.turn_down(published, &error) {
+                    self.end(Delivered::new(published, published, validator), is_whole);
+                }
+                return self.refuse(Some(published), error);
+            }
+        };
+        let id = candidate.id();
+        let delivered = Delivered::new(published, id, validator);
         if self.is_settled(id) {
-            self.end(id, validator, is_whole);
+            self.end(delivered, is_whole);
             return Ok(None);
         }
         candidate.set_mask(self.origin.mask());
@@ -162,7 +189,7 @@ impl Pipeline {
         // The history may need the room that it takes.
         drop(candidate);
         if self.turn_down(id, &error) {
-            self.end(id, validator, is_whole);
+            self.end(delivered, is_whole);
         }
         self.refuse(Some(id), error)
     }
@@ -172,8 +199,9 @@ impl Pipeline {
     pub(crate) fn swap(&mut self, candidate: Candidate) -> Result<Swapped> {
         let id = candidate.id();
         let validator = candidate.validator().map(str::to_owned);
+        let delivered = Delivered::new(candidate.published(), id, validator);
         let swapped = swap::swap(&mut self.target, candidate)?;
-        self.history.deliver(Delivered { id, validator });
+        self.history.deliver(delivered);
         self.observer.tell(&Event::Upgraded { from: swapped.previous_id(), to: id });
         Ok(swapped)
     }
@@ -215,7 +243,7 @@ impl Pipeline {
 
     /// When the bytes that were offered last, and failed while they ran, may be tried again.
     pub(crate) fn retry_at(&self) -> Option<Instant> {
-        self.history.retry_at(self.history.delivered()?.id)
+        self.history.retry_at(self.history.delivered()?.binary())
     }
 
     /// Follows a deploy by hand.
@@ -265,16 +293,25 @@ impl Pipeline {
         answer.context(ErrorKind::Rejected, || "the `pre_upgrade` hook turned it down")
     }
 
-    /// Whether there is nothing to gain from these bytes now.
+    /// Whether there is nothing to gain from these bytes now, packed or not.
     fn is_settled(&self, id: BinaryId) -> bool {
-        id == self.target.id() || !self.history.allows(id, Instant::now())
+        let (binary, now) = (self.history.binary_in(id), Instant::now());
+        let is_allowed = |id| self.history.allows(id, now);
+        binary == self.target.id() || !is_allowed(id) || !is_allowed(binary)
+    }
+
+    /// These bytes, delivered again.
+    fn delivered(&self, id: BinaryId, validator: Option<String>) -> Delivered {
+        Delivered::new(id, self.history.binary_in(id), validator)
     }
 
     /// Remembers what turned `id` down, unless that was no matter of its bytes: then not, and the
     /// cycle has not ended.
     fn turn_down(&mut self, id: BinaryId, reason: &Error) -> bool {
         match reason.kind() {
-            ErrorKind::Note | ErrorKind::Rejected => self.history.refuse(id, reason),
+            ErrorKind::Decode | ErrorKind::Note | ErrorKind::Rejected => {
+                self.history.refuse(id, reason)
+            }
             ErrorKind::Probe => self.history.fail(id, reason, Instant::now()),
             _ => return false,
         }
@@ -284,19 +321,24 @@ impl Pipeline {
 
     /// The cycle of these bytes ended.
     ///
-    /// What the note refused may be the first part of a binary, where nobody told the length: then
+    /// What was refused as it is may be the first part of a file, where nobody told the length: then
     /// the whole may come under the same validator, which is not handed out.
-    fn end(&mut self, id: BinaryId, validator: Option<String>, is_whole: bool) {
-        let may_be_part = !is_whole && self.history.kind(id) == Some(ErrorKind::Note);
-        let validator = validator.filter(|_| !may_be_part);
-        self.history.deliver(Delivered { id, validator });
+    fn end(&mut self, mut delivered: Delivered, is_whole: bool) {
+        let kind = self.history.kind(delivered.binary());
+        let may_be_part = matches!(kind, Some(ErrorKind::Decode | ErrorKind::Note)) && !is_whole;
+        delivered.validator = delivered.validator.filter(|_| !may_be_part);
+        self.history.deliver(delivered);
         self.save_history();
     }
 
     /// Tells what is wrong with the bytes; any other error goes on to the caller.
     fn refuse(&self, id: Option<BinaryId>, error: Error) -> Result<Option<Candidate>> {
         match error.kind() {
-            ErrorKind::Verify | ErrorKind::Note | ErrorKind::Rejected | ErrorKind::Probe => {
+            ErrorKind::Verify
+            | ErrorKind::Decode
+            | ErrorKind::Note
+            | ErrorKind::Rejected
+            | ErrorKind::Probe => {
                 self.observer.tell(&Event::CandidateRefused { id, reason: Arc::new(error) });
                 Ok(None)
             }

@@ -53,6 +53,13 @@ pub(super) fn check_deployed(file: File) -> Result<()> {
     }
 }
 
+/// What the running program's archives call it: its name, without the package; `None` where it does
+/// not say.
+pub(super) fn own_name() -> Option<Vec<u8>> {
+    let own = read_from(&ReadCache::new(open(Path::new("/proc/self/exe")).ok()?)).ok()??;
+    own.name().rsplit('/').next().filter(|name| !name.is_empty()).map(|name| name.into())
+}
+
 /// Whether the file carries a note; an error unless it is a whole binary of this program, as far as
 /// that is known, for this machine.
 fn check_file(file: File) -> Result<bool> {
@@ -120,7 +127,7 @@ fn check_start(start: &[u8]) -> Result<()> {
     let known = FORMATS.iter().find(|(magic, _)| start.starts_with(magic));
     Err(refused(match known {
         Some((_, format)) => {
-            format!("it is {format}, not an ELF binary; publish the binary itself")
+            format!("it is {format}, not an ELF binary; publish the binary, packed once at most")
         }
         None => format!(
             "it is no ELF binary, for it begins with \"{}\"; see what the source delivers",

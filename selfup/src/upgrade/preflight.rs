@@ -89,6 +89,11 @@ impl Target {
         &self.directory
     }
 
+    /// The last part of its path.
+    pub(super) fn name(&self) -> &[u8] {
+        self.name.as_bytes()
+    }
+
     pub(super) fn file(&self) -> &File {
         &self.file
     }

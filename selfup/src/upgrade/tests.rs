@@ -9,6 +9,9 @@ use super::testing::{Place, block_on, chmod, download, id};
 use super::*;
 use crate::event::Verbosity;
 
+#[cfg(feature = "archives")]
+mod archives;
+
 /// A service with its binary in place, and all that it tells.
 struct Service {
     place: Place,

@@ -7,4 +7,6 @@ mod http;
 #[cfg(feature = "http")]
 mod redirects;
 #[cfg(feature = "http")]
+mod resume;
+#[cfg(feature = "http")]
 mod server;
