@@ -80,7 +80,8 @@
 //! # Features
 //!
 //! On by default: `macros`, the attribute; `http`, [`fetcher::http`]; `serve`, [`serve`](fn@serve).
-//! Off: `tls`, TLS under `serve`; `axum`, [`Listener`] as an `axum::serve::Listener`.
+//! Off: `archives`, candidates that are published compressed or in an archive, as most GitHub releases
+//! are; `tls`, TLS under `serve`; `axum`, [`Listener`] as an `axum::serve::Listener`.
 //!
 //! # Where there can be no master
 //!
@@ -146,6 +147,9 @@ pub use self::state::{
     Active, BlockingStream, GracefulShutdown, Listener, State, Stream, UdpSocket,
 };
 pub use self::upgrade::Candidate;
+#[cfg(all(fuzzing, selfup_supervised, feature = "archives"))]
+#[doc(hidden)]
+pub use self::upgrade::fuzzing;
 #[doc = include_str!("main_attr.md")]
 #[cfg(feature = "macros")]
 pub use selfup_macros::main;

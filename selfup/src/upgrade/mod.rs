@@ -37,6 +37,8 @@
 
 mod candidate;
 mod decode;
+#[cfg(all(any(fuzzing, test), feature = "archives"))]
+pub mod fuzzing;
 mod history;
 mod note;
 mod preflight;

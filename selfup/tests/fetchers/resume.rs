@@ -6,7 +6,7 @@ use crate::server::{Client, Reply, Server};
 
 /// The first four of ten bytes, and the end of the connection.
 fn cut(facts: &str) -> Reply {
-    Reply::start(&format!("{facts}\nContent-Length: 10"), "0123").close()
+    Reply::start(format!("{facts}\nContent-Length: 10").trim_start(), "0123").close()
 }
 
 fn rest(headers: &str, body: &str) -> Reply {

@@ -172,6 +172,15 @@ async fn decode_plain(
     Ok(chooser.finish()?)
 }
 
+/// [`unpack`] for a fuzzer: what is unpacked goes nowhere.
+#[cfg(all(any(fuzzing, test), feature = "archives"))]
+pub(super) async fn try_out(bytes: &[u8], bin: &[u8], most: u64) {
+    let Some(format) = Format::of(&bytes[..bytes.len().min(START)]) else { return };
+    let (mut room, mut to) = (|_| Ok(()), |_: &[u8]| Ok(()));
+    let mut output = flow::Output::new(most, &mut room, &mut to);
+    let _ = decode(format, bytes, bytes.len() as u64, bin, &mut output).await;
+}
+
 /// In bytes: the most that a decoder looks back.
 #[cfg(feature = "archives")]
 const WINDOW: u64 = 64 << 20;
