@@ -147,7 +147,7 @@ pub use self::state::{
     Active, BlockingStream, GracefulShutdown, Listener, State, Stream, UdpSocket,
 };
 pub use self::upgrade::Candidate;
-#[cfg(all(fuzzing, selfup_supervised, feature = "archives"))]
+#[cfg(all(any(fuzzing, test), selfup_supervised, feature = "archives"))]
 #[doc(hidden)]
 pub use self::upgrade::fuzzing;
 #[doc = include_str!("main_attr.md")]

@@ -42,12 +42,9 @@ fn each_kind_of_archive_is_taken_and_not_sent_again() {
     for script in [
         "tar -cf - server-1.0 | gzip > out",
         "tar -cf - server-1.0 | xz -9 > out",
-        "tar -cf - server-1.0 | zstd -19 -q > out",
-        "tar --format=pax -cf out server-1.0",
+        "tar --format=pax -cf - server-1.0 | zstd -q > out",
         "zip -qr out.zip server-1.0; mv out.zip out",
         "gzip -c server-1.0/server/server > out",
-        "xz -c server-1.0/server/server > out",
-        "zstd -qc server-1.0/server/server > out",
     ] {
         let release = Release::good();
         let packed = packed_by(script, &release);
@@ -57,7 +54,7 @@ fn each_kind_of_archive_is_taken_and_not_sent_again() {
     load.wait_for(50);
     assert_eq!(load.stop(), [""; 0]);
     let sent = published.publisher.answered().iter().filter(|line| *line == "GET 200").count();
-    assert_eq!(sent, 1 + 8, "each once, and the first");
+    assert_eq!(sent, 1 + 5, "each once, and the first");
     published.service.assert_files(&[".app.selfup-previous"]);
     assert!(published.service.stop().success());
 }

@@ -312,7 +312,7 @@ impl Pipeline {
     fn turn_down(&mut self, id: BinaryId, reason: &Error) -> bool {
         match reason.kind() {
             ErrorKind::Decode | ErrorKind::Note | ErrorKind::Rejected => {
-                self.history.refuse(id, reason)
+                self.history.refuse(id, reason);
             }
             ErrorKind::Probe => self.history.fail(id, reason, Instant::now()),
             _ => return false,

@@ -57,7 +57,7 @@ pub(super) fn check_deployed(file: File) -> Result<()> {
 /// not say.
 pub(super) fn own_name() -> Option<Vec<u8>> {
     let own = read_from(&ReadCache::new(open(Path::new("/proc/self/exe")).ok()?)).ok()??;
-    own.name().rsplit('/').next().filter(|name| !name.is_empty()).map(|name| name.into())
+    own.name().rsplit('/').next().filter(|name| !name.is_empty()).map(Into::into)
 }
 
 /// Whether the file carries a note; an error unless it is a whole binary of this program, as far as

@@ -74,7 +74,7 @@ pub(super) async fn unpack(
 ) -> Result<Candidate> {
     match format_of(candidate.file())? {
         None => Ok(candidate),
-        Some(format) => unpack_as(format, candidate, target, terms).await,
+        Some(format) => Box::pin(unpack_as(format, candidate, target, terms)).await,
     }
 }
 
@@ -113,7 +113,7 @@ async fn unpack_as(
     let file = File::open(candidate.path());
     let file = file.context(ErrorKind::Stage, || "the published file cannot be opened")?;
     let file = rawzip::FileReader::from(file);
-    decode(format, file, length, &terms.bin, &mut output).await?;
+    Box::pin(decode(format, file, length, &terms.bin, &mut output)).await?;
     drop(candidate);
     let (path, id) = sink.finish()?;
     let unpacked = Candidate::new(path, id, validator).map_err(|error| not_written(error, target));
@@ -178,15 +178,16 @@ pub(super) async fn try_out(bytes: &[u8], bin: &[u8], most: u64) {
     let Some(format) = Format::of(&bytes[..bytes.len().min(START)]) else { return };
     let (mut room, mut to) = (|_| Ok(()), |_: &[u8]| Ok(()));
     let mut output = flow::Output::new(most, &mut room, &mut to);
-    let _ = decode(format, bytes, bytes.len() as u64, bin, &mut output).await;
+    let _ = Box::pin(decode(format, bytes, bytes.len() as u64, bin, &mut output)).await;
 }
 
 /// In bytes: the most that a decoder looks back.
 #[cfg(feature = "archives")]
-const WINDOW: u64 = 64 << 20;
+const WINDOW: u32 = 64 << 20;
 
 /// What the tests of the whole pipeline publish.
-#[cfg(all(test, feature = "archives"))]
+#[cfg(feature = "archives")]
+#[cfg(test)]
 pub(super) mod testing {
     pub(in crate::upgrade) use super::tests::gzip;
     use super::tests::{tarred as tar, zipped as zip};
@@ -200,5 +201,6 @@ pub(super) mod testing {
     }
 }
 
-#[cfg(all(test, feature = "archives"))]
+#[cfg(feature = "archives")]
+#[cfg(test)]
 mod tests;

@@ -56,9 +56,9 @@ pub(super) async fn take(
 
 /// Behind the last entry there are zeros alone (pax(1), "ustar Interchange Format").
 async fn end(mut rest: impl Read) -> Result<(), Failure> {
-    let check = |bytes: &[u8]| match bytes.iter().any(|&byte| byte != 0) {
-        true => Err("there is something behind its end".into()),
-        false => Ok(()),
+    let check = |bytes: &[u8]| {
+        let is_end = bytes.iter().all(|&byte| byte == 0);
+        if is_end { Ok(()) } else { Err("there is something behind its end".into()) }
     };
     match pour(&mut rest, check).await? {
         // Two blocks of zeros, of which one has been read.

@@ -11,4 +11,4 @@ pub(super) fn open(source: impl BufRead) -> impl Read {
 }
 
 /// In KiB: the dictionary, and what the decoder has beside it.
-const MEMORY: u32 = (WINDOW >> 10) as u32 + 1024;
+const MEMORY: u32 = (WINDOW >> 10) + 1024;

@@ -15,7 +15,7 @@ pub(super) struct Zstd<R> {
 
 pub(super) fn open<R: BufRead>(source: R) -> Zstd<R> {
     let mut decoder = FrameDecoder::new();
-    decoder.set_max_window_size(WINDOW);
+    decoder.set_max_window_size(WINDOW.into());
     Zstd { source, decoder, is_within: false }
 }
 

@@ -55,9 +55,9 @@ pub(in crate::upgrade) fn archive(entries: &[Made]) -> Vec<u8> {
 }
 
 fn pax(key: &str, value: &str) -> Made {
-    let length = (0..)
-        .find(|length: &usize| length.to_string().len() + key.len() + value.len() + 3 == *length);
-    let record = format!("{} {key}={value}\n", length.unwrap());
+    let length = |length: &usize| length.to_string().len() + key.len() + value.len() + 3 == *length;
+    let length = (0..100_000).find(length).unwrap();
+    let record = format!("{length} {key}={value}\n");
     file("pax", record.as_bytes()).of(EntryType::XHeader)
 }
 

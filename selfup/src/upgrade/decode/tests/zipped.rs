@@ -37,9 +37,9 @@ impl Made {
         bytes.extend(self.local_method.unwrap_or(self.method).to_le_bytes());
         bytes.extend([0; 4]);
         bytes.extend(self.crc.to_le_bytes());
-        bytes.extend((self.packed.len() as u32).to_le_bytes());
+        bytes.extend(four(self.packed.len()));
         bytes.extend(self.local_size.unwrap_or(self.size).to_le_bytes());
-        bytes.extend((name.len() as u16).to_le_bytes());
+        bytes.extend(two(name.len()));
         bytes.extend([0; 2]);
         bytes.extend(name.as_bytes());
         bytes.extend(&self.packed);
@@ -52,10 +52,10 @@ impl Made {
         bytes.extend(self.method.to_le_bytes());
         bytes.extend([0; 4]);
         bytes.extend(self.crc.to_le_bytes());
-        bytes.extend((self.packed.len() as u32).to_le_bytes());
+        bytes.extend(four(self.packed.len()));
         bytes.extend(self.size.to_le_bytes());
-        bytes.extend((self.name.len() as u16).to_le_bytes());
-        bytes.extend((self.extra.len() as u16).to_le_bytes());
+        bytes.extend(two(self.name.len()));
+        bytes.extend(two(self.extra.len()));
         bytes.extend([0; 6]);
         bytes.extend((self.mode << 16).to_le_bytes());
         bytes.extend(self.offset.unwrap_or(offset).to_le_bytes());
@@ -63,6 +63,14 @@ impl Made {
         bytes.extend(&self.extra);
         bytes
     }
+}
+
+fn two(number: usize) -> [u8; 2] {
+    u16::try_from(number).unwrap().to_le_bytes()
+}
+
+fn four(number: usize) -> [u8; 4] {
+    u32::try_from(number).unwrap().to_le_bytes()
 }
 
 pub(in crate::upgrade) fn file(name: &str, data: &[u8]) -> Made {
@@ -76,7 +84,7 @@ pub(in crate::upgrade) fn file(name: &str, data: &[u8]) -> Made {
         flags: 0,
         mode: 0o100_755,
         crc: crc.sum(),
-        size: data.len() as u32,
+        size: u32::try_from(data.len()).unwrap(),
         local_size: None,
         packed: data.to_vec(),
         offset: None,
@@ -89,22 +97,22 @@ pub(in crate::upgrade) fn app() -> Made {
 }
 
 pub(in crate::upgrade) fn archive(entries: &[Made]) -> Vec<u8> {
-    counted(entries, entries.len() as u16)
+    counted(entries, u16::try_from(entries.len()).unwrap())
 }
 
 /// An archive that says that it has `count` entries.
 fn counted(entries: &[Made], count: u16) -> Vec<u8> {
     let (mut bytes, mut directory) = (Vec::new(), Vec::new());
     for entry in entries {
-        directory.extend(entry.central(bytes.len() as u32));
+        directory.extend(entry.central(u32::try_from(bytes.len()).unwrap()));
         bytes.extend(entry.local());
     }
-    let begin = bytes.len() as u32;
+    let begin = bytes.len();
     bytes.extend(&directory);
     bytes.extend(b"PK\x05\x06\0\0\0\0");
     bytes.extend([count.to_le_bytes(); 2].concat());
-    bytes.extend((directory.len() as u32).to_le_bytes());
-    bytes.extend(begin.to_le_bytes());
+    bytes.extend(four(directory.len()));
+    bytes.extend(four(begin));
     bytes.extend([0; 2]);
     bytes
 }
