@@ -3,12 +3,11 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::path::Path;
 use std::process::Command;
 
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder};
-use selfup_tests::{Answer, Load, Published, Release, Service};
+use selfup_tests::{Answer, Load, Published, Release};
 
 /// What this makes of the release in `server` in its directory, as a project's own script would.
 fn packed_by(script: &str, release: &Release) -> Release {

@@ -46,6 +46,7 @@ impl Candidate {
     }
 
     /// The same, unpacked from a file with this digest.
+    #[cfg(feature = "archives")]
     pub(super) fn published_as(mut self, published: BinaryId) -> Self {
         self.published = published;
         self
