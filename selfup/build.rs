@@ -7,6 +7,8 @@ fn main() {
     println!("cargo:rustc-env=SELFUP_TARGET={target}");
     println!("cargo:rerun-if-env-changed={WITHOUT}");
     println!("cargo:rustc-check-cfg=cfg(selfup_supervised)");
+    // Which cargo-fuzz sets.
+    println!("cargo:rustc-check-cfg=cfg(fuzzing)");
     let is_linux = std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|system| system == "linux");
     if is_linux && std::env::var_os(WITHOUT).is_none() {
         println!("cargo:rustc-cfg=selfup_supervised");

@@ -110,7 +110,8 @@ pub enum Event {
         /// Why.
         error: Arc<Error>,
     },
-    /// A candidate is written beside the binary, whole and digested.
+    /// A candidate is written beside the binary, whole and digested; unpacked, where it was published
+    /// in an archive.
     #[non_exhaustive]
     CandidateStaged {
         /// Its identity.

@@ -87,8 +87,9 @@
 //! # Features
 //!
 //! On by default: `macros`, the attribute; `http`, [`fetcher::http`]; `serve`, [`serve`](fn@serve).
-//! Off: `verify`, signatures of what is published
-//! ([`Builder::verify`]); `tls`, TLS under `serve`; `axum`, [`Listener`] as an `axum::serve::Listener`.
+//! Off: `verify`, signatures of what is published ([`Builder::verify`]); `archives`, candidates that are
+//! published compressed or in an archive, as most GitHub releases are; `tls`, TLS under `serve`;
+//! `axum`, [`Listener`] as an `axum::serve::Listener`.
 //!
 //! # Where there can be no master
 //!
@@ -154,6 +155,9 @@ pub use self::state::{
     Active, BlockingStream, GracefulShutdown, Listener, State, Stream, UdpSocket,
 };
 pub use self::upgrade::Candidate;
+#[cfg(all(any(fuzzing, test), selfup_supervised, feature = "archives"))]
+#[doc(hidden)]
+pub use self::upgrade::fuzzing;
 #[doc = include_str!("main_attr.md")]
 #[cfg(feature = "macros")]
 pub use selfup_macros::main;

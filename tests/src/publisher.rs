@@ -26,6 +26,13 @@ pub enum Answer {
     Stalled(Release, usize),
     /// The whole length is announced, and the connection reset after this many bytes.
     Reset(Release, usize),
+    /// The whole length is announced, and the connection closed after this many bytes; but who asks
+    /// for a part gets it, whole.
+    Cut(Release, usize),
+    /// This length is announced, and the whole release sent.
+    Announced(Release, usize),
+    /// No length is announced, and the bytes of the release come again and again.
+    Endless(Release),
     /// The release, with nothing but its length to know it by.
     Untagged(Release),
     /// Only a status.
@@ -193,7 +200,7 @@ impl Shared {
 
     fn try_serve(&self, mut stream: TcpStream) -> io::Result<()> {
         let mut reader = BufReader::new(stream.try_clone()?);
-        let (mut request, mut known) = (String::new(), None);
+        let (mut request, mut known, mut from) = (String::new(), None, None);
         reader.read_line(&mut request)?;
         let mut whole = request.clone();
         loop {
@@ -210,6 +217,12 @@ impl Shared {
             {
                 known = Some(value.trim().to_owned());
             }
+            if let Some((name, value)) = header.split_once(':')
+                && name.eq_ignore_ascii_case("range")
+            {
+                let value = value.trim().strip_prefix("bytes=");
+                from = value.and_then(|range| range.strip_suffix('-')?.parse().ok());
+            }
         }
         self.requests.lock().unwrap_or_else(PoisonError::into_inner).push(whole);
         let mut words = request.split(' ');
@@ -220,6 +233,12 @@ impl Shared {
             return self.answer_beside(&mut stream, path, beside);
         }
         let answer = self.lock().0.clone();
+        if let (Answer::Cut(release, _), Some(from)) = (&answer, from) {
+            return self.answer_part(&mut stream, release, from);
+        }
+        if let Answer::Endless(release) = &answer {
+            return self.answer_without_end(&mut stream, release);
+        }
         self.answer(&mut stream, method, known.as_deref(), &answer)
     }
 
@@ -265,8 +284,12 @@ impl Shared {
                 self.note(format!("{method} redirect"));
                 return redirect(stream, url);
             }
-            Answer::Whole(release) | Answer::Untagged(release) => (release, release.bytes().len()),
+            Answer::Whole(release)
+            | Answer::Untagged(release)
+            | Answer::Announced(release, _)
+            | Answer::Endless(release) => (release, release.bytes().len()),
             Answer::Truncated(release, sent)
+            | Answer::Cut(release, sent)
             | Answer::Stalled(release, sent)
             | Answer::Reset(release, sent) => (release, *sent),
         };
@@ -276,7 +299,10 @@ impl Shared {
             self.note(format!("{method} 304"));
             return write!(stream, "HTTP/1.1 304 X\r\nETag: {tag}\r\nConnection: close\r\n\r\n");
         }
-        let length = release.bytes().len();
+        let length = match answer {
+            Answer::Announced(_, length) => *length,
+            _ => release.bytes().len(),
+        };
         let tag = if is_tagged { format!("ETag: {tag}\r\n") } else { String::new() };
         write!(
             stream,
@@ -298,6 +324,35 @@ impl Shared {
         stream.shutdown(Shutdown::Both)
     }
 
+    /// What is behind the first `from` bytes.
+    fn answer_part(
+        &self,
+        stream: &mut TcpStream,
+        release: &Release,
+        from: usize,
+    ) -> io::Result<()> {
+        let (bytes, tag) = (release.bytes(), release.id());
+        let (length, last) = (bytes.len(), bytes.len() - 1);
+        write!(
+            stream,
+            "HTTP/1.1 206 X\r\nETag: \"{tag}\"\r\nContent-Range: bytes {from}-{last}/{length}\r\n\
+             Content-Length: {}\r\nConnection: close\r\n\r\n",
+            length - from
+        )?;
+        stream.write_all(&bytes[from..])?;
+        self.note("GET 206".to_owned());
+        stream.shutdown(Shutdown::Both)
+    }
+
+    /// The release again and again, until the client has had enough.
+    fn answer_without_end(&self, stream: &mut TcpStream, release: &Release) -> io::Result<()> {
+        self.note("GET endless".to_owned());
+        write!(stream, "HTTP/1.1 200 X\r\nConnection: close\r\n\r\n")?;
+        loop {
+            stream.write_all(release.bytes())?;
+        }
+    }
+
     fn note(&self, line: String) {
         self.lock().1.push(line);
         self.asked.notify_all();
@@ -317,7 +372,9 @@ fn redirect(stream: &mut TcpStream, url: &str) -> io::Result<()> {
 
 fn kind_of(answer: &Answer) -> &'static str {
     match answer {
-        Answer::Whole(_) | Answer::Untagged(_) => "200",
+        Answer::Whole(_) | Answer::Untagged(_) | Answer::Announced(..) => "200",
+        Answer::Cut(..) => "cut",
+        Answer::Endless(_) => "endless",
         Answer::Truncated(..) => "truncated",
         Answer::Stalled(..) => "stalled",
         Answer::Reset(..) => "reset",

@@ -20,6 +20,8 @@ pub enum ErrorKind {
     Stage,
     /// A candidate whose bytes are not what was announced, or not signed by a key that is trusted.
     Verify,
+    /// A candidate that could not be unpacked, or has no binary of this program in it.
+    Decode,
     /// A candidate that is not a binary for this machine, or not this program.
     Note,
     /// A candidate that the `pre_upgrade` hook turned down, or that was refused before.
@@ -51,6 +53,7 @@ impl fmt::Display for ErrorKind {
             Self::Fetch => "fetch",
             Self::Stage => "stage",
             Self::Verify => "verify",
+            Self::Decode => "decode",
             Self::Note => "note",
             Self::Rejected => "rejected",
             Self::Probe => "probe",

@@ -13,6 +13,13 @@
 //! is offered again at the next poll, and a signature that is published later than its binary is
 //! noticed then.
 //!
+//! A binary is delivered as it is published: compressed, or in an archive, too. What is told with it,
+//! its length and its digest, is that of the published file, and it is unpacked once these were
+//! compared (feature `archives`).
+//!
+//! A download is bounded whatever its fetcher does: by `max_size`, by a minute of silence, and by a
+//! minute of waiting that brings less than 240 KiB.
+//!
 //! Rejected: validators inside the fetcher. Each fetcher would have to learn whether its cycle
 //! ended, and none of them would survive a restart of the master.
 //!
@@ -120,6 +127,10 @@ impl Current {
     }
 
     /// The binary that runs.
+    ///
+    /// Where it came in an archive, this is the digest of the binary, and not that of the archive:
+    /// a fetcher that knows digests of archives keeps the one that it delivered as
+    /// [`validator`](Self::validator).
     #[must_use]
     pub fn id(&self) -> BinaryId {
         self.id
@@ -178,8 +189,8 @@ impl Download {
         self
     }
 
-    /// The SHA-256 that the bytes must have. Bytes that were refused before, or run already, are not
-    /// even read.
+    /// The SHA-256 that the bytes must have, as they are published: that of the archive, where it is
+    /// one. Bytes that were refused before, or run already, are not even read.
     #[must_use]
     pub fn sha256(mut self, digest: [u8; 32]) -> Self {
         self.sha256 = Some(BinaryId::from_bytes(digest));

@@ -29,6 +29,8 @@ pub struct Candidate {
     /// Read-only, for a file that somebody can write cannot be executed.
     file: File,
     id: BinaryId,
+    /// Of the file that it was unpacked from; its own, if that was the binary itself.
+    published: BinaryId,
     stamp: Stamp,
     /// The signal mask that whoever started the service gave it.
     mask: Mask,
@@ -44,7 +46,26 @@ impl Candidate {
         let stamp = Stamp::of(&file)?;
         let mask = Mask::empty();
         let (note, addresses, trusted_comment) = (None, None, None);
-        Ok(Self { path, file, id, stamp, mask, note, addresses, trusted_comment, validator })
+        let published = id;
+        Ok(Self {
+            path,
+            file,
+            id,
+            published,
+            stamp,
+            mask,
+            note,
+            addresses,
+            trusted_comment,
+            validator,
+        })
+    }
+
+    /// The same, unpacked from a file with this digest.
+    #[cfg(feature = "archives")]
+    pub(super) fn published_as(mut self, published: BinaryId) -> Self {
+        self.published = published;
+        self
     }
 
     /// The file, which can be executed.
@@ -53,10 +74,17 @@ impl Candidate {
         &self.path
     }
 
-    /// The SHA-256 of its bytes.
+    /// The SHA-256 of its bytes: unpacked, where an archive was published.
     #[must_use]
     pub fn id(&self) -> BinaryId {
         self.id
+    }
+
+    /// The SHA-256 of what was published, which is the binary itself or the file that it was unpacked
+    /// from.
+    #[must_use]
+    pub fn published(&self) -> BinaryId {
+        self.published
     }
 
     /// Its length in bytes.

@@ -59,8 +59,23 @@ struct Entry {
 /// What a fetcher delivered, and what its source said to ask for next time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Delivered {
+    /// Of the file as it was published.
     pub(super) id: BinaryId,
+    /// Of the binary that was unpacked from it, where it was not the binary itself.
+    pub(super) unpacked: Option<BinaryId>,
     pub(super) validator: Option<String>,
+}
+
+impl Delivered {
+    /// The file `published`, with `binary` in it, which may be the same.
+    pub(super) fn new(published: BinaryId, binary: BinaryId, validator: Option<String>) -> Self {
+        Self { id: published, unpacked: (binary != published).then_some(binary), validator }
+    }
+
+    /// The binary: by this it is known what became of it.
+    pub(super) fn binary(&self) -> BinaryId {
+        self.unpacked.unwrap_or(self.id)
+    }
 }
 
 impl History {
@@ -161,6 +176,12 @@ impl History {
     /// When `id`, which failed, may be tried again.
     pub(super) fn retry_at(&self, id: BinaryId) -> Option<Instant> {
         self.find(id).and_then(|entry| entry.retry_at)
+    }
+
+    /// The binary in the published file `id`: as it was unpacked from it the last time, or itself.
+    pub(super) fn binary_in(&self, id: BinaryId) -> BinaryId {
+        let delivered = self.delivered.as_ref().filter(|delivered| delivered.id == id);
+        delivered.map_or(id, Delivered::binary)
     }
 
     /// What turned `id` down.

@@ -5,11 +5,14 @@
 //! 1. [`preflight`]: can the binary be replaced here, and is nobody else at it?
 //! 2. [`stage`]: the bytes, beside the binary, digested.
 //! 3. [`verify`]: are they what was announced, and signed by somebody who is trusted?
-//! 4. [`note`]: are they a whole binary for this machine, of this program, and not an older one?
-//!    Nothing of them has run so far.
-//! 5. the `pre_upgrade` hook of the program that runs.
-//! 6. [`probe`]: does it answer when it is started once?
-//! 7. [`swap`]: it takes the path, and the previous binary keeps a name of its own.
+//! 4. [`decode`]: the binary in them, where they are a compressed file or an archive.
+//! 5. [`note`]: is it a whole binary for this machine, of this program, and not an older one? Nothing
+//!    of it has run so far.
+//! 6. the `pre_upgrade` hook of the program that runs.
+//! 7. [`probe`]: does it answer when it is started once?
+//! 8. [`swap`]: it takes the path, and the previous binary keeps a name of its own.
+//!
+//! The first seven are [`examine`]'s.
 //!
 //! Then the master starts a generation on trial, and tells [`keep`](Pipeline::keep) or
 //! [`restore`](Pipeline::restore), or [`leave`](Pipeline::leave) if nothing is decided: see
@@ -25,10 +28,15 @@
 //! What lacks a good digest or signature ends no cycle, for it may get one; [`offering`] keeps it from
 //! being read again and again until then.
 //!
+//! Where an archive is published, the history remembers what was delivered by the digest of the
+//! archive, with that of the binary in it, and what became of it by that of the binary: the same
+//! binary in another archive is the same binary, and an archive whose binary runs already is not
+//! sent again, nor unpacked again where its source cannot tell that.
+//!
 //! What is wrong with the bytes is told as an event, once, and is no error: the pipeline did its
 //! work. Its errors, which are told by the caller, are about everything else.
 //!
-//! A binary that somebody else put at the path is looked at by [`vet`](vet()), which is steps 4 and 6
+//! A binary that somebody else put at the path is looked at by [`vet`](vet()), which is steps 5 and 7
 //! alone: it is the operator's, and is neither copied nor moved.
 //!
 //! Limits: everything here blocks, but for reading the download, so it runs on a thread beside the
@@ -36,7 +44,11 @@
 
 mod attributes;
 mod candidate;
+mod decode;
+mod examine;
 mod folder;
+#[cfg(all(any(fuzzing, test), feature = "archives"))]
+pub mod fuzzing;
 mod history;
 mod note;
 mod offering;
@@ -53,19 +65,15 @@ mod trials;
 mod verify;
 mod vet;
 
-use std::error::Error as StdError;
-use std::io;
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Instant;
 
 pub use self::candidate::Candidate;
 pub(crate) use self::candidate::PreUpgradeHook;
 use self::folder::Folder;
-use self::history::{Delivered, History};
-use self::offering::{Offering, Unproven};
+use self::history::History;
+use self::offering::Unproven;
 pub(crate) use self::preflight::Inode;
 use self::preflight::Target;
 pub(crate) use self::preflight::is_taken;
@@ -75,12 +83,11 @@ pub(crate) use self::rehearsal::Rehearsal;
 use self::swap::Swapped;
 use self::trial::Trial;
 pub(crate) use self::trials::by_request;
-use self::verify::{Check, Signed};
 pub(crate) use self::vet::{Demands, Vetted, vet};
 use crate::config::Acceptance;
 use crate::error::{Context as _, Error, ErrorKind, Result};
-use crate::event::{Event, Observer};
-use crate::fetcher::{Current, Download};
+use crate::event::Observer;
+use crate::fetcher::Current;
 use crate::identity::BinaryId;
 use crate::note::Note;
 use crate::origin::Origin;
@@ -89,6 +96,7 @@ use crate::origin::Origin;
 pub(crate) struct Pipeline {
     origin: Origin,
     acceptance: Acceptance,
+    terms: decode::Terms,
     hook: Option<PreUpgradeHook>,
     observer: Observer,
     target: Target,
@@ -144,10 +152,14 @@ impl Pipeline {
             observer.warn(error);
             History::default()
         });
+        let bin = acceptance.bin.clone().map(String::into_bytes);
+        let bin = bin.unwrap_or_else(|| note::own_name().unwrap_or_else(|| target.name().to_vec()));
+        let terms = decode::Terms { bin, max_size: acceptance.max_size };
         let limits = stage::Limits { max_size: acceptance.max_size, ..stage::Limits::default() };
         let mut pipeline = Self {
             origin,
             acceptance,
+            terms,
             hook,
             observer,
             target,
@@ -171,68 +183,13 @@ impl Pipeline {
         self
     }
 
-    /// Takes `download` through every step before the swap.
-    ///
-    /// `None` if there is nothing to put in place: these bytes run already, or were refused, now
-    /// or before.
-    ///
-    /// # Errors
-    ///
-    /// What kept them from being examined, which is no fault of theirs: the next poll tries again.
-    pub(crate) async fn examine(&mut self, mut download: Download) -> Result<Option<Candidate>> {
-        let announced = download.sha256;
-        let is_whole = download.length.is_some() || announced.is_some();
-        self.prepare()?;
-        if let Some(id) = announced
-            && self.is_settled(id)
-        {
-            self.end(id, download.validator.take(), is_whole);
-            return Ok(None);
-        }
-        let offering = Offering::of(&download);
-        if self.unproven.is_left_alone(&offering, Instant::now()) {
-            return Ok(None);
-        }
-        let check = Check::begin(&mut download, &self.acceptance.keys);
-        let mut candidate = match stage::stage(download, &self.target, self.limits).await {
-            Ok(candidate) => candidate,
-            Err(error) => return self.refuse(None, error),
-        };
-        let id = candidate.id();
-        if let Err(error) = verify::digest(id, announced) {
-            return self.doubt(offering, id, error);
-        }
-        let validator = candidate.validator().map(str::to_owned);
-        if self.is_settled(id) {
-            self.end(id, validator, is_whole);
-            return Ok(None);
-        }
-        let signed = match check.finish() {
-            Ok(signed) => signed,
-            Err(error) => return self.doubt(offering, id, error),
-        };
-        candidate.set_mask(self.origin.mask());
-        self.observer.tell(&Event::CandidateStaged { id, length: candidate.length() });
-        if let Some(Signed { key, comment }) = signed {
-            candidate.set_trusted_comment(comment.clone());
-            self.observer.tell(&Event::CandidateVerified { id, key, comment });
-        }
-        let Err(error) = self.judge(&mut candidate) else { return Ok(Some(candidate)) };
-        // The history may need the room that it takes.
-        drop(candidate);
-        if self.turn_down(id, &error) {
-            self.end(id, validator, is_whole);
-        }
-        self.refuse(Some(id), error)
-    }
-
     /// What the fetcher is to compare with: the binary on disk, and the validator of the last cycle
     /// that ended, unless its bytes may be tried again.
     pub(crate) fn current(&mut self) -> Current {
         self.history.notice_removal(&self.target);
         let is_due = self.retry_at().is_some_and(|at| at <= Instant::now());
         let delivered = self.history.delivered();
-        let delivered = delivered.filter(|it| !is_due && !self.is_outdated(it.id));
+        let delivered = delivered.filter(|it| !is_due && !self.is_outdated(it.binary()));
         let validator = delivered.and_then(|delivered| delivered.validator.clone());
         Current::new(self.target.id())
             .with_validator(validator)
@@ -241,7 +198,7 @@ impl Pipeline {
 
     /// When the bytes that were offered last, and failed while they ran, may be tried again.
     pub(crate) fn retry_at(&self) -> Option<Instant> {
-        self.history.retry_at(self.history.delivered()?.id)
+        self.history.retry_at(self.history.delivered()?.binary())
     }
 
     /// Follows a deploy by hand, and sees whether the binary can still be replaced.
@@ -270,20 +227,6 @@ impl Pipeline {
         }
     }
 
-    /// Everything that is known before the candidate takes the path.
-    fn judge(&mut self, candidate: &mut Candidate) -> Result<()> {
-        let replaced = self.note();
-        let note = note::check(candidate.path(), replaced.as_ref(), &self.acceptance)?;
-        candidate.set_note(note);
-        self.ask_hook(candidate)?;
-        let wanted = self.wanted.as_ref().map(OwnedFd::as_fd);
-        let (path, limits) = (candidate.path(), self.probe_limits);
-        let snapshot = self.rehearsal.get();
-        let addresses = probe::probe(path, &self.origin, snapshot.as_deref(), limits, wanted)?;
-        candidate.set_addresses(addresses);
-        Ok(())
-    }
-
     /// What the binary in place says about itself.
     fn note(&self) -> Option<Note> {
         // By descriptor, whatever lies at the path, and with an offset of its own.
@@ -294,90 +237,10 @@ impl Pipeline {
         self.note().map(|note| note.version().to_owned()).filter(|version| !version.is_empty())
     }
 
-    fn ask_hook(&mut self, candidate: &Candidate) -> Result<()> {
-        let Some(hook) = &mut self.hook else { return Ok(()) };
-        let Ok(answer) = catch_unwind(AssertUnwindSafe(|| hook(candidate))) else {
-            let words = "the `pre_upgrade` hook panicked; see its message on stderr";
-            return Err(Error::new(ErrorKind::Rejected, words));
-        };
-        let is_busy = answer.as_ref().is_err_and(|error| is_busy(&**error));
-        if is_busy {
-            let words = "the `pre_upgrade` hook could not run the candidate at this moment; it is \
-                         tried again";
-            return answer.context(ErrorKind::Spawn, || words);
-        }
-        answer.context(ErrorKind::Rejected, || "the `pre_upgrade` hook turned it down")
-    }
-
-    /// Whether there is nothing to gain from these bytes now.
-    fn is_settled(&self, id: BinaryId) -> bool {
-        let is_allowed = self.history.allows(id, Instant::now()) || self.is_outdated(id);
-        id == self.target.id() || !is_allowed
-    }
-
     /// Whether these bytes were turned down beside another binary than the one in place.
     fn is_outdated(&self, id: BinaryId) -> bool {
         self.history.is_outdated(id, self.target.id())
     }
-
-    /// Remembers what turned `id` down, unless that was no matter of its bytes: then not, and the
-    /// cycle has not ended.
-    fn turn_down(&mut self, id: BinaryId, reason: &Error) -> bool {
-        match reason.kind() {
-            ErrorKind::Note => self.history.refuse_beside(self.target.id(), id, reason),
-            ErrorKind::Rejected => self.history.refuse(id, reason),
-            ErrorKind::Probe => self.history.fail(id, reason, Instant::now()),
-            _ => return false,
-        }
-        self.save_history();
-        true
-    }
-
-    /// The cycle of these bytes ended.
-    ///
-    /// What the note refused may be the first part of a binary, where nobody told the length: then
-    /// the whole may come under the same validator, which is not handed out.
-    fn end(&mut self, id: BinaryId, validator: Option<String>, is_whole: bool) {
-        let may_be_part = !is_whole && self.history.kind(id) == Some(ErrorKind::Note);
-        let validator = validator.filter(|_| !may_be_part);
-        self.history.deliver(Delivered { id, validator });
-        self.save_history();
-    }
-
-    /// Refuses what nobody vouches for, without a word about its bytes: they may be good ones.
-    fn doubt(
-        &mut self,
-        offering: Offering,
-        id: BinaryId,
-        error: Error,
-    ) -> Result<Option<Candidate>> {
-        let is_refusal = error.kind() == ErrorKind::Verify;
-        if is_refusal && !self.unproven.refuse(offering, id, Instant::now()) {
-            return Ok(None);
-        }
-        self.refuse(Some(id), error)
-    }
-
-    /// Tells what is wrong with the bytes; any other error goes on to the caller.
-    fn refuse(&self, id: Option<BinaryId>, error: Error) -> Result<Option<Candidate>> {
-        match error.kind() {
-            ErrorKind::Verify | ErrorKind::Note | ErrorKind::Rejected | ErrorKind::Probe => {
-                self.observer.tell(&Event::CandidateRefused { id, reason: Arc::new(error) });
-                Ok(None)
-            }
-            _ => Err(error),
-        }
-    }
-}
-
-/// Whether a hook failed because some fork of this process, on its way to `execve`, has a copy of
-/// the descriptor that wrote the candidate.
-fn is_busy(error: &(dyn StdError + 'static)) -> bool {
-    let mut causes = std::iter::successors(Some(error), |&error| error.source());
-    causes.any(|cause| {
-        let cause = cause.downcast_ref::<io::Error>();
-        cause.is_some_and(|error| error.kind() == io::ErrorKind::ExecutableFileBusy)
-    })
 }
 
 /// Which file is at the path of the binary, if it is another than the one that was `seen` there and

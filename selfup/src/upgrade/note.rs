@@ -56,6 +56,13 @@ pub(super) fn check_deployed(file: File, allow_unmarked: bool) -> Result<()> {
     claims::check_deployed(found.as_ref(), running.as_ref(), allow_unmarked)
 }
 
+/// What the running program's archives call it: its name, without the package; `None` where it does
+/// not say.
+pub(super) fn own_name() -> Option<Vec<u8>> {
+    let own = read_from(&ReadCache::new(open(Path::new("/proc/self/exe")).ok()?)).ok()??;
+    own.name().rsplit('/').next().filter(|name| !name.is_empty()).map(Into::into)
+}
+
 /// The note of a binary that may be anything: none, if it has none that can be read.
 pub(super) fn of(path: &Path) -> Option<Note> {
     read_from(&ReadCache::new(File::open(path).ok()?)).ok().flatten()
@@ -114,7 +121,7 @@ fn check_start(start: &[u8]) -> Result<()> {
     let known = FORMATS.iter().find(|(magic, _)| start.starts_with(magic));
     Err(refused(match known {
         Some((_, format)) => {
-            format!("it is {format}, not an ELF binary; publish the binary itself")
+            format!("it is {format}, not an ELF binary; publish the binary, packed once at most")
         }
         None => format!(
             "it is no ELF binary, for it begins with \"{}\"; see what the source delivers",

@@ -15,6 +15,7 @@
 
 use std::fs::{File, Metadata};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -127,6 +128,11 @@ impl Target {
     /// Where its history is.
     pub(super) fn state(&self) -> &Folder {
         &self.state
+    }
+
+    /// The last part of its path.
+    pub(super) fn name(&self) -> &[u8] {
+        self.path.file_name().unwrap_or_default().as_bytes()
     }
 
     pub(super) fn file(&self) -> &File {

@@ -9,21 +9,31 @@
 //! binary, without the rights that an untrusted file must not have; then it is flushed to the disk,
 //! and the descriptor that can write is closed, for as long as it is open the file cannot be
 //! executed.
+//!
+//! A source may lie about its length, send without an end, fall silent, or send so slowly that it
+//! never ends: each is bounded. Announced lengths are exact; without one, `max_size` is the end. A
+//! silence of a minute ends a download, and so does a minute of waiting that brought less than
+//! 240 KiB, which is 4 KiB/s: slower than a modem, and a gibibyte at that pace takes three days.
+//! Only the time that is spent waiting for the source counts, so a slow disk is nobody's fault. A
+//! download that is bounded like this may be cut; to go on with it is the fetcher's business.
+//!
+//! The bytes stay as published until they are verified; [`decode`](super::decode) unpacks them then.
 
 use std::fs::File;
-use std::io::{self, Seek as _, Write as _};
-use std::time::Duration;
+use std::io::{self, Seek as _};
+use std::time::{Duration, Instant};
 
-use sha2::{Digest as _, Sha256};
 use tempfile::{NamedTempFile, TempPath};
 use tokio::io::AsyncReadExt as _;
 
+pub(super) use self::sink::Sink;
 use super::attributes;
 use super::candidate::Candidate;
 use super::preflight::Target;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::fetcher::Download;
-use crate::identity::BinaryId;
+
+mod sink;
 
 /// What a download may take.
 #[derive(Debug, Clone, Copy)]
@@ -31,11 +41,53 @@ pub(super) struct Limits {
     pub(super) max_size: u64,
     /// The longest silence of the source. Fetchers have limits of their own; this is the net below.
     pub(super) idle: Duration,
+    /// So much waiting for the source has to bring at least ...
+    pub(super) window: Duration,
+    /// ... so many bytes.
+    pub(super) least: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_size: 1 << 30, idle: Duration::from_secs(60) }
+        let minute = Duration::from_secs(60);
+        Self { max_size: 1 << 30, idle: minute, window: minute, least: 60 * 4096 }
+    }
+}
+
+/// Whether a source sends fast enough to come to an end.
+#[derive(Debug)]
+struct Pace {
+    limits: Limits,
+    waited: Duration,
+    brought: u64,
+}
+
+impl Pace {
+    fn new(limits: Limits) -> Self {
+        Self { limits, waited: Duration::ZERO, brought: 0 }
+    }
+
+    /// So long was waited for so many bytes.
+    fn add(&mut self, waited: Duration, brought: u64) -> Result<()> {
+        self.waited += waited;
+        self.brought += brought;
+        if self.waited < self.limits.window {
+            return Ok(());
+        }
+        if self.brought < self.limits.least {
+            let (window, least) = (self.limits.window, self.limits.least);
+            return Err(Error::new(
+                ErrorKind::Fetch,
+                format!(
+                    "the download brought {} bytes in {}, and {least} are the least; it is tried \
+                     again",
+                    self.brought,
+                    humantime::format_duration(window)
+                ),
+            ));
+        }
+        *self = Self::new(self.limits);
+        Ok(())
     }
 }
 
@@ -48,12 +100,11 @@ pub(super) async fn stage(
     limits: Limits,
 ) -> Result<Candidate> {
     check_space(download.length, target, limits)?;
-    let mut file = target.new_file().map_err(|error| not_written(error, target))?;
-    let digest = write(&mut download, &mut file, target, limits).await?;
-    let failed = |error| not_written(error, target);
-    let path = finish(file, target).map_err(failed)?;
-    let id = BinaryId::from_bytes(digest.finalize().into());
-    Candidate::new(path, id, download.validator.take()).map_err(failed)
+    let mut sink = Sink::new(target)?;
+    write(&mut download, &mut sink, limits).await?;
+    let (path, id) = sink.finish()?;
+    let validator = download.validator.take();
+    Candidate::new(path, id, validator).map_err(|error| not_written(error, target))
 }
 
 /// A copy of the binary that `target` holds open, as complete as a candidate.
@@ -73,18 +124,13 @@ pub(super) fn seal(file: &File, target: &Target) -> io::Result<()> {
     Ok(())
 }
 
-async fn write(
-    download: &mut Download,
-    file: &mut NamedTempFile,
-    target: &Target,
-    limits: Limits,
-) -> Result<Sha256> {
+async fn write(download: &mut Download, sink: &mut Sink<'_>, limits: Limits) -> Result<()> {
     let expected = download.length;
     let longest = expected.unwrap_or(limits.max_size);
-    let mut digest = Sha256::new();
+    let mut pace = Pace::new(limits);
     let mut buffer = vec![0; BUFFER];
-    let mut written = 0;
     loop {
+        let (asked, written) = (Instant::now(), sink.written());
         let read = tokio::time::timeout(limits.idle, download.reader.read(&mut buffer)).await;
         let read = read.map_err(|_| idle(limits.idle, written))?;
         let read = read.context(ErrorKind::Fetch, || {
@@ -93,19 +139,18 @@ async fn write(
         if read == 0 {
             break;
         }
-        written += read as u64;
-        if written > longest {
+        pace.add(asked.elapsed(), read as u64)?;
+        if written + read as u64 > longest {
             return Err(too_long(expected, limits.max_size));
         }
-        digest.update(&buffer[..read]);
-        file.write_all(&buffer[..read]).map_err(|error| not_written(error, target))?;
+        sink.write(&buffer[..read])?;
     }
-    match expected {
-        Some(expected) if expected != written => Err(Error::new(
+    match (expected, sink.written()) {
+        (Some(expected), written) if expected != written => Err(Error::new(
             ErrorKind::Verify,
             format!("the download ended after {written} of {expected} bytes; it is tried again"),
         )),
-        _ => Ok(digest),
+        _ => Ok(()),
     }
 }
 
@@ -117,13 +162,18 @@ fn finish(file: NamedTempFile, target: &Target) -> io::Result<TempPath> {
     Ok(path)
 }
 
-/// The download, and a second file of its size for the binary that is kept.
+/// The download, and a second file of its size: for the binary that is kept, or for what it is
+/// unpacked to.
 fn check_space(length: Option<u64>, target: &Target, limits: Limits) -> Result<()> {
     let Some(length) = length else { return Ok(()) };
     if length > limits.max_size {
         return Err(too_long(None, limits.max_size));
     }
-    let needed = length.saturating_mul(2);
+    check_free(length, length.saturating_mul(2), target)
+}
+
+/// Refuses a candidate of `length` bytes if less than `needed` are free beside `target`.
+pub(super) fn check_free(length: u64, needed: u64, target: &Target) -> Result<()> {
     // Where the file system does not tell, the writes will.
     let free = nix::sys::statvfs::statvfs(target.directory())
         .ok()
@@ -142,7 +192,7 @@ fn check_space(length: Option<u64>, target: &Target, limits: Limits) -> Result<(
     }
 }
 
-fn not_written(error: io::Error, target: &Target) -> Error {
+pub(super) fn not_written(error: io::Error, target: &Target) -> Error {
     let directory = target.directory().display();
     let words = format!(
         "the candidate could not be written in directory {directory}; see that it exists, can be \

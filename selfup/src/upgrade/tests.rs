@@ -1,14 +1,20 @@
 //! The whole way, on real files and real processes: the binary and its candidates are copies of
 //! this test binary, told apart by bytes behind their last section.
 
+use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use super::candidate::Candidate;
 use super::probe::tests::origin_at;
 use super::testing::{Place, block_on, chmod, download, id};
 use super::*;
-use crate::event::Verbosity;
+use crate::event::{Event, Verbosity};
+use crate::fetcher::Download;
 
+#[cfg(feature = "archives")]
+mod archives;
 #[cfg(feature = "verify")]
 mod signed;
 mod versions;

@@ -18,6 +18,7 @@ impl Pipeline {
     pub(crate) fn swap(&mut self, candidate: Candidate) -> Result<()> {
         let (from, to) = (self.target.id(), candidate.id());
         let validator = candidate.validator().map(str::to_owned);
+        let delivered = Delivered::new(candidate.published(), to, validator);
         let (from_version, to_version) = (self.version(), candidate.version().map(str::to_owned));
         let swapped = swap::swap(&mut self.target, candidate, &mut self.trial);
         let swapped = swapped.inspect_err(|_| self.stay())?;
@@ -25,7 +26,7 @@ impl Pipeline {
         if self.withdrawn.is_some() {
             self.observer.tell(&Event::RolledBack { from, from_version, to, to_version });
         } else {
-            self.history.deliver(Delivered { id: to, validator });
+            self.history.deliver(delivered);
             self.observer.tell(&Event::Upgraded { from, from_version, to, to_version });
         }
         Ok(())

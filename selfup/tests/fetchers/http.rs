@@ -112,13 +112,13 @@ fn a_body_without_a_length_is_delivered_whole() {
 
 #[test]
 fn a_body_that_breaks_off_is_an_error_and_the_next_poll_starts_anew() {
-    let half = || Reply::start("ETag: \"1\"\nContent-Length: 6", "one");
-    let chunk = Reply::start("ETag: \"1\"\nTransfer-Encoding: chunked", "3\r\none\r\n");
+    let half = || Reply::start("ETag: W/\"1\"\nContent-Length: 6", "one");
+    let chunk = Reply::start("ETag: W/\"1\"\nTransfer-Encoding: chunked", "3\r\none\r\n");
     let server = Server::script([
         half().close(),
         half().reset(),
         chunk.close(),
-        Reply::body("200 OK", "ETag: \"1\"", "onetwo"),
+        Reply::body("200 OK", "ETag: W/\"1\"", "onetwo"),
     ]);
     let (mut fetcher, mut client) = (http(server.url("/app")), Client::new());
     for _ in 0..3 {

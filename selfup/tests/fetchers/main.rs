@@ -7,6 +7,8 @@ mod http;
 #[cfg(feature = "http")]
 mod redirects;
 #[cfg(feature = "http")]
+mod resume;
+#[cfg(feature = "http")]
 mod server;
 #[cfg(feature = "http")]
 mod siblings;

@@ -47,7 +47,11 @@ impl Builder {
         self
     }
 
-    /// The entry of an archive that is the binary. Default: the program's name.
+    /// Which entry of an archive is the binary, by the end of its path, or, with `./` in front, by the
+    /// whole of it. Default: the program's name, without its package.
+    ///
+    /// Exactly one file has to be meant. Unpacking takes the feature `archives`; see
+    /// [`bin`](macro@crate::main#bin) for what is unpacked. An empty one is an error.
     pub fn bin(mut self, entry: impl Into<String>) -> Self {
         let entry = entry.into();
         if entry.trim().is_empty() {
@@ -57,7 +61,8 @@ impl Builder {
         self
     }
 
-    /// The most bytes that a binary may have, as published and as unpacked. Default: 1 GiB.
+    /// The most bytes that a candidate may have, as published, and again unpacked: a number of bytes,
+    /// or a string such as "64MiB". Default: 1 GiB. Zero is an error.
     pub fn max_size(mut self, size: impl IntoSize) -> Self {
         match self.check("max_size", size.into_size()) {
             Some(0) => self.refuse("`max_size` must not be zero".into()),

@@ -30,6 +30,8 @@ pub(super) struct Question<'a> {
     /// For the origin of `url` alone.
     pub(super) headers: &'a HeaderMap,
     pub(super) known: Option<&'a Known>,
+    /// Headers that ask for a part.
+    pub(super) range: HeaderMap,
     /// How long each server on the way may take to answer.
     pub(super) patience: Duration,
 }
@@ -88,11 +90,12 @@ impl Client {
                         (`ca-certificates` in most distributions)";
             return Err(error(question, what).caused_by(distrust.clone()));
         }
-        let condition = match question.known {
+        let mut condition = match question.known {
             Some(known) if method == Method::GET => known.condition(&hop.url),
             _ => HeaderMap::new(),
         };
         let conditional = !condition.is_empty();
+        condition.extend(question.range.clone());
         let request = self
             .inner
             .request(method.clone(), hop.url.clone())

@@ -24,12 +24,14 @@
 //! - `body`: the bytes
 //! - `sibling`: what is published beside them
 //! - `checksums`: what `sha256sum` writes
+//! - `resume`: the rest of them, where they broke off
 //!
 //! Limits: a server with nothing but a `Last-Modified` cannot show two releases within one second,
 //! one with nothing but a length no two releases of the same length (RFC 9110, section 8.8). Give
 //! it `ETag`s.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -38,6 +40,7 @@ use reqwest::{Method, StatusCode, Url};
 use self::body::Body;
 use self::client::{Answer, Client, Question};
 use self::known::Known;
+use self::resume::Resume;
 use self::sibling::{Sibling, Siblings};
 use super::mistake::Mistake;
 use super::{Current, Download, Fetched, Fetcher, INTERVAL};
@@ -48,6 +51,7 @@ mod body;
 mod checksums;
 mod client;
 mod known;
+mod resume;
 mod sibling;
 mod url;
 
@@ -62,6 +66,12 @@ mod url;
 /// When nothing changed, a poll is one request without a body in its answer: conditional on the
 /// `ETag` or the `Last-Modified` of the last answer, or a HEAD whose length is compared where a
 /// server has neither. The first poll downloads, for there is nothing to compare with.
+///
+/// A download that breaks off is gone on with where it did, up to 10 times, with 1 to 8 seconds
+/// between: with `Range` and `If-Range`, if the server gave a strong `ETag`, or a `Last-Modified` that
+/// was a minute old (RFC 9110, section 13.1.5). Without those, or where the server answers
+/// with anything but the rest of the same file, the next poll begins anew. The file is taken as it was
+/// published, compressed or not; with the feature `archives` it is unpacked once it is verified.
 ///
 /// Up to 10 redirects are followed, none from https to http. Headers and password go to the scheme,
 /// host and port of `url` alone. The certificates that the system trusts are trusted, and the
@@ -108,7 +118,7 @@ pub struct Http {
     mistake: Mistake,
     /// Made at the first poll: it reads the system's certificates, and belongs to the runtime that
     /// polls.
-    client: Option<Client>,
+    client: Option<Arc<Client>>,
 }
 
 impl Http {
@@ -142,8 +152,9 @@ impl Http {
 
     /// How long the server may be silent in the middle of a download; 30 seconds by default.
     ///
-    /// It bounds each wait for bytes, not the download, which takes as long as it takes. To connect
-    /// is bounded by 10 seconds, to answer a request by 30 seconds.
+    /// It bounds each wait for bytes, not the download, which takes as long as it takes; but a
+    /// minute of silence, and a minute of waiting that brings less than 240 KiB, ends the download of
+    /// every fetcher. To connect is bounded by 10 seconds, to answer a request by 30 seconds.
     pub fn timeout(mut self, timeout: impl IntoDuration) -> Self {
         self.idle = self.mistake.duration("timeout", timeout).unwrap_or(self.idle);
         self
@@ -185,11 +196,16 @@ impl Http {
         let Some(url) = &self.url else { return Ok(Fetched::Unchanged) };
         let client = match &mut self.client {
             Some(client) => client,
-            none => none.insert(Client::new(url)?),
+            none => none.insert(Arc::new(Client::new(url)?)),
         };
         let known = current.validator().and_then(|text| Known::parse(text, url));
-        let question =
-            Question { url, headers: &self.headers, known: known.as_ref(), patience: self.head };
+        let question = Question {
+            url,
+            headers: &self.headers,
+            known: known.as_ref(),
+            range: HeaderMap::new(),
+            patience: self.head,
+        };
         if let Some(known) = question.known.filter(|known| known.has_only_length()) {
             match client.ask(Method::HEAD, &question).await {
                 Ok(answer) if answer.status() == StatusCode::OK => {
@@ -206,7 +222,7 @@ impl Http {
         match answer.status() {
             StatusCode::NOT_MODIFIED if answer.conditional => Ok(Fetched::Unchanged),
             StatusCode::OK => {
-                let fetched = taken(url, question.known, answer, self.idle);
+                let fetched = taken(client, &question, answer, self.idle);
                 self.siblings.complete(fetched, current, client, &question).await
             }
             _ => Err(unexpected(url, &answer)),
@@ -215,13 +231,14 @@ impl Http {
 }
 
 /// What the answer to a GET delivers, unless it is what is known.
-fn taken(url: &Url, known: Option<&Known>, answer: Answer, idle: Duration) -> Fetched {
-    let facts = answer.facts(url);
-    if known.is_some_and(|known| known.names(&facts)) {
+fn taken(client: &Arc<Client>, question: &Question<'_>, answer: Answer, idle: Duration) -> Fetched {
+    let facts = answer.facts(question.url);
+    if question.known.is_some_and(|known| known.names(&facts)) {
         return Fetched::Unchanged;
     }
     let length = answer.length();
-    let body = Body::new(answer.response, idle, url::redacted(url));
+    let resume = Resume::of(client, question, &answer);
+    let body = Body::new(answer.response, idle, url::redacted(question.url), resume);
     let mut download = Download::new(body);
     if !facts.is_nothing() {
         download = download.validator(facts.to_string());

@@ -139,13 +139,14 @@ impl Sibling {
     ) -> Result<(StatusCode, String)> {
         let (nobodys, patience) = (HeaderMap::new(), binary.patience);
         let headers = if self.is_home { binary.headers } else { &nobodys };
-        let question = Question { url: &self.url, headers, known: None, patience };
+        let range = HeaderMap::new();
+        let question = Question { url: &self.url, headers, known: None, range, patience };
         let reading = async {
             let Answer { response, .. } = client.ask(Method::GET, &question).await?;
             let status = response.status();
             let mut bytes = Vec::new();
             if status == StatusCode::OK {
-                let body = Body::new(response, patience, redacted(&self.url));
+                let body = Body::new(response, patience, redacted(&self.url), None);
                 let read = body.take(longest as u64 + 1).read_to_end(&mut bytes).await;
                 read.context(ErrorKind::Fetch, || self.says("it could not be read"))?;
             }

@@ -46,6 +46,9 @@ struct Record {
 #[derive(Debug, Serialize, Deserialize)]
 struct DeliveredText {
     sha256: String,
+    /// Of the binary in it, if it was packed.
+    #[serde(default)]
+    unpacked: Option<String>,
     #[serde(default)]
     validator: Option<String>,
 }
@@ -70,9 +73,10 @@ struct Refused {
 
 pub(super) fn to_text(history: &History, now: Moment) -> Result<String, BoxError> {
     let refused = history.entries.iter().map(|entry| Refused::of(entry, now)).collect();
-    let delivered = history.delivered.as_ref().map(|Delivered { id, validator }| DeliveredText {
-        sha256: id.to_string(),
-        validator: validator.clone(),
+    let delivered = history.delivered.as_ref().map(|delivered| DeliveredText {
+        sha256: delivered.id.to_string(),
+        unpacked: delivered.unpacked.map(|id| id.to_string()),
+        validator: delivered.validator.clone(),
     });
     let (good, previous) = history.proven.unzip();
     let record = Record {
@@ -98,8 +102,9 @@ pub(super) fn from_text(text: &str, now: Moment) -> Result<History, BoxError> {
         history.forget(entry.id);
         history.push(entry);
     }
-    if let Some(DeliveredText { sha256, validator }) = record.delivered {
-        history.delivered = Some(Delivered { id: sha256.parse()?, validator });
+    if let Some(DeliveredText { sha256, unpacked, validator }) = record.delivered {
+        let unpacked = unpacked.map(|unpacked| unpacked.parse()).transpose()?;
+        history.delivered = Some(Delivered { id: sha256.parse()?, unpacked, validator });
     }
     if let (Some(good), Some(previous)) = (record.good, record.previous) {
         history.proven = Some((good.parse()?, previous.parse()?));
@@ -157,7 +162,8 @@ const ABOUT: &str = "what this service was offered last, and what it turned down
                      to have all of it tried again";
 
 /// What turns a candidate down, by names that stay the same whatever is renamed in this crate.
-const NAMES: [(ErrorKind, &str); 9] = [
+const NAMES: [(ErrorKind, &str); 10] = [
+    (ErrorKind::Decode, "decode"),
     (ErrorKind::Note, "note"),
     (ErrorKind::Rejected, "rejected"),
     (ErrorKind::Probe, "probe"),

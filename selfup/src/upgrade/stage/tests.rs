@@ -77,6 +77,45 @@ fn a_source_that_falls_silent_is_given_up() {
     drop(writer);
 }
 
+/// A byte now and then is no silence.
+#[test]
+fn a_source_that_drips_is_given_up() {
+    struct Drip;
+    impl AsyncRead for Drip {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            // As if it had taken so long.
+            std::thread::sleep(Duration::from_millis(2));
+            buffer.put_slice(b"x");
+            context.waker().wake_by_ref();
+            Poll::Ready(Ok(()))
+        }
+    }
+    let place = Place::with(b"old");
+    let window = Duration::from_millis(100);
+    let limits = Limits { window, least: 1000, ..Limits::default() };
+    let error = refusal(&place, Download::new(Drip), limits);
+    assert_eq!(error.kind(), ErrorKind::Fetch);
+    let words = error.to_string();
+    assert!(words.contains("bytes in 100ms, and 1000 are the least"), "{words}");
+}
+
+#[test]
+fn only_a_whole_window_is_judged_and_each_by_itself() {
+    let limits = Limits::default();
+    let (window, least) = (limits.window, limits.least);
+    let mut pace = Pace::new(limits);
+    for _ in 0..3 {
+        pace.add(window / 2, 0).unwrap();
+        pace.add(window / 2, least).unwrap();
+    }
+    pace.add(window / 2, least - 1).unwrap();
+    assert_eq!(pace.add(window / 2, 0).unwrap_err().kind(), ErrorKind::Fetch);
+}
+
 #[test]
 fn a_transfer_that_breaks_off_is_refused_with_its_cause() {
     struct Broken;

@@ -7,9 +7,12 @@ use std::task::{Context as Waker, Poll};
 use minisign::KeyPair;
 use tokio::io::{AsyncRead, ReadBuf};
 
+use std::io;
+
 use super::*;
 use crate::config::PublicKey;
 use crate::fetcher::Signature;
+use crate::upgrade::offering::Offering;
 
 /// A service that trusts one key, and who has it.
 struct Signed {
@@ -44,7 +47,7 @@ impl Signed {
     }
 
     /// Nothing of it is remembered that would keep its bytes out.
-    fn is_left_alone(&self) {
+    fn is_left_alone(&mut self) {
         assert_eq!(self.service.place.names(), ["app"]);
         assert_eq!(self.service.validator(), None, "it is asked for again");
     }
