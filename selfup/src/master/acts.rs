@@ -98,7 +98,9 @@ impl Master {
     pub(super) fn roll_back(&mut self) {
         if self.proof.take().is_some() {
             self.upgrader.order(Order::Restore(upgrade::by_request()));
-        } else if !self.upgrader.roll_back() {
+        } else if self.upgrader.roll_back() {
+            self.rollback_waits = true;
+        } else {
             let words = "there are no upgrades to be rolled back: no fetcher is configured";
             self.observer.warn(Error::new(ErrorKind::Rollback, words));
         }

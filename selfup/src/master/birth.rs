@@ -164,11 +164,15 @@ impl Succession {
             Ok(prepared) => prepared,
             Err(error) => return Err(inheritance.give_back(error)),
         };
+        let rollback_waits = inheritance.rollback_waits();
         match inheritance.take_charge() {
             Some(refusal) => observer.warn(refusal),
             None => observer.tell(&Event::MasterReplaced { generation: master.serving() }),
         }
         master.children.take_charge();
+        if rollback_waits {
+            master.roll_back();
+        }
         let _orphans = Orphans::reap(&observer);
         let outcome = runtime.block_on(master.run(Vec::new()));
         Ok((outcome, observer, birth))

@@ -64,6 +64,8 @@ struct Master {
     upgrader: Upgrader,
     /// The trial of the first generation, if it is on one.
     proof: Option<Proof>,
+    /// Whether the program asked for the previous binary, and the upgrade thread has yet to answer.
+    rollback_waits: bool,
     /// What the next probe is to read, and the state that it was written from.
     rehearsal: Rehearsal,
     rehearsed: Option<Standing>,
@@ -117,6 +119,7 @@ impl Master {
             news,
             upgrader,
             proof: None,
+            rollback_waits: false,
             rehearsal,
             rehearsed: None,
             observer,
@@ -210,6 +213,7 @@ impl Master {
                     return Ok(Input::Offered);
                 }
                 Happening::Report(Report::Done(input)) => return Ok(input),
+                Happening::Report(Report::Answered) => self.rollback_waits = false,
                 Happening::Report(Report::Waits(inode)) => self.children.set_waiting(inode),
                 Happening::Report(Report::Overdue(error)) => self.observer.warn(error),
                 // The thread waits now, which is looked at where it was asked to.
@@ -319,7 +323,7 @@ impl Master {
     /// Has the committed binary take this master's place. Returns only if that failed.
     fn succeed(&mut self, standing: Standing) {
         let error = if self.children.run_what_is_in_place(standing.serving) {
-            self.children.estate(standing).hand_over().chain()
+            self.children.estate(standing, self.rollback_waits).hand_over().chain()
         } else {
             "another file was put at the path meanwhile; restart onto it".into()
         };
@@ -336,7 +340,7 @@ impl Master {
         let standing = self.plan.standing();
         if standing != self.rehearsed
             && let Some(standing) = standing.clone()
-            && let Some(text) = self.children.estate(standing).rehearsal()
+            && let Some(text) = self.children.estate(standing, false).rehearsal()
         {
             self.rehearsal.set(text);
         }

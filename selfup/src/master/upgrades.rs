@@ -53,6 +53,8 @@ pub(super) enum Report {
     /// It holds a candidate that passed every check, and this is known of it.
     Offered(Vetted),
     Done(Input),
+    /// What was to be rolled back is, or cannot be.
+    Answered,
     /// A candidate is in place, and waits for its trial.
     Waits(Inode),
     /// The user's code runs: this of it.

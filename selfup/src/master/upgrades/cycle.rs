@@ -74,7 +74,10 @@ impl Cycle {
                     began = Instant::now();
                     self.poll().await;
                 }
-                Wish::RollBack => self.roll_back().await,
+                Wish::RollBack => {
+                    self.roll_back().await;
+                    let _ = self.report.send(Report::Answered);
+                }
                 Wish::Clear => {
                     self.work.clear();
                     // What was turned down is asked for again.
@@ -164,7 +167,9 @@ impl Cycle {
                 self.work.restore(&reason);
                 // Who asked for that meanwhile has it.
                 let mut asked = pin!(self.wishes.roll_back.notified());
-                asked.as_mut().enable();
+                if asked.as_mut().enable() {
+                    let _ = self.report.send(Report::Answered);
+                }
                 self.tell(Input::Restored);
             }
             // Of an offer that nobody waits for any more.
