@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn it_holds_nothing_that_others_wait_for_the_end_of() {
-        let (mut end, held) = std::io::pipe().unwrap();
+        let (mut end, held) = io::pipe().unwrap();
         let kept = start("exec sleep 600").unwrap();
         drop(held);
         assert_eq!(io::Read::read(&mut end, &mut [0]).unwrap(), 0);
