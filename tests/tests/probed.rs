@@ -28,9 +28,9 @@ impl Attacked {
         let count = COUNT.fetch_add(1, Ordering::SeqCst);
         let strays = format!("strays-of-{}-{count}-", std::process::id());
         let release = Release::good();
-        let publisher = Publisher::start(Answer::Whole(release.clone()));
+        let source = Publisher::start(Answer::Whole(release.clone()));
         let builder = change(ServiceBuilder::new(&release));
-        let published = Published::of(builder, publisher, &[("STRAYS", &strays)]);
+        let published = Published::of(builder, source, &[("STRAYS", &strays)]);
         published.publisher.wait_for("GET 304", 1);
         let load = Load::start(published.service.address(), "/", 2);
         let descriptors = descriptors_of(published.service.pid());
@@ -95,8 +95,9 @@ impl Drop for Strays {
         // Whatever a test has left that failed. Those that run away end by themselves some day.
         for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
             for _ in 0..20 {
-                let found = self.found().map(Pid::from_raw);
-                found.for_each(|stray| drop(kill(stray, signal)));
+                for stray in self.found() {
+                    let _ = kill(Pid::from_raw(stray), signal);
+                }
             }
         }
     }
