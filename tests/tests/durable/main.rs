@@ -1,0 +1,8 @@
+//! Durability: whatever ends a master, or fails it, the path holds a binary that runs.
+//!
+//! [`kill`] ends a master at each of its system calls.
+#![allow(clippy::expect_used, reason = "what is not as it should be fails the test")]
+
+mod kill;
+mod points;
+mod site;

@@ -1,0 +1,148 @@
+//! A service that is killed, and started again in the same directory.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use nix::sys::signal::Signal;
+use selfup_tests::traced::{Traced, Verdict};
+use selfup_tests::{Answer, Publisher, Release, Service, ServiceBuilder, eventually};
+
+use crate::points::{Kind, Point, Search, Shared};
+
+/// A directory, who publishes for it, and what runs there.
+pub(crate) struct Site {
+    /// None while it is down: whoever drops one ends all that runs in its directory.
+    service: Option<Service>,
+    pub(crate) publisher: Publisher,
+    /// What was installed there last.
+    pub(crate) current: Release,
+    directory: tempfile::TempDir,
+}
+
+/// How an upgrade ends that nobody disturbs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum End {
+    Committed,
+    RolledBack,
+    Refused,
+}
+
+impl End {
+    /// The event that tells of it.
+    pub(crate) fn event(self) -> &'static str {
+        match self {
+            Self::Committed => "event committed: ",
+            Self::RolledBack => "event rolled_back: ",
+            Self::Refused => "event candidate_refused: ",
+        }
+    }
+}
+
+impl Site {
+    /// With a service that has found out that there is nothing new.
+    pub(crate) fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let current = Release::good();
+        current.install(&directory.path().join("app"));
+        let publisher = Publisher::start(Answer::Whole(current.clone()));
+        let service = builder(directory.path(), &publisher).start();
+        publisher.wait_for("GET 304", 1);
+        Self { service: Some(service), publisher, current, directory }
+    }
+
+    /// What runs there.
+    pub(crate) fn service(&self) -> &Service {
+        self.service.as_ref().expect("it is up")
+    }
+
+    /// Kills the master at the point `index` of its upgrade to `new`. `None` if it was upgraded
+    /// before that.
+    pub(crate) fn kill_at(&mut self, index: usize, new: &Release, end: End) -> Option<Point> {
+        let shared = Shared::new(Search::new(Kind::Every, index, Verdict::Kill));
+        let (pid, directory) = (self.service().pid(), self.directory.path());
+        let traced = Traced::upgrades_of(pid, directory, shared.watch());
+        self.publisher.publish(Answer::Whole(new.clone()));
+        let found = self.wait_for_point_or_end(&shared, end);
+        if found.is_none() {
+            self.service().signal(Signal::SIGKILL);
+        }
+        traced.end();
+        let mut service = self.service.take().expect("it was up");
+        service.wait();
+        service.processes().wait_until_gone();
+        found
+    }
+
+    fn wait_for_point_or_end(&self, shared: &Shared, end: End) -> Option<Point> {
+        let before = self.service().lines(end.event()).len();
+        let mut polls = None;
+        eventually("the point is come to, or the upgrade is over", || {
+            if let Some(point) = shared.found() {
+                return Some(Some(point));
+            }
+            let has_ended = self.service().lines(end.event()).len() > before;
+            let answered = self.publisher.answered().iter().filter(|it| *it == "GET 304").count();
+            // It polls again once it has nothing more to do.
+            (has_ended && answered > *polls.get_or_insert(answered)).then_some(None)
+        })
+    }
+
+    /// That the path holds `old` or `new`, complete and executable, and says which.
+    pub(crate) fn assert_good<'r>(
+        &self,
+        old: &'r Release,
+        new: &'r Release,
+        point: &Point,
+    ) -> &'r Release {
+        let path = self.binary();
+        let found = fs::read(&path).unwrap_or_else(|error| panic!("{point}: {error}"));
+        let good = [old, new].into_iter().find(|release| found == release.bytes());
+        let good = good.unwrap_or_else(|| panic!("{point}: the path holds something else"));
+        let metadata = fs::metadata(&path).expect("it was read");
+        assert_eq!(metadata.mode() & 0o7777, 0o755, "{point}");
+        assert_eq!(metadata.uid(), nix::unistd::getuid().as_raw(), "{point}");
+        good
+    }
+
+    /// Starts it again, with nothing new to be had, and sees that `runs` serves and that nothing is
+    /// left of the upgrade.
+    pub(crate) fn start_again(&mut self, runs: &Release, point: &Point) {
+        self.publisher.publish(Answer::Status(404));
+        self.service = Some(builder(self.directory.path(), &self.publisher).start());
+        let answer = self.service().get("/");
+        assert!(answer.contains(&runs.id().to_string()), "{point}: {answer}");
+        eventually(&format!("{point}: leftovers are gone"), || {
+            let files = self.service().files();
+            files.iter().all(|name| name == PREVIOUS).then_some(())
+        });
+    }
+
+    /// Upgrades it to a release that is well.
+    pub(crate) fn upgrade(&mut self) {
+        self.current = Release::good();
+        let committed = self.service().lines(End::Committed.event()).len();
+        self.publisher.publish(Answer::Whole(self.current.clone()));
+        self.service().wait_for_nth(End::Committed.event(), committed + 1);
+        self.service().assert_runs(&self.current);
+        self.service().assert_files(&[PREVIOUS]);
+    }
+
+    fn binary(&self) -> PathBuf {
+        self.directory.path().join("app")
+    }
+}
+
+/// A service that goes on in the same process, so that a tracer finds its upgrade thread.
+pub(crate) fn builder(directory: &Path, publisher: &Publisher) -> ServiceBuilder {
+    let builder = ServiceBuilder::of(directory).set("FETCHER", publisher.url());
+    builder.set("UPGRADE_MASTER", "false").set("INTERVAL", "50ms")
+}
+
+/// Puts a file there that an upgrader may have left.
+pub(crate) fn leave(path: &Path, bytes: &[u8], mode: u32) {
+    fs::write(path, bytes).expect("it can be written");
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("it is ours");
+}
+
+pub(crate) const PREVIOUS: &str = ".app.selfup-previous";
