@@ -90,7 +90,7 @@ impl Call {
     /// Whether it is one of many that do the same to the same file.
     #[must_use]
     pub fn is_again(&self, earlier: &Self) -> bool {
-        let loops = ["read", "write", "copy_file_range", "sendfile"];
+        let loops = ["read", "write", "lseek", "copy_file_range", "sendfile"];
         loops.contains(&self.name) && self.name == earlier.name && self.files == earlier.files
     }
 
@@ -198,7 +198,6 @@ const CALLS: &[(i64, &str, &[Named])] = &[
     (libc::SYS_ftruncate, "ftruncate", &[By(0)]),
     (libc::SYS_fallocate, "fallocate", &[By(0)]),
     (libc::SYS_lseek, "lseek", &[By(0)]),
-    (libc::SYS_fcntl, "fcntl", &[By(0)]),
     (libc::SYS_ioctl, "ioctl", &[By(0)]),
     (libc::SYS_fadvise64, "fadvise", &[By(0)]),
     (libc::SYS_getdents64, "getdents", &[By(0)]),

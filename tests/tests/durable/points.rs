@@ -32,6 +32,8 @@ pub(crate) struct Search {
     left: usize,
     /// What happens there.
     verdict: Verdict,
+    /// Points are counted once this call was made.
+    behind: Option<&'static str>,
     last: Option<Call>,
     repeated: usize,
     found: Option<Point>,
@@ -40,7 +42,12 @@ pub(crate) struct Search {
 impl Search {
     /// Until the point `index`, from 0.
     pub(crate) fn new(kind: Kind, index: usize, verdict: Verdict) -> Self {
-        Self { kind, left: index, verdict, last: None, repeated: 0, found: None }
+        Self { kind, left: index, verdict, behind: None, last: None, repeated: 0, found: None }
+    }
+
+    /// From the first call on that follows on this one.
+    pub(crate) fn behind(self, call: Option<&'static str>) -> Self {
+        Self { behind: call, ..self }
     }
 
     fn at(&mut self, call: &Call) -> Verdict {
@@ -49,6 +56,12 @@ impl Search {
             let is_again = self.last.as_ref().is_some_and(|last| call.is_again(last));
             self.repeated = if is_again { self.repeated + 1 } else { 0 };
             self.last = Some(call.clone());
+        }
+        if let Some(behind) = self.behind {
+            if is_after && call.in_words() == behind {
+                self.behind = None;
+            }
+            return Verdict::Go;
         }
         let is_kind = match self.kind {
             Kind::Every => !is_after || call.may_change(),

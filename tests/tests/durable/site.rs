@@ -1,7 +1,7 @@
 //! A service that is killed, and started again in the same directory.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::sys::signal::Signal;
@@ -39,6 +39,17 @@ impl End {
     }
 }
 
+impl End {
+    /// The call up to which an upgrade goes as any other.
+    fn begins_behind(self) -> Option<&'static str> {
+        match self {
+            Self::Committed => None,
+            Self::RolledBack => Some(TAKES_THE_PATH),
+            Self::Refused => Some("unlink .app.selfup-stage-"),
+        }
+    }
+}
+
 impl Site {
     /// With a service that has found out that there is nothing new.
     pub(crate) fn new() -> Self {
@@ -56,10 +67,10 @@ impl Site {
         self.service.as_ref().expect("it is up")
     }
 
-    /// Kills the master at the point `index` of its upgrade to `new`. `None` if it was upgraded
-    /// before that.
+    /// Kills the master at the point `index` of its upgrade to `new`. `None` if that was over before.
     pub(crate) fn kill_at(&mut self, index: usize, new: &Release, end: End) -> Option<Point> {
-        let shared = Shared::new(Search::new(Kind::Every, index, Verdict::Kill));
+        let search = Search::new(Kind::Every, index, Verdict::Kill).behind(end.begins_behind());
+        let shared = Shared::new(search);
         let (pid, directory) = (self.service().pid(), self.directory.path());
         let traced = Traced::upgrades_of(pid, directory, shared.watch());
         self.publisher.publish(Answer::Whole(new.clone()));
@@ -75,17 +86,35 @@ impl Site {
     }
 
     fn wait_for_point_or_end(&self, shared: &Shared, end: End) -> Option<Point> {
+        let mut is_over = self.end(end);
+        eventually("the point is come to, or the upgrade is over", || match shared.found() {
+            None => is_over().then_some(None),
+            found => Some(found),
+        })
+    }
+
+    /// Looks whether the next upgrade has ended so: asked again and again.
+    pub(crate) fn end(&self, end: End) -> impl FnMut() -> bool {
         let before = self.service().lines(end.event()).len();
         let mut polls = None;
-        eventually("the point is come to, or the upgrade is over", || {
-            if let Some(point) = shared.found() {
-                return Some(Some(point));
+        move || {
+            if self.service().lines(end.event()).len() == before {
+                return false;
             }
-            let has_ended = self.service().lines(end.event()).len() > before;
-            let answered = self.publisher.answered().iter().filter(|it| *it == "GET 304").count();
             // It polls again once it has nothing more to do.
-            (has_ended && answered > *polls.get_or_insert(answered)).then_some(None)
-        })
+            let answered = self.publisher.answered().iter().filter(|it| *it == "GET 304").count();
+            answered > *polls.get_or_insert(answered)
+        }
+    }
+
+    /// The directory.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Stops it.
+    pub(crate) fn stop(&mut self) {
+        assert!(self.service.take().expect("it is up").stop().success());
     }
 
     /// That the path holds `old` or `new`, complete and executable, and says which.
@@ -139,10 +168,9 @@ pub(crate) fn builder(directory: &Path, publisher: &Publisher) -> ServiceBuilder
     builder.set("UPGRADE_MASTER", "false").set("INTERVAL", "50ms")
 }
 
-/// Puts a file there that an upgrader may have left.
-pub(crate) fn leave(path: &Path, bytes: &[u8], mode: u32) {
-    fs::write(path, bytes).expect("it can be written");
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("it is ours");
-}
+/// The call by which a candidate is put in place.
+pub(crate) const TAKES_THE_PATH: &str = "rename .app.selfup-stage- app";
+
+pub(crate) const HISTORY: &str = ".app.selfup-history";
 
 pub(crate) const PREVIOUS: &str = ".app.selfup-previous";
