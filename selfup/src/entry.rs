@@ -17,7 +17,7 @@ use crate::master::{self, Birth, Handed, Outcome, Succession};
 use crate::role::{Part, Role};
 use crate::state::State;
 use crate::sys;
-use crate::upgrade;
+use crate::upgrade::{self, Unfinished};
 
 /// Runs `program` as a service that upgrades itself, and gives what `main` is to return.
 ///
@@ -77,6 +77,26 @@ pub fn check_now() -> Result<()> {
     running()?.check_now()
 }
 
+/// Asks the master to put the previous binary back and to restart into it, from anywhere in the
+/// program. The binary that is rolled back from is refused from then on.
+///
+/// # Errors
+///
+/// As [`State::rollback`]; [`ErrorKind::Unsupported`] also before the program was started.
+pub fn rollback() -> Result<()> {
+    running()?.rollback()
+}
+
+/// Asks the master to forget which binaries were refused or failed, from anywhere in the program: an
+/// operator who removes the history has the same.
+///
+/// # Errors
+///
+/// As [`restart`].
+pub fn clear_refused() -> Result<()> {
+    running()?.clear_refused()
+}
+
 /// Whether a master can be had on this system at all. Where not, programs run unsupervised.
 #[must_use]
 pub const fn is_supported() -> bool {
@@ -106,6 +126,8 @@ fn play(
     fallback: Fallback,
 ) -> Result<ExitCode> {
     let part = Part::take();
+    // Before anything else: if the binary fails its trial, this process becomes the previous one.
+    let unfinished = matches!(part, Part::Master).then(upgrade::reckon).flatten();
     // Before there is a thread that may read the environment.
     let given = matches!(part, Part::Master).then(Given::take).unwrap_or_default();
     // Before `init`: a thread that it starts must not take the master's signals.
@@ -120,7 +142,7 @@ fn play(
         Part::Successor(handed) => be_successor(handed, config, program, fallback),
         Part::Master => {
             let birth = birth.unwrap_or_else(Birth::begin);
-            let ended = be_master(birth.as_ref(), config, given, program, fallback);
+            let ended = be_master(birth.as_ref(), config, given, unfinished, program, fallback);
             // `run` ends the process, and what is pending must not decide how; others go on.
             if let (Ok(birth), Fallback::Refused) = (&birth, fallback) {
                 birth.end();
@@ -158,6 +180,7 @@ fn be_master(
     birth: Result<&Birth, &Error>,
     config: impl FnOnce() -> Result<Config>,
     given: Given,
+    unfinished: Option<Unfinished>,
     program: Program,
     fallback: Fallback,
 ) -> Result<ExitCode> {
@@ -174,7 +197,7 @@ fn be_master(
     let required = config.required || fallback == Fallback::Refused;
     let observer = Observer::start(config.verbosity, config.on_event.take());
     let outcome = match birth {
-        Ok(birth) => birth.run(config, (bound, given), &observer),
+        Ok(birth) => birth.run(config, (bound, given), &observer, unfinished),
         Err(error) => {
             let error = Error::new(error.kind(), error.chain());
             Outcome::Unsupervised { error, bound }

@@ -142,10 +142,20 @@ pub enum Event {
         /// The binary that is back.
         to: BinaryId,
     },
-    /// The binary cannot be replaced here; the service runs on without upgrades.
+    /// The binary cannot be replaced here; the service runs on without upgrades, and looks again at
+    /// each poll.
     #[non_exhaustive]
     UpgradesDisabled {
         /// Why.
+        reason: Arc<Error>,
+    },
+    /// The binary can be replaced again.
+    #[non_exhaustive]
+    UpgradesEnabled,
+    /// Another process upgrades this binary; what it commits there is followed by a restart.
+    #[non_exhaustive]
+    Following {
+        /// Which binary.
         reason: Arc<Error>,
     },
     /// The master executed the committed binary in place: same process, same children, new code.
@@ -184,6 +194,8 @@ impl Event {
             Self::Upgraded { .. } => "upgraded",
             Self::RolledBack { .. } => "rolled_back",
             Self::UpgradesDisabled { .. } => "upgrades_disabled",
+            Self::UpgradesEnabled => "upgrades_enabled",
+            Self::Following { .. } => "following",
             Self::MasterReplaced { .. } => "master_replaced",
             Self::Warning { .. } => "warning",
         }
@@ -250,6 +262,8 @@ impl fmt::Display for Event {
                 write!(f, "binary {} rolled back to {}", from.short(), to.short())
             }
             Self::UpgradesDisabled { reason } => write!(f, "upgrades are off: {}", reason.chain()),
+            Self::UpgradesEnabled => f.write_str("upgrades are on"),
+            Self::Following { reason } => f.write_str(&reason.chain()),
             Self::MasterReplaced { generation } => {
                 write!(f, "the master runs the binary of generation {generation}")
             }

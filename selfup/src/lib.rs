@@ -129,8 +129,8 @@ pub use self::config::{
     Address, Builder, Config, IntoAddresses, IntoDuration, IntoPublicKeys, IntoSize, PublicKey,
 };
 pub use self::entry::{
-    Program, ProgramArgument, ProgramOutput, Runtime, check_now, is_supported, restart, run,
-    sanity_check, try_run,
+    Program, ProgramArgument, ProgramOutput, Runtime, check_now, clear_refused, is_supported,
+    restart, rollback, run, sanity_check, try_run,
 };
 pub use self::error::{BoxError, Error, ErrorKind, Result};
 pub use self::event::Event;

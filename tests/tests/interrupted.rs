@@ -64,7 +64,7 @@ fn a_stop_on_probation_is_no_failed_trial() {
     published.service.wait_for("event paused: generation 1 ");
     assert!(published.service.stop().success());
     published.service.assert_on_disk(&release);
-    published.service.assert_files(&[".app.selfup-previous"]);
+    published.service.assert_files(&[".app.selfup-previous", ".app.selfup-trial"]);
     assert_eq!(published.service.lines("event rolled_back: "), [""; 0]);
 }
 
@@ -76,7 +76,7 @@ fn a_stop_before_a_new_generation_is_ready_is_no_failed_trial() {
     published.service.wait_for("event child_started: generation 2 ");
     assert!(published.service.stop().success());
     published.service.assert_on_disk(&release);
-    published.service.assert_files(&[".app.selfup-previous"]);
+    published.service.assert_files(&[".app.selfup-previous", ".app.selfup-trial"]);
 }
 
 #[test]

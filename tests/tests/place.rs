@@ -49,25 +49,6 @@ fn where_upgrades_are_required_a_directory_that_cannot_be_written_ends_the_start
 }
 
 #[test]
-fn of_two_services_of_one_binary_the_second_says_that_the_first_upgrades_it() {
-    let mut first = Published::start(&[]);
-    let directory = first.service.directory().to_owned();
-    let mut second = ServiceBuilder::of(&directory).set("FETCHER", first.publisher.url()).start();
-    let line = second.wait_for("event upgrades_disabled: ");
-    let words = format!("another process upgrades {} already", first.service.binary().display());
-    assert!(line.contains(&words), "{line}");
-
-    let release = Release::good();
-    first.upgrade(&release);
-    // What the first put there is what the second runs once it is restarted.
-    second.restart(2);
-    second.assert_runs(&release);
-    second.signal(nix::sys::signal::Signal::SIGTERM);
-    assert!(second.wait().success());
-    assert!(first.service.stop().success());
-}
-
-#[test]
 fn a_deploy_by_hand_during_a_trial_stays_when_the_trial_fails() {
     let mut published = Published::start(&[("READY_TIMEOUT", "5s")]);
     published.publisher.publish(Answer::Whole(Release::flawed("never-ready")));

@@ -25,6 +25,10 @@ pub(crate) enum FromChild {
     Restart,
     /// The program asks for a poll of the fetcher.
     CheckNow,
+    /// The program asks for the previous binary.
+    RollBack,
+    /// The program asks for another try of everything that was turned down.
+    ClearRefused,
     /// `serve` is at its end: so many connections there were, and so many of them were cut.
     Drained { connections: usize, cut: usize },
     /// From a later version.

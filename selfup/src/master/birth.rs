@@ -1,14 +1,17 @@
 //! How a master comes to be: in a process that has just started, or in a binary that was executed
 //! in place of the master before it.
 
+use std::time::Instant;
+
 use tokio::runtime::Runtime;
 
 use super::orphans::Orphans;
 use super::plan::{Limits, Plan};
+use super::proof::Proof;
 use super::signals::{Blocked, Signals};
 use super::sockets::Sockets;
 use super::succession::{Handed, Inheritance};
-use super::upgrades::Upgrader;
+use super::upgrades::{Terms, Upgrader};
 use super::{Master, Outcome};
 use crate::child::Launch;
 use crate::config::{Config, RestartSignal};
@@ -17,7 +20,7 @@ use crate::event::{Event, Observer};
 use crate::listeners::{Bound, Given};
 use crate::origin::Origin;
 use crate::sys::signal;
-use crate::upgrade::Rehearsal;
+use crate::upgrade::{Rehearsal, Unfinished};
 
 /// A process that has just become a master, before anything of the user's runs in it.
 #[derive(Debug)]
@@ -51,12 +54,13 @@ impl Birth {
         self.signals.give_back();
     }
 
-    /// Supervises until the program ends.
+    /// Supervises until the program ends. Its binary may have a trial that is `unfinished`.
     pub(crate) fn run(
         &self,
         config: Config,
         (bound, given): (Vec<Bound>, Given),
         observer: &Observer,
+        unfinished: Option<Unfinished>,
     ) -> Outcome {
         let limits = Limits::new(&config);
         let sockets = Sockets::new(bound, given, config.backlog);
@@ -69,7 +73,8 @@ impl Birth {
             }
         };
         let plan = Plan::new(limits);
-        let master = match self.assemble(config, plan, sockets, reading, observer.clone()) {
+        let assembled = self.assemble(config, plan, sockets, reading, observer.clone(), unfinished);
+        let master = match assembled {
             Ok(master) => master,
             Err(error) => return Outcome::Failed(error),
         };
@@ -100,13 +105,17 @@ impl Birth {
         sockets: Sockets,
         signals: Signals,
         observer: Observer,
+        unfinished: Option<Unfinished>,
     ) -> Result<Master> {
+        let limits = Limits::new(&config);
         let Config { upgrades, restarts, required, .. } = config;
         let rehearsal = Rehearsal::default();
-        let upgrader =
-            Upgrader::start(upgrades, &self.origin, &observer, rehearsal.clone(), required)?;
+        let proof = unfinished.as_ref().map(|_| Proof::begin(limits, Instant::now()));
+        let terms = Terms { required, restarts: restarts.signal.is_some() };
+        let (origin, rehearsed) = (&self.origin, rehearsal.clone());
+        let upgrader = Upgrader::start(upgrades, origin, &observer, rehearsed, unfinished, terms)?;
         let launch = Launch { origin: self.origin.clone(), restarts };
-        Ok(Master::new(plan, launch, sockets, signals, upgrader, rehearsal, observer))
+        Ok(Master::new(plan, launch, sockets, signals, upgrader, rehearsal, proof, observer))
     }
 }
 
@@ -175,7 +184,7 @@ fn take_over(
     let plan = Plan::resume(limits, &standing);
     // What the service can do without must not keep a master from going on.
     config.required = false;
-    let mut master = birth.assemble(config, plan, sockets, reading, observer.clone())?;
+    let mut master = birth.assemble(config, plan, sockets, reading, observer.clone(), None)?;
     runtime.block_on(async { master.adopt(inheritance.children()?) })?;
     Ok((runtime, master, observer))
 }

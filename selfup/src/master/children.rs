@@ -10,7 +10,7 @@ use tokio::sync::mpsc::Sender;
 
 use super::birth::tell_bound;
 use super::examiner::executed_by;
-use super::plan::{Cause, Standing};
+use super::plan::{Cause, Finding, Standing};
 use super::sockets::Sockets;
 use super::succession::Estate;
 use crate::channel::message::FromMaster;
@@ -34,6 +34,10 @@ pub(super) struct Children {
     looked_at: Option<Vetted>,
     /// The candidate that was offered last.
     candidate: Option<Vetted>,
+    /// The candidate that was put in place, and waits for a restart; and what is known of it when
+    /// that has come.
+    waiting: Option<Inode>,
+    tried: Option<Vetted>,
     /// The file that a generation on trial has to run.
     expected: Option<(Generation, Inode)>,
     /// What served before, where two generations must not run at once.
@@ -56,6 +60,8 @@ impl Children {
             living: BTreeMap::new(),
             looked_at: None,
             candidate: None,
+            waiting: None,
+            tried: None,
             expected: None,
             yielded: None,
             news,
@@ -84,16 +90,37 @@ impl Children {
         self.candidate = Some(candidate);
     }
 
-    /// What the next generation of a restart has to be.
-    pub(super) fn set_looked_at(&mut self, vetted: Option<Vetted>) {
+    /// What lies at the path waits there for its trial.
+    pub(super) fn set_waiting(&mut self, waiting: Inode) {
+        self.waiting = Some(waiting);
+    }
+
+    /// What the next generation of a restart has to be. If it is the candidate that waits, that is
+    /// what was found.
+    pub(super) fn set_looked_at(&mut self, vetted: Option<Vetted>, finding: Finding) -> Finding {
+        let found = vetted.as_ref().map(|vetted| vetted.inode);
         self.looked_at = vetted;
+        if found.is_none() || self.waiting != found {
+            return finding;
+        }
+        self.tried = self.looked_at.take();
+        Finding::Waiting
+    }
+
+    /// Nothing waits for a trial any more.
+    pub(super) fn end_waiting(&mut self) {
+        (self.waiting, self.tried) = (None, None);
     }
 
     /// Forks a child, and listens to it from now on.
     pub(super) fn start(&mut self, generation: Generation, cause: Cause) -> Result<()> {
         let vetted = match cause {
             Cause::Restart | Cause::Deploy => self.looked_at.take(),
-            Cause::Upgrade => self.candidate.take(),
+            Cause::Upgrade => {
+                let here = Inode::at(self.launch.origin.path()).ok();
+                let tried = self.tried.take().filter(|tried| Some(tried.inode) == here);
+                tried.or_else(|| self.candidate.take())
+            }
             Cause::Return => None,
         };
         self.expected = vetted.as_ref().map(|vetted| (generation, vetted.inode));

@@ -10,6 +10,7 @@ mod children;
 mod examiner;
 mod orphans;
 mod plan;
+mod proof;
 mod signals;
 mod sockets;
 mod succession;
@@ -26,6 +27,7 @@ pub(crate) use self::birth::{Birth, Succession};
 use self::children::Children;
 use self::examiner::Examiner;
 use self::plan::{Action, Cause, Finding, Input, Plan, Standing};
+use self::proof::Proof;
 use self::signals::Signals;
 use self::sockets::Sockets;
 pub(crate) use self::succession::{Handed, rehearse};
@@ -60,6 +62,8 @@ struct Master {
     signals: Signals,
     news: mpsc::Receiver<(Generation, News)>,
     upgrader: Upgrader,
+    /// The trial of the first generation, if it is on one.
+    proof: Option<Proof>,
     /// What the next probe is to read, and the state that it was written from.
     rehearsal: Rehearsal,
     rehearsed: Option<Standing>,
@@ -102,6 +106,7 @@ impl Master {
         signals: Signals,
         upgrader: Upgrader,
         rehearsal: Rehearsal,
+        proof: Option<Proof>,
         observer: Observer,
     ) -> Self {
         let (tell_news, news) = mpsc::channel(QUEUE);
@@ -112,6 +117,7 @@ impl Master {
             signals,
             news,
             upgrader,
+            proof,
             rehearsal,
             rehearsed: None,
             observer,
@@ -151,10 +157,14 @@ impl Master {
                 }
             }
             match self.next().await {
-                Ok(input) => self.step(input),
+                Ok(input) => {
+                    self.prove(&input);
+                    self.step(input);
+                }
                 Err(error) => return Outcome::Failed(error),
             }
         }
+        self.end_proof();
         self.upgrader.stop();
         match self.outcome {
             Some(Ending::FirstNotStarted(error)) => {
@@ -175,6 +185,8 @@ impl Master {
                 self.heard_since_due = 0;
                 return Ok(Input::Tick);
             }
+            let other =
+                self.proof.as_ref().map(Proof::deadline).into_iter().chain(self.look_at).min();
             let happening = async {
                 tokio::select! {
                     input = self.signals.next() => Happening::Signal(input),
@@ -188,7 +200,7 @@ impl Master {
                 // stopped for a while must not punish its children for it.
                 biased;
                 happening = happening => happening,
-                () = reach(deadline.into_iter().chain(self.look_at).min()) => return Ok(Input::Tick),
+                () = reach(deadline.into_iter().chain(other).min()) => return Ok(Input::Tick),
             };
             match happening {
                 Happening::Signal(input) => {
@@ -199,12 +211,13 @@ impl Master {
                     return Ok(Input::Offered);
                 }
                 Happening::Report(Report::Done(input)) => return Ok(input),
+                Happening::Report(Report::Waits(inode)) => self.children.set_waiting(inode),
                 Happening::Report(Report::Overdue(error)) => self.observer.warn(error),
                 // The thread waits now, which is looked at where it was asked to.
                 Happening::Report(Report::Parked) => return Ok(Input::Tick),
                 Happening::Report(Report::Began(_) | Report::Finished) => {}
                 Happening::Examined(finding, vetted) => {
-                    self.children.set_looked_at(vetted);
+                    let finding = self.children.set_looked_at(vetted, finding);
                     return Ok(Input::Examined(finding));
                 }
                 Happening::News(generation, news) => {
@@ -232,6 +245,17 @@ impl Master {
                 self.upgrader.check_now();
                 None
             }
+            News::Said(FromChild::RollBack) => {
+                if !self.upgrader.roll_back() {
+                    let words = "there are no upgrades to be rolled back: no fetcher is configured";
+                    self.observer.warn(Error::new(ErrorKind::Rollback, words));
+                }
+                None
+            }
+            News::Said(FromChild::ClearRefused) => {
+                self.upgrader.clear_refused();
+                None
+            }
             News::Said(FromChild::Drained { connections, cut }) => {
                 self.observer.tell(&Event::Drained { generation, connections, cut });
                 None
@@ -246,6 +270,35 @@ impl Master {
                 self.children.leave(generation);
                 Some(Input::Exited(generation, status))
             }
+        }
+    }
+
+    /// What has become of the first generation's trial.
+    fn prove(&mut self, input: &Input) {
+        let now = Instant::now();
+        let Some(proof) = &mut self.proof else { return };
+        let decided = match *input {
+            Input::Signal { number, .. } if proof.is_stop(number) => Some(Order::Leave),
+            Input::Ready(_) => {
+                proof.ready(now);
+                None
+            }
+            Input::Exited(..) => None,
+            _ => proof.decide(now),
+        };
+        if let Some(order) = decided {
+            self.proof = None;
+            self.upgrader.order(order);
+        }
+    }
+
+    /// The service ends with its trial unfinished.
+    fn end_proof(&mut self) {
+        if let (Some(proof), Some(Ending::With(Status::Signaled(signal)))) =
+            (self.proof.take(), &self.outcome)
+            && proof.was_told(*signal)
+        {
+            self.upgrader.order(Order::Leave);
         }
     }
 
@@ -293,8 +346,15 @@ impl Master {
             }
             Action::Swap => self.upgrader.order(Order::Swap),
             Action::Discard => self.upgrader.order(Order::Discard),
-            Action::Keep => self.upgrader.order(Order::Keep),
-            Action::Restore(reason) => self.upgrader.order(Order::Restore(reason)),
+            Action::Keep => {
+                self.children.end_waiting();
+                self.upgrader.order(Order::Keep);
+            }
+            Action::Leave => self.upgrader.order(Order::Leave),
+            Action::Restore(reason) => {
+                self.children.end_waiting();
+                self.upgrader.order(Order::Restore(reason));
+            }
             Action::LetGo => self.children.let_go(),
             Action::Suspend => signal::stop_this_process(),
             Action::Tell(event) => self.observer.tell(&event),

@@ -250,8 +250,12 @@ impl Plan {
             return;
         }
         match finding {
+            // One that was asked for meanwhile is another matter: there may be another file by now.
             Finding::Same => self.begin(now, Cause::Restart, out),
             Finding::Changed => self.begin(now, Cause::Deploy, out),
+            // What is known of it cannot change while the file system does not answer.
+            Finding::Waiting if self.files != Files::Idle => self.begin(now, Cause::Deploy, out),
+            Finding::Waiting => self.begin(now, Cause::Upgrade, out),
             Finding::Refused(why) => {
                 let generation = self.newest.next();
                 let reason = Error::new(ErrorKind::Rejected, why).into();
@@ -302,7 +306,7 @@ impl Plan {
                 if !self.can_begin() {
                     return;
                 }
-                if std::mem::take(&mut self.waiting.upgrade) {
+                if self.files == Files::Idle && std::mem::take(&mut self.waiting.upgrade) {
                     self.swap(now, out);
                 } else if self.waiting.restart {
                     self.examine(now, out);

@@ -72,6 +72,7 @@ impl Birth {
         _config: Config,
         _sockets: (Vec<Bound>, Given),
         _observer: &Observer,
+        _unfinished: Option<crate::upgrade::Unfinished>,
     ) -> Outcome {
         match self.0 {}
     }

@@ -2,29 +2,32 @@
 //!
 //! The thread has a runtime of its own, so a fetcher or hook that blocks, panics or never returns
 //! holds up nothing but upgrades. It reports to the loop, and changes the binary on disk only when
-//! the plan says so: between two restarts, never during one.
+//! the plan says so: between two restarts, never during one. [`work`] is what it does, and [`cycle`]
+//! when.
+
+mod cycle;
+mod work;
 
 use std::future::pending;
 use std::io::{PipeReader, PipeWriter};
 use std::os::fd::OwnedFd;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver as BlockingReceiver, SyncSender, sync_channel};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::net::unix::pipe::Receiver;
 use tokio::runtime::Runtime;
 use tokio::sync::{Notify, mpsc};
 
-use super::busy::{Busy, Running, guarded};
+use self::cycle::{Cycle, Wishes};
+use self::work::{Opening, Work};
+use super::busy::{Busy, Running};
 use super::plan::Input;
 use crate::config::Upgrades;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::event::{Event, Observer};
-use crate::fetcher::{BoxFetcher, Fetched};
 use crate::origin::Origin;
-use crate::upgrade::{Candidate, Pipeline, PreUpgradeHook, Rehearsal, Vetted};
+use crate::upgrade::{Inode, PreUpgradeHook, Rehearsal, Unfinished, Vetted};
 
 /// How the loop has the thread wait.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +42,8 @@ pub(super) enum Order {
     Swap,
     Discard,
     Keep,
+    /// Nothing is decided: it waits for the next restart, or start.
+    Leave,
     Restore(Error),
 }
 
@@ -48,6 +53,8 @@ pub(super) enum Report {
     /// It holds a candidate that passed every check, and this is known of it.
     Offered(Vetted),
     Done(Input),
+    /// A candidate is in place, and waits for its trial.
+    Waits(Inode),
     /// The user's code runs: this of it.
     Began(&'static str),
     /// It came back.
@@ -65,8 +72,7 @@ pub(super) struct Upgrader(Option<Thread>);
 #[derive(Debug)]
 struct Thread {
     orders: mpsc::UnboundedSender<Order>,
-    /// Asks for a poll, once, however often it is said.
-    check: Arc<Notify>,
+    wishes: Arc<Wishes>,
     reports: mpsc::UnboundedReceiver<Report>,
     busy: Busy,
     parking: Parking,
@@ -77,6 +83,15 @@ struct Thread {
     ended: BlockingReceiver<()>,
 }
 
+/// What the service is told to do about upgrades, beside making them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    /// Whether it must not start without.
+    pub(super) required: bool,
+    /// Whether there are restarts.
+    pub(super) restarts: bool,
+}
+
 /// So long a start with `required` waits to know whether upgrades are possible.
 const OPENING: Duration = Duration::from_secs(60);
 
@@ -84,7 +99,7 @@ const OPENING: Duration = Duration::from_secs(60);
 const END: Duration = Duration::from_secs(2);
 
 impl Upgrader {
-    /// Starts the thread, if there is a fetcher.
+    /// Starts the thread, if there is a fetcher, or a trial to be ended.
     ///
     /// If upgrades are `required`, this waits until it is known that they are possible here;
     /// otherwise nothing holds the program up.
@@ -93,43 +108,39 @@ impl Upgrader {
         origin: &Origin,
         observer: &Observer,
         rehearsal: Rehearsal,
-        required: bool,
+        unfinished: Option<Unfinished>,
+        Terms { required, restarts }: Terms,
     ) -> Result<Self> {
         let Upgrades { fetcher, min_fetch_interval, pre_upgrade, acceptance, .. } = upgrades;
-        let Some(fetcher) = fetcher else { return Ok(Self(None)) };
+        if fetcher.is_none() && unfinished.is_none() {
+            return Ok(Self(None));
+        }
+        let restarts = restarts && upgrades.restart_after_fetch;
         let (orders, receive_orders) = mpsc::unbounded_channel();
-        let check = Arc::new(Notify::new());
-        let checked = Arc::clone(&check);
+        let wishes = Arc::new(Wishes::default());
         let parking = Parking::default();
-        let parked = parking.clone();
+        let (wished, parked) = (Arc::clone(&wishes), parking.clone());
         let (report, reports) = mpsc::unbounded_channel();
         let (gone, alive) = std::io::pipe().context(ErrorKind::Unsupported, no_descriptors)?;
         let (ending, ended) = sync_channel(0);
         let (opened, opening) = sync_channel(1);
         let origin = origin.clone();
-        let pre_upgrade = pre_upgrade.map(|hook| watched(hook, report.clone()));
+        let hook = pre_upgrade.map(|hook| Arc::new(Mutex::new(watched(hook, report.clone()))));
         let (told, observer) = (observer, observer.clone());
         let work = move || {
             let _ending = ending;
-            let prepared = prepare(gone).and_then(|(runtime, gone, wanted)| {
-                let told = observer.clone();
-                let pipeline = Pipeline::open(origin, acceptance, pre_upgrade, told, rehearsal)?;
-                Ok((runtime, gone, pipeline.while_open(wanted)))
-            });
-            let (runtime, gone, pipeline) = match prepared {
+            let (runtime, gone, wanted) = match prepare(gone) {
                 Ok(prepared) => prepared,
                 Err(error) => return disable(error, &opened, &observer),
             };
-            let _ = opened.try_send(None);
-            let cycle = Cycle {
-                fetcher,
-                pipeline,
-                min_fetch_interval,
-                orders: receive_orders,
-                check: checked,
-                report,
-                observer,
-            };
+            let is_on_trial = unfinished.is_some();
+            let parts = Opening { origin, acceptance, hook, observer, rehearsal, wanted };
+            let told = report.clone();
+            let (work, error) =
+                Work::begin(fetcher, parts, unfinished, min_fetch_interval, restarts, told);
+            let _ = opened.try_send(error);
+            let orders = receive_orders;
+            let cycle = Cycle { work, orders, wishes: wished, report, is_on_trial };
             runtime.block_on(cycle.run(gone, parked));
             // A fetcher's blocking task may never end.
             runtime.shutdown_background();
@@ -148,7 +159,7 @@ impl Upgrader {
             wait_until_open(&opening)?;
         }
         let (busy, is_parked) = (Busy::default(), false);
-        let thread = Thread { orders, check, reports, busy, parking, is_parked, alive, ended };
+        let thread = Thread { orders, wishes, reports, busy, parking, is_parked, alive, ended };
         Ok(Self(Some(thread)))
     }
 
@@ -162,7 +173,21 @@ impl Upgrader {
     /// Has the fetcher polled as soon as `min_fetch_interval` lets it.
     pub(super) fn check_now(&self) {
         if let Some(thread) = &self.0 {
-            thread.check.notify_one();
+            thread.wishes.check.notify_one();
+        }
+    }
+
+    /// Has the previous binary put back. Says whether there is anybody to do it.
+    pub(super) fn roll_back(&self) -> bool {
+        let Some(thread) = &self.0 else { return false };
+        thread.wishes.roll_back.notify_one();
+        true
+    }
+
+    /// Has everything forgotten that was turned down.
+    pub(super) fn clear_refused(&self) {
+        if let Some(thread) = &self.0 {
+            thread.wishes.clear.notify_one();
         }
     }
 
@@ -255,134 +280,4 @@ fn disable(error: Error, opened: &SyncSender<Option<Error>>, observer: &Observer
     let _ = opened.try_send(Some(error));
     let reason = Arc::new(Error::new(ErrorKind::Unsupported, text));
     observer.tell(&Event::UpgradesDisabled { reason });
-}
-
-/// What the thread owns.
-struct Cycle {
-    fetcher: BoxFetcher,
-    pipeline: Pipeline,
-    min_fetch_interval: Duration,
-    orders: mpsc::UnboundedReceiver<Order>,
-    check: Arc<Notify>,
-    report: mpsc::UnboundedSender<Report>,
-    observer: Observer,
-}
-
-impl Cycle {
-    /// Polls until the master is `gone`, but for the times at which it is to wait.
-    async fn run(mut self, gone: Receiver, parking: Parking) {
-        let report = self.report.clone();
-        let mut polling = pin!(self.poll_for_ever());
-        loop {
-            tokio::select! {
-                biased;
-                // Nothing is ever written to it: it is readable at its end.
-                _ = gone.readable() => return,
-                () = parking.asked.notified() => {
-                    // The loop is gone only when the master ends.
-                    let _ = report.send(Report::Parked);
-                    tokio::select! {
-                        _ = gone.readable() => return,
-                        () = parking.released.notified() => {}
-                    }
-                }
-                () = &mut polling => return,
-            }
-        }
-    }
-
-    async fn poll_for_ever(&mut self) {
-        loop {
-            let began = Instant::now();
-            if let Some(candidate) = self.poll().await {
-                self.offer(candidate).await;
-            }
-            self.pause(began).await;
-        }
-    }
-
-    fn interval(&self) -> Duration {
-        // A fetcher that panics has said so on stderr.
-        let interval = catch_unwind(AssertUnwindSafe(|| self.fetcher.poll_interval()));
-        interval.map_or(self.min_fetch_interval, |interval| interval.max(self.min_fetch_interval))
-    }
-
-    /// Asks the fetcher once, and takes what it gives through the pipeline. What goes wrong is told
-    /// as an event, and the next poll begins anew.
-    async fn poll(&mut self) -> Option<Candidate> {
-        let polled = self.try_poll().await;
-        polled.unwrap_or_else(|error| {
-            if error.kind() == ErrorKind::Fetch {
-                self.observer.tell(&Event::FetchFailed { error: error.into() });
-            } else {
-                self.observer.warn(error);
-            }
-            None
-        })
-    }
-
-    async fn try_poll(&mut self) -> Result<Option<Candidate>> {
-        let current = self.pipeline.current();
-        let running = Running::tell(&self.report, "the fetcher");
-        let fetching = async { self.fetcher.fetch_boxed(&current).await };
-        let fetched = guarded(fetching).await;
-        drop(running);
-        let fetched = fetched.and_then(|fetched| fetched).context(
-            ErrorKind::Fetch,
-            || "no answer of the fetcher; it is asked again at its next poll",
-        )?;
-        let Fetched::Binary(download) = fetched else { return Ok(None) };
-        let examined = guarded(self.pipeline.examine(download)).await;
-        examined.context(
-            ErrorKind::Rejected,
-            || "a candidate was given up; this is a fault of selfup, report it",
-        )?
-    }
-
-    /// Has the plan decide what becomes of a candidate, and does it.
-    async fn offer(&mut self, candidate: Candidate) {
-        let _ = self.report.send(Report::Offered(Vetted::of(&candidate)));
-        if !matches!(self.decision().await, Order::Swap) {
-            return;
-        }
-        let swapped = match self.pipeline.swap(candidate) {
-            Ok(swapped) => swapped,
-            Err(error) => {
-                self.observer.warn(error);
-                return self.tell(Input::Swapped(false));
-            }
-        };
-        self.tell(Input::Swapped(true));
-        let Order::Restore(reason) = self.decision().await else {
-            self.pipeline.keep(swapped);
-            return self.tell(Input::Kept);
-        };
-        if let Err(error) = self.pipeline.restore(swapped, &reason) {
-            self.observer.warn(error);
-        }
-        self.tell(Input::Restored);
-    }
-
-    async fn decision(&mut self) -> Order {
-        match self.orders.recv().await {
-            Some(order) => order,
-            // The master ends, and this with it.
-            None => pending().await,
-        }
-    }
-
-    /// Waits for the next poll: for the whole interval, unless one is asked for.
-    async fn pause(&self, since: Instant) {
-        tokio::time::sleep(self.min_fetch_interval.saturating_sub(since.elapsed())).await;
-        let rest = self.interval().saturating_sub(since.elapsed());
-        tokio::select! {
-            () = tokio::time::sleep(rest) => {}
-            () = self.check.notified() => {}
-        }
-    }
-
-    fn tell(&self, input: Input) {
-        // The loop is gone only when the master ends.
-        let _ = self.report.send(Report::Done(input));
-    }
 }

@@ -10,7 +10,8 @@
 //! candidate waiting for longer than its own step, whatever the clock shows by then.
 //!
 //! Limits: the oldest of more than 64 candidates is forgotten, and would be refused again for the
-//! same reason. So would everything in a file that was removed, which is how it is cleared by hand.
+//! same reason. So would everything in a file that was removed, which is how it is cleared by hand;
+//! that is noticed at the next poll.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -22,12 +23,18 @@ use crate::identity::BinaryId;
 mod file;
 mod record;
 
+pub(super) use self::record::{kind_of, name_of};
+
 /// The candidates that were turned down, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct History {
     entries: VecDeque<Entry>,
     /// The bytes of the last cycle that ended.
     delivered: Option<Delivered>,
+    /// The binary that proved itself last, and the one before it.
+    proven: Option<(BinaryId, BinaryId)>,
+    /// Whether there is a file.
+    is_on_disk: bool,
     /// Whether the file says something else.
     is_unsaved: bool,
     /// Whether it was told that it cannot be written.
@@ -67,7 +74,32 @@ impl History {
     }
 
     fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.delivered.is_none()
+        self.entries.is_empty() && self.delivered.is_none() && self.proven.is_none()
+    }
+
+    /// `good` proved itself in place of `previous`.
+    pub(super) fn prove(&mut self, good: BinaryId, previous: BinaryId) {
+        self.forget(good);
+        let proven = Some((good, previous));
+        self.is_unsaved |= self.proven != proven;
+        self.proven = proven;
+    }
+
+    /// The binary before the one that proved itself last.
+    pub(super) fn previous(&self) -> Option<BinaryId> {
+        self.proven.map(|(_, previous)| previous)
+    }
+
+    /// Everything may be tried again, whatever is known of it.
+    pub(super) fn clear(&mut self) {
+        self.is_unsaved |= !self.entries.is_empty() || self.delivered.is_some();
+        self.entries.clear();
+        self.delivered = None;
+    }
+
+    /// Why `id` is not to be tried at this time, if that is so.
+    pub(super) fn why_not(&self, id: BinaryId) -> Option<&str> {
+        self.find(id).map(|entry| entry.reason.as_str())
     }
 
     /// Turns `id` down for good.

@@ -11,7 +11,8 @@
 //! 7. [`swap`]: it takes the path, and the previous binary keeps a name of its own.
 //!
 //! Then the master starts a generation on trial, and tells [`keep`](Pipeline::keep) or
-//! [`restore`](Pipeline::restore).
+//! [`restore`](Pipeline::restore), or [`leave`](Pipeline::leave) if nothing is decided: see
+//! [`trial`], and [`reckon`](mod@reckon), by which the next start of the service goes on with it.
 //!
 //! A cycle *ends* when there is nothing to gain from the same bytes: they run already, they were
 //! put in place, or they were turned down. Its validator is handed to the fetcher from then on, so
@@ -29,16 +30,21 @@
 //! Limits: everything here blocks, but for reading the download, so it runs on a thread beside the
 //! master's loop. Strays of a probe that left its process group are not hunted.
 
+mod attributes;
 mod candidate;
 mod history;
 mod note;
 mod preflight;
 mod probe;
+mod reckon;
 mod rehearsal;
+mod shelf;
 mod stage;
 mod swap;
 #[cfg(test)]
 mod testing;
+mod trial;
+mod trials;
 mod verify;
 mod vet;
 
@@ -46,6 +52,7 @@ use std::error::Error as StdError;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -54,9 +61,12 @@ pub(crate) use self::candidate::PreUpgradeHook;
 use self::history::{Delivered, History};
 pub(crate) use self::preflight::Inode;
 use self::preflight::Target;
+pub(crate) use self::preflight::is_taken;
 pub(crate) use self::probe::answer_probe;
+pub(crate) use self::reckon::{Unfinished, reckon};
 pub(crate) use self::rehearsal::Rehearsal;
-pub(crate) use self::swap::Swapped;
+use self::swap::Swapped;
+use self::trial::Trial;
 pub(crate) use self::vet::{Vetted, vet};
 use crate::config::Acceptance;
 use crate::error::{Context as _, Error, ErrorKind, Result};
@@ -68,13 +78,18 @@ use crate::origin::Origin;
 /// Takes candidates to the path of the binary, one at a time.
 pub(crate) struct Pipeline {
     origin: Origin,
-    #[allow(dead_code, reason = "each step reads its own part")]
     acceptance: Acceptance,
     hook: Option<PreUpgradeHook>,
     observer: Observer,
     target: Target,
     rehearsal: Rehearsal,
     history: History,
+    /// The candidate in place that is on trial, or waits for it.
+    trial: Option<Swapped>,
+    /// The trial as this start of the service was counted in it.
+    counted: Option<Trial>,
+    /// The binary in place, if it is to be rolled back and refused by request.
+    withdrawn: Option<BinaryId>,
     limits: stage::Limits,
     probe_limits: probe::Limits,
     /// Closed at its other end when nobody wants an upgrade any more.
@@ -85,16 +100,28 @@ impl Pipeline {
     /// Locks the binary on disk, and sees whether it can be replaced where it lies.
     ///
     /// The errors name the directory and the remedy. Leftovers of an upgrader that was killed are
-    /// removed, and what it turned down is known. Each probe is asked to take over what `rehearsal`
-    /// says by then.
+    /// removed, and what it turned down is known. A trial that it did not end is taken up, and if this
+    /// start of the service is counted in it, that is `unfinished`. Each probe is asked to take over
+    /// what `rehearsal` says by then.
     pub(crate) fn open(
         origin: Origin,
         acceptance: Acceptance,
         hook: Option<PreUpgradeHook>,
         observer: Observer,
         rehearsal: Rehearsal,
+        unfinished: Option<Unfinished>,
     ) -> Result<Self> {
-        let target = open_target(&origin)?;
+        let (counted, locked) = match unfinished {
+            Some(Unfinished { target, trial, uncounted }) => {
+                uncounted.into_iter().for_each(|error| observer.warn(error));
+                (Some(trial), target)
+            }
+            None => (None, lock_target(&origin)?),
+        };
+        let target = locked.checked(acceptance.state_dir.as_deref())?;
+        if let Some(losses) = target.losses() {
+            observer.warn(Error::new(losses.kind(), losses.to_string()));
+        }
         if let Err(error) = target.sweep() {
             let directory = target.directory().display();
             let words = format!("leftovers in directory {directory} cannot be removed");
@@ -105,7 +132,7 @@ impl Pipeline {
             History::default()
         });
         let limits = stage::Limits { max_size: acceptance.max_size, ..stage::Limits::default() };
-        Ok(Self {
+        let mut pipeline = Self {
             origin,
             acceptance,
             hook,
@@ -113,10 +140,15 @@ impl Pipeline {
             target,
             rehearsal,
             history,
+            trial: None,
+            counted,
+            withdrawn: None,
             limits,
             probe_limits: probe::Limits::default(),
             wanted: None,
-        })
+        };
+        pipeline.take_up_trial();
+        Ok(pipeline)
     }
 
     /// Probes no longer than the other end of `wanted` is open.
@@ -136,7 +168,7 @@ impl Pipeline {
     pub(crate) async fn examine(&mut self, mut download: Download) -> Result<Option<Candidate>> {
         let announced = download.sha256;
         let is_whole = download.length.is_some() || announced.is_some();
-        self.refresh()?;
+        self.prepare()?;
         if let Some(id) = announced
             && self.is_settled(id)
         {
@@ -167,47 +199,10 @@ impl Pipeline {
         self.refuse(Some(id), error)
     }
 
-    /// Puts `candidate` in place of the binary. On an error the binary is the one that was there,
-    /// and the candidate will be examined again.
-    pub(crate) fn swap(&mut self, candidate: Candidate) -> Result<Swapped> {
-        let id = candidate.id();
-        let validator = candidate.validator().map(str::to_owned);
-        let swapped = swap::swap(&mut self.target, candidate)?;
-        self.history.deliver(Delivered { id, validator });
-        self.observer.tell(&Event::Upgraded { from: swapped.previous_id(), to: id });
-        Ok(swapped)
-    }
-
-    /// The trial was passed: what was swapped in stays.
-    pub(crate) fn keep(&mut self, swapped: Swapped) {
-        self.history.forget(swapped.id());
-        self.save_history();
-        // The previous binary keeps its name; what held it for the way back is let go.
-        drop(swapped);
-    }
-
-    /// The trial failed for `reason`: the previous binary is put back, unless somebody has put
-    /// another file there meanwhile, and the candidate waits for its next chance.
-    pub(crate) fn restore(&mut self, swapped: Swapped, reason: &Error) -> Result<()> {
-        let (from, to) = (swapped.id(), swapped.previous_id());
-        match reason.kind() {
-            // A limit of this system, or a port that somebody else has.
-            ErrorKind::Spawn | ErrorKind::Bind => {
-                self.history.postpone(from, reason, Instant::now());
-            }
-            _ => self.history.fail(from, reason, Instant::now()),
-        }
-        self.save_history();
-        let restored = swap::restore(&mut self.target, swapped);
-        if self.target.id() == to {
-            self.observer.tell(&Event::RolledBack { from, to });
-        }
-        restored
-    }
-
     /// What the fetcher is to compare with: the binary on disk, and the validator of the last cycle
     /// that ended, unless its bytes may be tried again.
-    pub(crate) fn current(&self) -> Current {
+    pub(crate) fn current(&mut self) -> Current {
+        self.history.notice_removal(&self.target);
         let is_due = self.retry_at().is_some_and(|at| at <= Instant::now());
         let validator = self.history.delivered().and_then(|delivered| delivered.validator.clone());
         Current::new(self.target.id()).with_validator(validator.filter(|_| !is_due))
@@ -218,11 +213,18 @@ impl Pipeline {
         self.history.retry_at(self.history.delivered()?.id)
     }
 
-    /// Follows a deploy by hand.
-    fn refresh(&mut self) -> Result<()> {
+    /// Follows a deploy by hand, and sees whether the binary can still be replaced.
+    fn prepare(&mut self) -> Result<()> {
         let moved = self.origin.real_path().is_ok_and(|path| path != self.target.path());
         if moved || !self.target.is_in_place() {
-            self.target = open_target(&self.origin)?;
+            let locked = lock_target(&self.origin)?;
+            self.target = locked.checked(self.acceptance.state_dir.as_deref())?;
+            (self.trial, self.counted) = (None, None);
+            if !moved && let Err(error) = Trial::remove(&self.target) {
+                self.observer.warn(error);
+            }
+        } else {
+            self.target.check_directory()?;
         }
         if moved && let Err(error) = self.history.move_to(&self.target) {
             self.observer.warn(error);
@@ -314,11 +316,28 @@ fn is_busy(error: &(dyn StdError + 'static)) -> bool {
     })
 }
 
-fn open_target(origin: &Origin) -> Result<Target> {
+/// The file that is committed at the path of the binary, if no trial is noted beside it.
+///
+/// A trial is noted before a candidate takes the path, and the note goes when it stays: so whoever
+/// sees a file there before and after it sees no note has seen one that is to stay.
+pub(crate) fn committed(origin: &Origin) -> Option<Inode> {
+    let path = origin.real_path().ok()?;
+    let before = Inode::at(&path).ok()?;
+    let is_on_trial = Trial::is_there(&preflight::shelf_of(&path).ok()?);
+    let is_same = Inode::at(&path).ok() == Some(before);
+    (is_same && !is_on_trial).then_some(before)
+}
+
+/// Where the binary that `path` is was put aside when it was replaced.
+pub(crate) fn previous_of(path: &Path) -> Option<PathBuf> {
+    Some(preflight::shelf_of(path).ok()?.path_of("previous"))
+}
+
+fn lock_target(origin: &Origin) -> Result<Target> {
     let path = origin.real_path().context(ErrorKind::Swap, || {
         format!("{} leads to no file; put the binary there", origin.path().display())
     })?;
-    Target::open(path)
+    Target::lock(path)
 }
 
 #[cfg(test)]

@@ -13,10 +13,8 @@
 //! lock is as good as the file system's: over NFS an exclusive lock needs a writer, so there is
 //! none, and upgrades are off.
 
-use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -25,7 +23,9 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use tempfile::{NamedTempFile, TempPath};
 
+use super::attributes;
 use super::candidate::stamp::Stamp;
+use super::shelf::Shelf;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::identity::BinaryId;
 
@@ -57,28 +57,42 @@ impl Inode {
 #[derive(Debug)]
 pub(super) struct Target {
     path: PathBuf,
-    directory: PathBuf,
-    name: OsString,
+    /// The directory of the binary.
+    shelf: Shelf,
+    /// The directory of its history.
+    state: Shelf,
     file: Flock<File>,
     inode: Inode,
     id: BinaryId,
+    /// What of the binary a candidate could not be given.
+    losses: Option<Error>,
 }
 
 impl Target {
-    /// Locks the file at `path`, which contains no links, and checks what a swap will need.
-    pub(super) fn open(path: PathBuf) -> Result<Self> {
-        let parts = path.parent().zip(path.file_name());
-        let (directory, name) = parts.ok_or_else(|| {
-            Error::new(ErrorKind::Swap, format!("{} is no file in a directory", path.display()))
-        })?;
-        let (directory, name) = (directory.to_owned(), name.to_owned());
+    #[cfg(test)]
+    /// Locks the file at `path`, which contains no links, and checks what a swap will need. Its
+    /// history lies in `state_dir`, or beside it.
+    pub(super) fn open(path: PathBuf, state_dir: Option<&Path>) -> Result<Self> {
+        Self::lock(path)?.checked(state_dir)
+    }
+
+    /// Locks the file at `path`, which contains no links, and no more.
+    pub(super) fn lock(path: PathBuf) -> Result<Self> {
+        let shelf = shelf_of(&path)?;
         let file = open_locked(&path)?;
         let failed = || format!("{} cannot be read; make it readable", path.display());
         let inode = Inode::of(&file.metadata().context(ErrorKind::Swap, failed)?);
         let id = BinaryId::of_reader(&mut &*file).context(ErrorKind::Swap, failed)?;
-        let target = Self { path, directory, name, file, inode, id };
-        target.check_directory()?;
-        Ok(target)
+        Ok(Self { path, state: shelf.clone(), shelf, file, inode, id, losses: None })
+    }
+
+    /// The same, if it can be replaced.
+    pub(super) fn checked(mut self, state_dir: Option<&Path>) -> Result<Self> {
+        self.check_directory()?;
+        if let Some(directory) = state_dir {
+            self.state = Shelf::in_state_dir(directory, &self.path)?;
+        }
+        Ok(self)
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -86,7 +100,22 @@ impl Target {
     }
 
     pub(super) fn directory(&self) -> &Path {
-        &self.directory
+        self.shelf.directory()
+    }
+
+    /// The files beside the binary.
+    pub(super) fn shelf(&self) -> &Shelf {
+        &self.shelf
+    }
+
+    /// What an upgrade would lose of it, to be told before there is one.
+    pub(super) fn losses(&self) -> Option<&Error> {
+        self.losses.as_ref()
+    }
+
+    /// Where its history is.
+    pub(super) fn state(&self) -> &Shelf {
+        &self.state
     }
 
     pub(super) fn file(&self) -> &File {
@@ -103,21 +132,12 @@ impl Target {
 
     /// The name that the binary keeps when a candidate takes its path.
     pub(super) fn previous_path(&self) -> PathBuf {
-        self.directory.join(self.hidden(".selfup-previous"))
-    }
-
-    /// Where it is remembered what was turned down.
-    pub(super) fn history_path(&self) -> PathBuf {
-        self.directory.join(self.hidden(".selfup-history"))
+        self.shelf.path_of("previous")
     }
 
     /// Has the disk hold the names that the directory has now.
     pub(super) fn flush_directory(&self) -> io::Result<()> {
-        match File::open(&self.directory)?.sync_all() {
-            // The file system knows no flushing of directories.
-            Err(error) if error.raw_os_error() == Some(Errno::EINVAL as i32) => Ok(()),
-            done => done,
-        }
+        self.shelf.flush()
     }
 
     /// Whether the path still leads to this file.
@@ -128,52 +148,36 @@ impl Target {
     /// The same path, once it leads to `file`.
     pub(super) fn with_file(&self, file: Flock<File>, id: BinaryId) -> io::Result<Self> {
         let inode = Inode::of(&file.metadata()?);
-        let (path, directory) = (self.path.clone(), self.directory.clone());
-        Ok(Self { path, directory, name: self.name.clone(), file, inode, id })
+        let (shelf, state) = (self.shelf.clone(), self.state.clone());
+        Ok(Self { path: self.path.clone(), shelf, state, file, inode, id, losses: None })
     }
 
     /// Creates a file beside the binary, for its owner alone, which is gone when it is dropped.
     pub(super) fn new_file(&self) -> io::Result<NamedTempFile> {
-        let prefix = self.stage_prefix();
-        tempfile::Builder::new().prefix(&prefix).tempfile_in(&self.directory)
+        self.shelf.new_file()
     }
 
-    /// Gives the binary one more name, which is gone when it is dropped.
-    pub(super) fn new_link(&self) -> io::Result<TempPath> {
-        let prefix = self.stage_prefix();
-        let link = |name: &Path| std::fs::hard_link(&self.path, name);
-        let linked = tempfile::Builder::new().prefix(&prefix).make_in(&self.directory, link)?;
+    /// Gives the file at `path` one more name beside the binary, which is gone when it is dropped.
+    pub(super) fn new_link(&self, path: &Path) -> io::Result<TempPath> {
+        let prefix = self.shelf.stage_prefix();
+        let link = |name: &Path| std::fs::hard_link(path, name);
+        let linked = tempfile::Builder::new().prefix(&prefix).make_in(self.directory(), link)?;
         Ok(linked.into_temp_path())
     }
 
     /// Removes what an earlier upgrader left when it was killed. The lock says that it is gone.
     pub(super) fn sweep(&self) -> io::Result<()> {
-        let prefix = self.stage_prefix();
-        for entry in std::fs::read_dir(&self.directory)? {
-            let name = entry?.file_name();
-            if name.as_bytes().starts_with(prefix.as_bytes()) {
-                std::fs::remove_file(self.directory.join(name))?;
-            }
-        }
-        Ok(())
+        self.shelf.sweep()?;
+        self.state.sweep()
     }
 
-    fn stage_prefix(&self) -> OsString {
-        self.hidden(".selfup-stage-")
-    }
-
-    fn hidden(&self, suffix: &str) -> OsString {
-        let mut name = OsString::from(".");
-        name.push(&self.name);
-        name.push(OsStr::new(suffix));
-        name
-    }
-
-    fn check_directory(&self) -> Result<()> {
-        let directory = self.directory.display();
+    /// What a swap will need of the directory.
+    pub(super) fn check_directory(&mut self) -> Result<()> {
+        let directory = self.directory().to_owned();
+        let directory = directory.display();
         let refused = |why: String| Err(Error::new(ErrorKind::Swap, why));
         // A file system that does not tell its flags is tried all the same.
-        let flags = statvfs(&self.directory).map_or(FsFlags::empty(), |stat| stat.flags());
+        let flags = statvfs(self.directory()).map_or(FsFlags::empty(), |stat| stat.flags());
         if flags.contains(FsFlags::ST_RDONLY) {
             return refused(format!(
                 "directory {directory} is on a read-only file system; mount it read-write, or move \
@@ -186,13 +190,14 @@ impl Target {
                  be probed; mount it with exec, or move the binary"
             ));
         }
-        self.new_file().context(ErrorKind::Swap, || {
+        let trial = self.new_file().context(ErrorKind::Swap, || {
             let user = nix::unistd::geteuid();
             format!(
                 "no file can be created in directory {directory}; make it writable for user \
                  {user}, or move the binary to a directory that is"
             )
         })?;
+        self.losses = attributes::losses(&self.file, trial.as_file())?;
         if self.is_sticky_to_us() {
             return refused(format!(
                 "directory {directory} is sticky and the binary belongs to somebody else, so it \
@@ -207,7 +212,7 @@ impl Target {
     /// this process is neither.
     fn is_sticky_to_us(&self) -> bool {
         let user = nix::unistd::geteuid();
-        let (Ok(directory), Ok(file)) = (std::fs::metadata(&self.directory), self.file.metadata())
+        let (Ok(directory), Ok(file)) = (std::fs::metadata(self.directory()), self.file.metadata())
         else {
             return false;
         };
@@ -219,6 +224,21 @@ impl Target {
 /// Locks `file`, which nobody else can have locked but another upgrader.
 pub(super) fn lock(file: File) -> Result<Flock<File>, Errno> {
     Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| error)
+}
+
+/// The directory of the binary at `path`.
+pub(super) fn shelf_of(path: &Path) -> Result<Shelf> {
+    let parts = path.parent().zip(path.file_name());
+    let (directory, name) = parts.ok_or_else(|| {
+        Error::new(ErrorKind::Swap, format!("{} is no file in a directory", path.display()))
+    })?;
+    Ok(Shelf::beside(directory, name))
+}
+
+/// Whether `error` is that another process has the lock.
+pub(crate) fn is_taken(error: &Error) -> bool {
+    let cause = std::error::Error::source(error);
+    cause.and_then(|cause| cause.downcast_ref()) == Some(&Errno::EWOULDBLOCK)
 }
 
 /// Opens and locks the file at `path`, and makes sure that it is still there afterwards.
@@ -243,8 +263,8 @@ fn not_locked(path: &Path, error: Errno) -> Error {
     let path = path.display();
     let words = if error == Errno::EWOULDBLOCK {
         format!(
-            "another process upgrades {path} already; give this service a copy of the binary of \
-             its own, or leave the upgrades to that process"
+            "another process upgrades {path} already, and this service follows it; give it a copy \
+             of the binary of its own to have it upgrade itself"
         )
     } else {
         format!("{path} cannot be locked; move it to a local file system")
@@ -264,7 +284,7 @@ mod tests {
     fn one_upgrader_at_a_time() {
         let place = Place::with(b"bytes");
         let first = place.target();
-        let error = Target::open(place.path.clone()).unwrap_err();
+        let error = Target::open(place.path.clone(), None).unwrap_err();
         assert!(error.to_string().contains("another process upgrades"), "{error}");
         drop(first);
         place.target();
@@ -296,7 +316,7 @@ mod tests {
     #[test]
     fn a_directory_that_is_gone_is_named() {
         let place = Place::with(b"bytes");
-        let target = place.target();
+        let mut target = place.target();
         place.directory.close().unwrap();
         let error = target.check_directory().unwrap_err().to_string();
         assert!(error.contains(&target.directory().display().to_string()), "{error}");
@@ -314,7 +334,7 @@ mod tests {
         }
         let place = Place::with(b"bytes");
         chmod(place.directory.path(), 0o555);
-        let error = Target::open(place.path.clone()).unwrap_err();
+        let error = Target::open(place.path.clone(), None).unwrap_err();
         chmod(place.directory.path(), 0o755);
         let words = error.to_string();
         assert!(words.contains("make it writable for user"), "{words}");
@@ -335,7 +355,7 @@ mod tests {
             eprintln!("skipped: only root can prepare a binary of somebody else");
             return;
         }
-        let words = Target::open(path).unwrap_err().to_string();
+        let words = Target::open(path, None).unwrap_err().to_string();
         assert!(words.contains("is sticky and the binary belongs to somebody else"), "{words}");
     }
 }

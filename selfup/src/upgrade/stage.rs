@@ -5,22 +5,20 @@
 //! A leftover of a killed master is swept at the next start.
 //!
 //! The bytes are digested on their way, so nothing is read twice, and never is more than a buffer
-//! of them in memory. What is written is complete in the end: owner and mode are those of the
-//! binary (in this order, for a change of the owner takes mode bits away), without the set-id bits,
-//! which an untrusted file must not have; then it is flushed to the disk, and the descriptor that
-//! can write is closed, for as long as it is open the file cannot be executed.
-//!
-//! Limits: extended attributes (capabilities, labels) are not copied.
+//! of them in memory. What is written is complete in the end: it has the [`attributes`] of the
+//! binary, without the rights that an untrusted file must not have; then it is flushed to the disk,
+//! and the descriptor that can write is closed, for as long as it is open the file cannot be
+//! executed.
 
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io::{self, Seek as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use tempfile::{NamedTempFile, TempPath};
 use tokio::io::AsyncReadExt as _;
 
+use super::attributes;
 use super::candidate::Candidate;
 use super::preflight::Target;
 use crate::error::{Context as _, Error, ErrorKind, Result};
@@ -67,14 +65,12 @@ pub(super) fn copy_of(target: &Target) -> io::Result<TempPath> {
     finish(copy, target)
 }
 
-/// Gives `file` the mode that the binary has, set-id bits included, and flushes it to the disk.
+/// Gives `file`, which is trusted now, the rights that the binary has, and flushes it to the disk.
 pub(super) fn seal(file: &File, target: &Target) -> io::Result<()> {
-    let mode = target.file().metadata()?.mode() & 0o7777;
-    if file.metadata()?.mode() & 0o7777 == mode {
-        return Ok(());
+    if attributes::complete(target.file(), file)? {
+        file.sync_all()?;
     }
-    file.set_permissions(Permissions::from_mode(mode))?;
-    file.sync_all()
+    Ok(())
 }
 
 async fn write(
@@ -113,14 +109,10 @@ async fn write(
     }
 }
 
-/// Owner, mode, flush, close: in the order that keeps them.
+/// Owner, mode, attributes, flush, close: in the order that keeps them.
 fn finish(file: NamedTempFile, target: &Target) -> io::Result<TempPath> {
     let (file, path) = file.into_parts();
-    let (like, is) = (target.file().metadata()?, file.metadata()?);
-    if nix::unistd::geteuid().is_root() && (like.uid(), like.gid()) != (is.uid(), is.gid()) {
-        std::os::unix::fs::fchown(&file, Some(like.uid()), Some(like.gid()))?;
-    }
-    file.set_permissions(Permissions::from_mode(like.mode() & 0o777))?;
+    attributes::copy(target.file(), &file)?;
     file.sync_all()?;
     Ok(path)
 }

@@ -7,14 +7,18 @@
 //! two flushes the disk may hold either binary at the path after a power cut, and the previous one
 //! is there in both cases.
 //!
+//! Before that a [`trial`](super::trial) is written down, and the one flush of the directory serves
+//! both; so at every instant what lies at the path is the binary that was, or is known to be on trial.
+//!
 //! A rename does nothing if both names lead to the same file, which happens when a swap was killed
 //! half-way; so the source's name is always removed afterwards, whatever became of it.
 //!
 //! Limits: a deploy that replaces the file between the last look and the rename is overwritten, for
 //! no system call renames only if. Nobody else has its lock for that instant only if it locks, too.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 
 use nix::errno::Errno;
 use nix::fcntl::Flock;
@@ -22,6 +26,7 @@ use nix::fcntl::Flock;
 use super::candidate::Candidate;
 use super::preflight::{Inode, Target, lock};
 use super::stage;
+use super::trial::Trial;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::identity::BinaryId;
 
@@ -45,29 +50,104 @@ impl Swapped {
     }
 }
 
-/// Puts `candidate` in place of `target`, which is the candidate afterwards.
+/// Puts `candidate` in place of `target`, which is the candidate afterwards, and has its trial noted.
+///
+/// What is `waiting` there was never tried: it goes, and what was there before it stays the previous
+/// binary.
 ///
 /// On an error the path leads to the binary that was there, and the candidate is gone; unless the
 /// error is a [`ErrorKind::Rollback`], which says what could not be undone.
-pub(super) fn swap(target: &mut Target, candidate: Candidate) -> Result<Swapped> {
+pub(super) fn swap(
+    target: &mut Target,
+    candidate: Candidate,
+    waiting: &mut Option<Swapped>,
+) -> Result<Swapped> {
     check(target, &candidate)?;
     stage::seal(candidate.file(), target).map_err(|error| failed(error, target))?;
-    let kept = keep_previous(target)
-        .and_then(|kept| target.flush_directory().map(|()| kept))
-        .map_err(|error| failed(error, target))?;
     let id = candidate.id();
-    let (staged, file) = candidate.into_file();
-    let file = lock(file).map_err(|error| failed(error.into(), target))?;
-    let candidate = target.with_file(file, id).map_err(|error| failed(error, target))?;
-    std::fs::rename(&staged, target.path()).map_err(|error| failed(error, target))?;
+    let prepared = prepare(target, id, waiting.as_ref()).and_then(|kept| {
+        let (staged, file) = candidate.into_file();
+        let candidate = target.with_file(lock(file)?, id)?;
+        std::fs::rename(&staged, target.path())?;
+        Ok((candidate, kept))
+    });
+    let (candidate, kept) = match prepared {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            note_again(target, waiting.as_ref());
+            return Err(failed(error, target));
+        }
+    };
     let previous = std::mem::replace(target, candidate);
-    let previous = kept.unwrap_or(previous);
+    let before = waiting.take().filter(|waiting| waiting.previous_id() != id);
+    let previous = before.map(|waiting| waiting.previous).or(kept).unwrap_or(previous);
     let swapped = Swapped { id, previous };
     let Err(error) = target.flush_directory() else { return Ok(swapped) };
     let error = failed(error, target);
     let restored = restore(target, swapped);
+    if target.id() != id {
+        note_again(target, None);
+        return Err(error);
+    }
     // A candidate that stays in place without a trial is the worse news.
-    Err(if target.id() == id { restored.err().unwrap_or(error) } else { error })
+    Err(restored.err().unwrap_or(error))
+}
+
+/// Notes the trial and keeps the previous binary: all that has to be on the disk before a candidate
+/// takes the path. If the previous one had to be copied: the copy.
+fn prepare(target: &Target, id: BinaryId, waiting: Option<&Swapped>) -> io::Result<Option<Target>> {
+    let waiting = waiting.filter(|waiting| waiting.previous_id() != id);
+    let previous = waiting.map_or(target.id(), Swapped::previous_id);
+    Trial::of(id, previous).write(target).map_err(io::Error::other)?;
+    let kept = if waiting.is_some() { None } else { keep_previous(target)? };
+    target.flush_directory()?;
+    Ok(kept)
+}
+
+/// After a swap that came to nothing: the trial is the one that it was.
+fn note_again(target: &Target, waiting: Option<&Swapped>) {
+    // Left as it is, the note speaks of a candidate that is not in place, and is thrown away.
+    let _ = match waiting {
+        Some(waiting) => Trial::of(waiting.id, waiting.previous_id()).write(target).is_ok(),
+        None => Trial::remove(target).is_ok(),
+    };
+}
+
+/// What `trial` tells of the binary at the path: what was there before, under its other name.
+pub(super) fn take_up(target: &Target, trial: &Trial) -> Result<Swapped> {
+    let path = target.previous_path();
+    let found = open_previous(target);
+    let previous = found.context(ErrorKind::Rollback, || {
+        format!(
+            "the binary at {} is on trial, and stays, for the previous one at {} cannot be used; \
+             put a good binary at its path by hand if it fails",
+            target.path().display(),
+            path.display()
+        )
+    })?;
+    if previous.id() != trial.previous {
+        let words = format!(
+            "the binary at {} is on trial, and stays, for {} is not the one that was there before; \
+             put a good binary at its path by hand if it fails",
+            target.path().display(),
+            path.display()
+        );
+        return Err(Error::new(ErrorKind::Rollback, words));
+    }
+    Ok(Swapped { id: trial.candidate, previous })
+}
+
+/// The binary that was at the path before, under its other name.
+pub(super) fn open_previous(target: &Target) -> io::Result<Target> {
+    let flags = libc::O_NONBLOCK | libc::O_NOFOLLOW;
+    let path = target.previous_path();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is no regular file"));
+    }
+    let mut file = lock(file)?;
+    let id = BinaryId::of_reader(&mut *file)?;
+    target.with_file(file, id)
 }
 
 /// Puts the previous binary back, which `target` is afterwards. If the path no longer leads to the
@@ -109,7 +189,7 @@ fn check(target: &Target, candidate: &Candidate) -> Result<()> {
 
 /// Gives the binary at the path its other name. Where that is the name of a copy: the copy.
 fn keep_previous(target: &Target) -> io::Result<Option<Target>> {
-    let link = target.new_link().ok();
+    let link = target.new_link(target.path()).ok();
     // A link may lead to another file: to a deploy of this moment, or, on some stacked file
     // systems, to the file's own copy in the upper layer.
     if let Some(link) = link.filter(|link| Inode::at(link).is_ok_and(|at| at == target.inode())) {

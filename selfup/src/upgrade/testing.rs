@@ -33,7 +33,7 @@ impl Place {
     }
 
     pub(super) fn target(&self) -> Target {
-        Target::open(self.path.clone()).unwrap()
+        Target::open(self.path.clone(), None).unwrap()
     }
 
     /// All names in the directory, sorted.

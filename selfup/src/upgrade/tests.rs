@@ -37,9 +37,15 @@ impl Service {
         let on_event = move |event: &Event| teller.send(event.clone()).unwrap();
         let observer = Observer::start(Verbosity::Silent, Some(Box::new(on_event)));
         let origin = origin_at(place.path.clone(), part);
-        let mut pipeline =
-            Pipeline::open(origin, Acceptance::default(), hook, observer, Rehearsal::default())
-                .unwrap();
+        let mut pipeline = Pipeline::open(
+            origin,
+            Acceptance::default(),
+            hook,
+            observer,
+            Rehearsal::default(),
+            None,
+        )
+        .unwrap();
         pipeline.probe_limits.time = Duration::from_secs(2);
         Self { place, pipeline, events }
     }
@@ -54,7 +60,7 @@ impl Service {
     }
 
     /// The validator that the fetcher would be given.
-    fn validator(&self) -> Option<String> {
+    fn validator(&mut self) -> Option<String> {
         self.pipeline.current().validator().map(str::to_owned)
     }
 
@@ -100,9 +106,9 @@ fn a_good_candidate_takes_the_path() {
     let candidate = service.examine(&new).unwrap().unwrap();
     assert_eq!(candidate.addresses().unwrap(), [":3000", "[::1]:4000"]);
     assert_eq!(service.validator(), None, "its cycle has not ended yet");
-    let swapped = service.pipeline.swap(candidate).unwrap();
+    service.pipeline.swap(candidate).unwrap();
     assert_eq!(service.pipeline.target.inode(), Inode::at(&service.place.path).unwrap());
-    service.pipeline.keep(swapped);
+    service.pipeline.keep();
     assert_eq!(service.pipeline.current().id(), id(&new));
     assert_eq!(service.validator(), Some(id(&new).short()));
     assert_eq!(service.place.names(), [HISTORY, PREVIOUS, "app"]);
@@ -277,9 +283,9 @@ fn a_candidate_that_fails_its_trial_is_rolled_back_and_waits() {
     let mut service = Service::whose_candidates("good");
     let (old, new) = (binary(1), binary(2));
     let candidate = service.examine(&new).unwrap().unwrap();
-    let swapped = service.pipeline.swap(candidate).unwrap();
+    service.pipeline.swap(candidate).unwrap();
     let reason = Error::new(ErrorKind::NotReady, "generation 2 never became ready");
-    service.pipeline.restore(swapped, &reason).unwrap();
+    service.pipeline.restore(&reason).unwrap();
     assert_eq!(service.pipeline.current().id(), id(&old));
     assert!(service.place.content("app") == old);
     assert_eq!(service.place.names(), [HISTORY, "app"]);
@@ -312,12 +318,12 @@ fn behind_a_link_the_file_is_replaced_and_the_link_stays() {
     let observer = Observer::start(Verbosity::Silent, None);
     let origin = origin_at(link.clone(), "good");
     let mut pipeline =
-        Pipeline::open(origin, Acceptance::default(), None, observer, Rehearsal::default())
+        Pipeline::open(origin, Acceptance::default(), None, observer, Rehearsal::default(), None)
             .unwrap();
     assert_eq!(place.names(), ["app"], "leftovers are swept");
     let candidate = block_on(pipeline.examine(download(&binary(2)))).unwrap().unwrap();
-    let swapped = pipeline.swap(candidate).unwrap();
-    pipeline.keep(swapped);
+    pipeline.swap(candidate).unwrap();
+    pipeline.keep();
     assert_eq!(std::fs::read_link(&link).unwrap(), place.path);
     assert_eq!(BinaryId::of_file(&link).unwrap(), id(&binary(2)));
     assert_eq!(place.names(), [HISTORY, PREVIOUS, "app"]);
@@ -328,9 +334,9 @@ fn the_next_master_does_not_try_again_what_failed_in_its_trial() {
     let mut service = Service::whose_candidates("good");
     let bad = binary(2);
     let candidate = service.examine(&bad).unwrap().unwrap();
-    let swapped = service.pipeline.swap(candidate).unwrap();
+    service.pipeline.swap(candidate).unwrap();
     let reason = Error::new(ErrorKind::NotReady, "generation 2 never became ready");
-    service.pipeline.restore(swapped, &reason).unwrap();
+    service.pipeline.restore(&reason).unwrap();
 
     let mut service = service.again();
     assert!(service.examine(&bad).unwrap().is_none());
@@ -338,8 +344,8 @@ fn the_next_master_does_not_try_again_what_failed_in_its_trial() {
     let left = service.pipeline.retry_at().unwrap() - Instant::now();
     assert!(left <= Duration::from_secs(60), "{left:?}");
     let candidate = service.examine(&binary(3)).unwrap().unwrap();
-    let swapped = service.pipeline.swap(candidate).unwrap();
-    service.pipeline.keep(swapped);
+    service.pipeline.swap(candidate).unwrap();
+    service.pipeline.keep();
     assert_eq!(service.place.names(), [HISTORY, PREVIOUS, "app"]);
     assert_eq!(service.told(), ["candidate_staged", "upgraded"]);
 }
@@ -356,8 +362,8 @@ fn what_proved_itself_after_all_is_forgotten_for_the_next_master_too() {
 
     let mut service = service.again();
     let candidate = service.examine(&bad).unwrap().unwrap();
-    let swapped = service.pipeline.swap(candidate).unwrap();
-    service.pipeline.keep(swapped);
+    service.pipeline.swap(candidate).unwrap();
+    service.pipeline.keep();
     assert_eq!(service.place.names(), [HISTORY, PREVIOUS, "app"]);
 }
 

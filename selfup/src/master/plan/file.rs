@@ -49,11 +49,13 @@ impl Plan {
         match (done, self.motion) {
             (false, _) => {}
             // A clean stop is not a failed trial: the new binary is tried at the next start.
-            (true, Motion::Stopping) => self.keep(now, out),
+            (true, Motion::Stopping) => self.leave(now, out),
             (true, Motion::Still) if was_awaited && self.limits.restart_after_swap => {
+                // What is started is what a restart would have started.
+                self.waiting.restart = false;
                 self.begin(now, Cause::Upgrade, out);
             }
-            (true, Motion::Still) if was_awaited => self.keep(now, out),
+            (true, Motion::Still) if was_awaited => self.leave(now, out),
             // Nobody waits for it any more, and the next start must not find what nobody tried.
             (true, _) => {
                 let reason = "the swap took so long that it was given up";
@@ -67,6 +69,12 @@ impl Plan {
     pub(super) fn keep(&mut self, now: Instant, out: &mut Vec<Action>) {
         self.files = Files::Keeping(now + PATIENCE);
         out.push(Action::Keep);
+    }
+
+    /// What was swapped in waits for its trial.
+    pub(super) fn leave(&mut self, now: Instant, out: &mut Vec<Action>) {
+        self.files = Files::Keeping(now + PATIENCE);
+        out.push(Action::Leave);
     }
 
     pub(super) fn expire_files(&mut self, now: Instant, out: &mut Vec<Action>) {

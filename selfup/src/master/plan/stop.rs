@@ -79,7 +79,7 @@ impl Plan {
     ) {
         if trial.cause == Cause::Upgrade {
             // It was no failure of the new binary.
-            self.keep(now, out);
+            self.leave(now, out);
         }
         if let Some(serving) = self.serving.take() {
             self.drain(now, serving, out);

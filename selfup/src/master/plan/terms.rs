@@ -47,6 +47,8 @@ pub(in crate::master) enum Finding {
     Same,
     /// Another one, which may be started.
     Changed,
+    /// A candidate that was swapped in, and waited for a restart.
+    Waiting,
     /// Another one, which may not.
     Refused(String),
 }
@@ -89,6 +91,8 @@ pub(in crate::master) enum Action {
     Discard,
     /// The swapped binary passed: it is permanent.
     Keep,
+    /// Nothing is decided about the swapped binary: it is tried by the next restart, or start.
+    Leave,
     /// The swapped binary failed, for this reason: put the previous one back.
     Restore(Error),
     /// Close the master's own listeners: nobody new is served any more.

@@ -63,7 +63,7 @@ impl Story {
         while at < actions.len() {
             let answer = match actions[at] {
                 Action::Examine => Some(Input::Examined(Finding::Same)),
-                Action::Keep => Some(Input::Kept),
+                Action::Keep | Action::Leave => Some(Input::Kept),
                 _ => None,
             };
             actions.extend(answer.into_iter().flat_map(|answer| self.plan.on(self.now, answer)));
@@ -187,8 +187,30 @@ fn a_swap_that_comes_after_its_time_is_undone() {
 fn without_a_restart_after_fetch_the_new_binary_waits_on_disk() {
     let mut story = Story::with(Limits { restart_after_swap: false, ..LIMITS });
     story.on(Input::Offered, &["Swap"]);
-    story.on(Input::Swapped(true), &["Keep"]);
+    story.on(Input::Swapped(true), &["Leave"]);
     story.on(Input::Restart, &["Start(2)"]);
+}
+
+/// The restart that tries it may fail, and then the previous binary is put back.
+#[test]
+fn what_waited_on_disk_is_on_trial_once_it_is_started() {
+    let mut story = Story::with(Limits { restart_after_swap: false, ..LIMITS });
+    story.on(Input::Offered, &["Swap"]);
+    story.on(Input::Swapped(true), &["Leave"]);
+    story.once(Input::Restart, &[]);
+    story.on(Input::Examined(Finding::Waiting), &["Start(2)"]);
+    story.on(Input::Ready(generation(2)), &["Admit(2)", "Pause(1)"]);
+    story.exit(2, 1, &["Resume(1)", "Restore"]);
+    story.on(Input::Restored, &[]);
+
+    let mut story = Story::with(Limits { restart_after_swap: false, ..LIMITS });
+    story.on(Input::Offered, &["Swap"]);
+    story.on(Input::Swapped(true), &["Leave"]);
+    story.once(Input::Restart, &[]);
+    story.on(Input::Examined(Finding::Waiting), &["Start(2)"]);
+    story.on(Input::Ready(generation(2)), &["Admit(2)", "Pause(1)"]);
+    story.on(Input::Paused(generation(1)), &[]);
+    story.wait(&["Keep", "Drain(1)"]);
 }
 
 #[test]
@@ -294,7 +316,7 @@ fn a_restart_outlives_an_upgrade_that_waits_for_the_next_start() {
     let mut story = Story::with(Limits { restart_after_swap: false, ..LIMITS });
     story.on(Input::Offered, &["Swap"]);
     story.on(Input::Restart, &[]);
-    story.on(Input::Swapped(true), &["Keep", "Start(2)"]);
+    story.on(Input::Swapped(true), &["Leave", "Start(2)"]);
 }
 
 #[test]

@@ -12,11 +12,6 @@ use crate::sys::pidfd::Status;
 impl Plan {
     /// Has a new generation follow, at once or when the old one is gone.
     pub(super) fn begin(&mut self, now: Instant, cause: Cause, out: &mut Vec<Action>) {
-        if cause == Cause::Upgrade {
-            // What is started is what a restart would have started. One that was asked for since the
-            // file was looked at is another matter: there may be another file by now.
-            self.waiting.restart = false;
-        }
         match self.serving {
             Some(serving) if !self.limits.overlap => {
                 out.push(Action::Yield(serving));

@@ -1,4 +1,5 @@
-//! The history's file beside the binary, `.NAME.selfup-history`.
+//! The history's file: `.NAME.selfup-history` beside the binary, or, in a `state_dir`,
+//! `.NAME-DIGITS.selfup-history`, with the first 16 digits of the SHA-256 of the binary's path.
 //!
 //! It is written when something changes, as a whole and by a rename, so that it is complete at
 //! every instant; while there is nothing to remember there is no file. Only who holds the binary's
@@ -7,10 +8,7 @@
 //! Nothing depends on it: a file that cannot be read is no history, one that cannot be written is
 //! told once and tried again with the next candidate, and what is in memory goes on working.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::io;
 
 use super::record::{self, Moment};
 use super::{History, Target};
@@ -19,8 +17,7 @@ use crate::error::{BoxError, Context as _, ErrorKind, Result};
 impl History {
     /// What the file beside `target` says.
     pub(in crate::upgrade) fn load(target: &Target) -> Result<Self> {
-        let path = target.history_path();
-        let read = read(&path).map_err(BoxError::from);
+        let read = target.state().read(FILE, LARGEST).map_err(BoxError::from);
         let parsed = read.and_then(|text| match text {
             Some(text) => record::from_text(&text, Moment::now()),
             None => Ok(Self::default()),
@@ -29,7 +26,7 @@ impl History {
             format!(
                 "the history {} cannot be read, so binaries that were turned down before may be \
                  tried again; remove it",
-                path.display()
+                target.state().path_of(FILE).display()
             )
         })
     }
@@ -60,52 +57,38 @@ impl History {
             format!(
                 "the history {} cannot be written, so the next start may try again what was \
                  turned down; see that its directory can be written and has free space",
-                target.history_path().display()
+                target.state().path_of(FILE).display()
             )
         })
     }
 
-    fn write(&self, target: &Target) -> Result<(), BoxError> {
-        let path = target.history_path();
-        if self.is_empty() {
-            match std::fs::remove_file(path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-                removed => removed?,
-            }
-        } else {
-            let text = record::to_text(self, Moment::now())?;
-            let mut file = target.new_file()?;
-            file.write_all(text.as_bytes())?;
-            file.as_file().sync_all()?;
-            file.persist(path)?;
+    /// Somebody who removes the file has everything in it tried again.
+    pub(in crate::upgrade) fn notice_removal(&mut self, target: &Target) {
+        let path = target.state().path_of(FILE);
+        let is_removed = || {
+            let found = path.symlink_metadata();
+            found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+        };
+        if self.is_on_disk && target.is_in_place() && is_removed() {
+            self.is_on_disk = false;
+            self.clear();
         }
-        Ok(target.flush_directory()?)
+    }
+
+    fn write(&mut self, target: &Target) -> Result<(), BoxError> {
+        let shelf = target.state();
+        if self.is_empty() {
+            shelf.remove(FILE)?;
+        } else {
+            shelf.write(FILE, &record::to_text(self, Moment::now())?)?;
+            shelf.flush()?;
+        }
+        self.is_on_disk = !self.is_empty();
+        Ok(())
     }
 }
 
-/// The text of the file at `path`, or `None` if there is none.
-fn read(path: &Path) -> io::Result<Option<String>> {
-    // Whatever lies there: a pipe must not hang, nor a link lead elsewhere.
-    let flags = libc::O_NONBLOCK | libc::O_NOFOLLOW;
-    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        opened => opened?,
-    };
-    text_of(&file).map(Some)
-}
-
-fn text_of(file: &File) -> io::Result<String> {
-    let strange = |words: String| io::Error::new(io::ErrorKind::InvalidData, words);
-    if !file.metadata()?.is_file() {
-        return Err(strange("it is no regular file".to_owned()));
-    }
-    let mut text = String::new();
-    file.take(LARGEST + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > LARGEST {
-        return Err(strange(format!("it is longer than {LARGEST} bytes")));
-    }
-    Ok(text)
-}
+const FILE: &str = "history";
 
 /// In bytes: more than the longest history takes, each character of its reasons escaped.
 const LARGEST: u64 = 512 * 1024;

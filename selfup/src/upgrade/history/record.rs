@@ -35,6 +35,12 @@ struct Record {
     refused: Vec<Refused>,
     #[serde(default)]
     delivered: Option<DeliveredText>,
+    /// The binary that proved itself last.
+    #[serde(default)]
+    good: Option<String>,
+    /// The one before it.
+    #[serde(default)]
+    previous: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -65,7 +71,15 @@ pub(super) fn to_text(history: &History, now: Moment) -> Result<String, BoxError
         sha256: id.to_string(),
         validator: validator.clone(),
     });
-    let record = Record { version: VERSION, about: ABOUT.to_owned(), refused, delivered };
+    let (good, previous) = history.proven.unzip();
+    let record = Record {
+        version: VERSION,
+        about: ABOUT.to_owned(),
+        refused,
+        delivered,
+        good: good.map(|id| id.to_string()),
+        previous: previous.map(|id| id.to_string()),
+    };
     Ok(serde_json::to_string_pretty(&record)? + "\n")
 }
 
@@ -84,7 +98,10 @@ pub(super) fn from_text(text: &str, now: Moment) -> Result<History, BoxError> {
     if let Some(DeliveredText { sha256, validator }) = record.delivered {
         history.delivered = Some(Delivered { id: sha256.parse()?, validator });
     }
-    history.is_unsaved = false;
+    if let (Some(good), Some(previous)) = (record.good, record.previous) {
+        history.proven = Some((good.parse()?, previous.parse()?));
+    }
+    (history.is_unsaved, history.is_on_disk) = (false, true);
     Ok(history)
 }
 
@@ -99,7 +116,7 @@ impl Refused {
         let seconds = |time: Duration| time.as_secs() + u64::from(time.subsec_nanos() > 0);
         Self {
             sha256: entry.id.to_string(),
-            kind: name(entry.kind).to_owned(),
+            kind: name_of(entry.kind).to_owned(),
             reason: entry.reason.clone(),
             failures: entry.failures,
             retry_at: entry.retry_at.map(|retry_at| seconds(at(retry_at))),
@@ -113,7 +130,7 @@ impl Refused {
         };
         Ok(Entry {
             id: self.sha256.parse()?,
-            kind: kind(&self.kind),
+            kind: kind_of(&self.kind),
             reason: self.reason.chars().take(LONGEST_REASON).collect(),
             failures: self.failures,
             retry_at: step(self.failures).map(|step| now.monotonic + left(step)),
@@ -121,21 +138,21 @@ impl Refused {
     }
 }
 
-fn name(kind: ErrorKind) -> &'static str {
+pub(in crate::upgrade) fn name_of(kind: ErrorKind) -> &'static str {
     NAMES.iter().find(|(known, _)| *known == kind).map_or(OTHER, |(_, name)| name)
 }
 
-fn kind(name: &str) -> ErrorKind {
+pub(in crate::upgrade) fn kind_of(name: &str) -> ErrorKind {
     NAMES.iter().find(|(_, known)| *known == name).map_or(ErrorKind::Rejected, |(kind, _)| *kind)
 }
 
 const VERSION: u32 = 1;
 
 const ABOUT: &str = "what this service was offered last, and what it turned down; remove this file \
-                     while the service is stopped to have all of it tried again";
+                     to have all of it tried again";
 
 /// What turns a candidate down, by names that stay the same whatever is renamed in this crate.
-const NAMES: [(ErrorKind, &str); 8] = [
+const NAMES: [(ErrorKind, &str); 9] = [
     (ErrorKind::Note, "note"),
     (ErrorKind::Rejected, "rejected"),
     (ErrorKind::Probe, "probe"),
@@ -144,6 +161,7 @@ const NAMES: [(ErrorKind, &str); 8] = [
     (ErrorKind::Handoff, "handoff"),
     (ErrorKind::Bind, "bind"),
     (ErrorKind::Program, "program"),
+    (ErrorKind::Swap, "swap"),
 ];
 
 /// For a kind without a name; it is read as [`ErrorKind::Rejected`], like every unknown name.

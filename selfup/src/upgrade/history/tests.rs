@@ -109,7 +109,7 @@ fn it_is_written_only_when_something_has_changed() {
     let mut history = History::default();
     history.refuse(id(1), &reason(ErrorKind::Note));
     history.save(&target).unwrap();
-    std::fs::remove_file(target.history_path()).unwrap();
+    std::fs::remove_file(target.state().path_of("history")).unwrap();
     history.forget(id(2));
     history.save(&target).unwrap();
     assert_eq!(place.names(), ["app"], "what was not known was not forgotten");
@@ -167,7 +167,7 @@ fn the_first_versions_file_is_read_for_ever() {
 fn what_is_no_history_is_told_and_written_over() {
     let place = Place::with(b"bytes");
     let target = place.target();
-    let path = target.history_path();
+    let path = target.state().path_of("history");
     let long = " ".repeat(600 * 1024);
     let texts: [&[u8]; 7] = [
         b"",
@@ -195,7 +195,7 @@ fn what_is_no_history_is_told_and_written_over() {
 fn a_pipe_or_a_directory_of_its_name_holds_nobody_up() {
     let place = Place::with(b"bytes");
     let target = place.target();
-    let path = target.history_path();
+    let path = target.state().path_of("history");
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
     let words = History::load(&target).unwrap_err().chain();
     assert!(words.contains("it is no regular file"), "{words}");
@@ -208,7 +208,7 @@ fn a_pipe_or_a_directory_of_its_name_holds_nobody_up() {
 fn what_cannot_be_written_is_told_once_and_written_later() {
     let place = Place::with(b"bytes");
     let target = place.target();
-    std::fs::create_dir(target.history_path()).unwrap();
+    std::fs::create_dir(target.state().path_of("history")).unwrap();
     let mut history = History::default();
     history.refuse(id(1), &reason(ErrorKind::Note));
     let words = history.save(&target).unwrap_err().chain();
@@ -216,7 +216,7 @@ fn what_cannot_be_written_is_told_once_and_written_later() {
     history.refuse(id(2), &reason(ErrorKind::Note));
     history.save(&target).unwrap();
     assert_eq!(place.names(), [FILE, "app"], "nothing of the attempts is left");
-    std::fs::remove_dir(target.history_path()).unwrap();
+    std::fs::remove_dir(target.state().path_of("history")).unwrap();
     history.save(&target).unwrap();
     assert_eq!(History::load(&target).unwrap().entries.len(), 2);
 }

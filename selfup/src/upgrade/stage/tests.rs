@@ -1,3 +1,4 @@
+use std::os::unix::fs::MetadataExt as _;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 

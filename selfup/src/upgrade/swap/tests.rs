@@ -5,9 +5,12 @@ use crate::upgrade::testing::{Place, chmod, id, mode, run_as_nobody, staged, tes
 
 const PREVIOUS: &str = ".app.selfup-previous";
 
+/// Who swaps is not who ends the trial.
+const TRIAL: &str = ".app.selfup-trial";
+
 fn upgrade(target: &mut Target, bytes: &[u8]) -> Result<Swapped> {
     let candidate = staged(target, bytes)?;
-    swap(target, candidate)
+    swap(target, candidate, &mut None)
 }
 
 /// A binary "old" that was replaced by "new".
@@ -21,7 +24,7 @@ fn swapped() -> (Place, Target, Swapped) {
 #[test]
 fn the_candidate_takes_the_path_and_the_previous_binary_keeps_a_name() {
     let (place, target, swapped) = swapped();
-    assert_eq!(place.names(), [PREVIOUS, "app"]);
+    assert_eq!(place.names(), [PREVIOUS, TRIAL, "app"]);
     assert_eq!((place.content("app"), place.content(PREVIOUS)), (b"new".into(), b"old".into()));
     assert_eq!(
         (target.id(), swapped.id(), swapped.previous_id()),
@@ -35,14 +38,17 @@ fn the_candidate_takes_the_path_and_the_previous_binary_keeps_a_name() {
 fn the_previous_binary_comes_back() {
     let (place, mut target, swapped) = swapped();
     restore(&mut target, swapped).unwrap();
-    assert_eq!((place.names(), place.content("app")), (vec!["app".to_owned()], b"old".into()));
+    assert_eq!(
+        (place.names(), place.content("app")),
+        (vec![TRIAL.into(), "app".into()], b"old".into())
+    );
     assert!(target.is_in_place() && target.id() == id(b"old"));
 }
 
 #[test]
 fn the_lock_travels_with_the_path() {
     let (place, mut target, swapped) = swapped();
-    let locked = || Target::open(place.path.clone()).is_err();
+    let locked = || Target::open(place.path.clone(), None).is_err();
     assert!(locked(), "the candidate is locked");
     restore(&mut target, swapped).unwrap();
     assert!(locked(), "the binary that is back is locked");
@@ -85,11 +91,11 @@ fn a_deploy_by_hand_stays() {
     let mut target = place.target();
     let candidate = staged(&target, b"new").unwrap();
     deploy(&place);
-    let error = swap(&mut target, candidate).unwrap_err();
+    let error = swap(&mut target, candidate, &mut None).unwrap_err();
     assert!(error.to_string().contains("another file was put at"), "{error}");
     assert_eq!(
         (place.names(), place.content("app")),
-        (vec![PREVIOUS.into(), "app".into()], b"by hand".into())
+        (vec![PREVIOUS.into(), TRIAL.into(), "app".into()], b"by hand".into())
     );
 }
 
@@ -101,7 +107,7 @@ fn a_previous_name_that_is_the_binary_itself_is_no_hindrance() {
     std::fs::hard_link(&place.path, place.directory.path().join(PREVIOUS)).unwrap();
     let mut target = place.target();
     upgrade(&mut target, b"new").unwrap();
-    assert_eq!(place.names(), [PREVIOUS, "app"]);
+    assert_eq!(place.names(), [PREVIOUS, TRIAL, "app"]);
     assert_eq!(place.content(PREVIOUS), b"old");
 }
 
@@ -120,7 +126,7 @@ fn every_failure_leaves_the_binary_and_no_candidate() {
     let mut target = place.target();
     let changed = staged(&target, b"new").unwrap();
     std::fs::write(changed.path(), "other").unwrap();
-    let error = swap(&mut target, changed).unwrap_err();
+    let error = swap(&mut target, changed, &mut None).unwrap_err();
     assert!(error.to_string().contains("changed after it was digested"), "{error}");
     assert_eq!((place.names(), place.content("app")), (vec!["app".to_owned()], b"old".into()));
 
@@ -137,7 +143,7 @@ fn every_failure_leaves_the_binary_and_no_candidate() {
     let candidate = staged(&target, b"new").unwrap();
     std::fs::remove_file(&place.path).unwrap();
     std::fs::create_dir(&place.path).unwrap();
-    swap(&mut target, candidate).unwrap_err();
+    swap(&mut target, candidate, &mut None).unwrap_err();
     assert_eq!(place.names(), ["app"]);
 }
 
@@ -170,8 +176,8 @@ fn where_links_are_refused_the_previous_binary_is_a_copy() {
         eprintln!("skipped: only root can prepare a binary of somebody else");
         return;
     }
-    let mut target = Target::open(path.clone()).unwrap();
-    if target.new_link().is_ok() {
+    let mut target = Target::open(path.clone(), None).unwrap();
+    if target.new_link(&path).is_ok() {
         eprintln!("skipped: fs.protected_hardlinks is off");
         return;
     }
@@ -179,8 +185,8 @@ fn where_links_are_refused_the_previous_binary_is_a_copy() {
     let previous = directory.join(PREVIOUS);
     assert_eq!(std::fs::read(&previous).unwrap(), b"old");
     assert_eq!(std::fs::read(&path).unwrap(), b"new");
-    assert!(Target::open(path.clone()).is_err());
+    assert!(Target::open(path.clone(), None).is_err());
     restore(&mut target, swapped).unwrap();
     assert_eq!(std::fs::read(&path).unwrap(), b"old");
-    assert!(!previous.exists() && Target::open(path).is_err());
+    assert!(!previous.exists() && Target::open(path, None).is_err());
 }

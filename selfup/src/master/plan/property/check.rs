@@ -108,7 +108,7 @@ impl World {
             return Ok(());
         }
         hold(!self.asked_to_restart, "every restart that was asked for is begun")?;
-        hold(!self.is_offered, "every offer is answered")
+        hold(!self.is_offered || self.file.is_some(), "every offer is answered")
     }
 
     /// Whether another master is to take over before anything else is begun.
@@ -133,7 +133,8 @@ impl World {
     pub(super) fn check_settled(&self, plan: &Plan) -> Held {
         hold(plan.deadline().is_none(), "it comes to rest")?;
         hold(self.is_at_rest(), "it rests with nothing in motion")?;
-        hold(!self.asked_to_restart && !self.is_offered, "nothing is forgotten")?;
+        hold(!self.asked_to_restart, "nothing is forgotten")?;
+        hold(!self.is_offered || self.file.is_some(), "every offer is answered")?;
         hold(!self.is_on_trial, "every swap is kept or undone")?;
         hold(!self.must_succeed || self.file.is_some(), "new code is followed")?;
         hold(self.present().count() == 1 && self.serves(), "one generation serves")

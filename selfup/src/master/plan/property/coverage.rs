@@ -14,9 +14,9 @@ macro_rules! sights {
 
 sights! {
     Examine StartRestart StartDeploy StartUpgrade StartReturn Admit Pause Resume Yield Commit Drain
-    Kill Forward Swap Discard Keep Restore LetGo Suspend Tell End
+    Kill Forward Swap Discard Keep Leave Restore LetGo Suspend Tell End
     InStill InExamining InYielding InStarting InHandover InProbation InStopping
-    RestartRemembered RestartTurnedDown FindingRefused LookGivenUp FileOverdue SwapUndoneLate
+    RestartRemembered RestartTurnedDown FindingRefused FindingWaiting LookGivenUp FileOverdue SwapUndoneLate
     UnfitServing UnfitInStarting UnfitInHandover UnfitInProbation NotReadyInTime PauseUnanswered
     ExitInExamining ExitInStarting ExitInHandover ExitInProbation CandidateToldToEnd NotStarted
     ServiceSaved NothingToSave StopInExamining StopInYielding StopInStarting StopInHandover
@@ -73,6 +73,7 @@ impl Coverage {
             }
             Input::Restart if plan.trial().is_some() => self.see(Sight::RestartRemembered),
             Input::Examined(super::Finding::Refused(_)) => self.see(Sight::FindingRefused),
+            Input::Examined(super::Finding::Waiting) => self.see(Sight::FindingWaiting),
             Input::Tick => self.ticked(plan, world),
             _ => {}
         }
@@ -182,6 +183,7 @@ impl Coverage {
             Action::Swap => Sight::Swap,
             Action::Discard => Sight::Discard,
             Action::Keep => Sight::Keep,
+            Action::Leave => Sight::Leave,
             Action::Restore(ref why) => {
                 if why.kind() == crate::error::ErrorKind::Swap {
                     self.see(Sight::SwapUndoneLate);

@@ -21,7 +21,8 @@ impl World {
             }
             Move::Offer => {
                 // The upgrade thread offers one candidate, and waits.
-                let is_busy = self.is_offered || self.is_on_trial || self.file.is_some();
+                let is_awaited = self.is_on_trial && !self.has_waited;
+                let is_busy = self.is_offered || is_awaited || self.file.is_some();
                 self.is_offered |= !is_busy;
                 (!is_busy).then_some(Input::Offered)
             }
@@ -174,13 +175,20 @@ impl World {
         Some(match job.work {
             Work::Swap => {
                 self.is_on_trial = is_done;
+                self.waits &= !is_done;
                 let starts = is_done && self.limits.restart_after_swap && !job.is_given_up;
                 if starts {
                     self.cleared = Some(Cause::Upgrade);
+                    // It is what a restart would start.
+                    self.asked_to_restart &= self.is_stopping();
                 }
                 Input::Swapped(is_done)
             }
             Work::Keep => Input::Kept,
+            Work::Leave => {
+                self.waits = true;
+                Input::Kept
+            }
             Work::Restore => Input::Restored,
         })
     }
@@ -189,6 +197,8 @@ impl World {
         let look = self.look.take()?;
         let (finding, cause) = match found {
             0 => (Finding::Refused("a text file".into()), None),
+            1 if self.waits && self.file.is_some() => (Finding::Waiting, Some(Cause::Deploy)),
+            1 if self.waits => (Finding::Waiting, Some(Cause::Upgrade)),
             1 | 2 => (Finding::Changed, Some(Cause::Deploy)),
             _ => (Finding::Same, Some(Cause::Restart)),
         };

@@ -66,10 +66,12 @@ impl World {
                 hold(std::mem::take(&mut self.is_offered), "only what is offered is turned down")
             }
             Action::Keep => self.keep(),
+            Action::Leave => self.leave(),
             Action::Restore(_) => {
                 let is_open = self.candidate().is_some_and(|child| child.cause == Cause::Upgrade);
                 hold(!is_open, "nothing is put back before its trial is over")?;
                 hold(std::mem::take(&mut self.is_on_trial), "only what is on trial is put back")?;
+                self.has_waited = false;
                 self.work(Work::Restore)
             }
             Action::LetGo => {
@@ -143,7 +145,10 @@ impl World {
             self.is_between = false;
         } else {
             hold(self.cleared.take() == Some(cause), "only what was seen or swapped in starts")?;
-            self.asked_to_restart &= !self.limits.overlap || cause != Cause::Upgrade;
+            if cause == Cause::Upgrade && !self.is_on_trial {
+                (self.is_on_trial, self.has_waited) = (std::mem::take(&mut self.waits), true);
+                hold(self.is_on_trial, "what is tried was swapped in")?;
+            }
         }
         self.children.push(Child::new(number, cause, self.now));
         Ok(())
@@ -183,7 +188,6 @@ impl World {
         hold(generation.get() == self.serving, "only the service makes room")?;
         hold(self.cleared.is_some(), "nobody makes room for nothing")?;
         self.staying(generation)?.has_yielded = true;
-        self.asked_to_restart &= self.cleared != Some(Cause::Upgrade);
         self.is_between = true;
         Ok(())
     }
@@ -241,9 +245,17 @@ impl World {
         let mut children = self.children.iter();
         let is_good =
             children.any(|child| Some(child.number) == committed && child.cause == Cause::Upgrade);
-        let is_untried = !self.limits.restart_after_swap && self.candidate().is_none();
-        hold(is_good || is_untried || self.is_stopping(), "only what has passed is kept")?;
+        hold(is_good, "only what has passed is kept")?;
         hold(std::mem::take(&mut self.is_on_trial), "only what is on trial is kept")?;
+        self.has_waited = false;
         self.work(Work::Keep)
+    }
+
+    fn leave(&mut self) -> Held {
+        let is_untried = !self.limits.restart_after_swap && self.candidate().is_none();
+        hold(is_untried || self.is_stopping(), "only what nobody tried is left to be tried")?;
+        hold(std::mem::take(&mut self.is_on_trial), "only what is on trial is left so")?;
+        self.has_waited = false;
+        self.work(Work::Leave)
     }
 }

@@ -67,6 +67,7 @@ impl Child {
 pub(super) enum Work {
     Swap,
     Keep,
+    Leave,
     Restore,
 }
 
@@ -107,6 +108,10 @@ pub(super) struct World {
     pub(super) file: Option<Job<Work>>,
     /// The binary in place was swapped in, and nobody has kept it or put it back yet.
     pub(super) is_on_trial: bool,
+    /// What was swapped in waits for a restart.
+    pub(super) waits: bool,
+    /// What is on trial waited before, and the upgrade thread does other things meanwhile.
+    pub(super) has_waited: bool,
     pub(super) look: Option<Job<()>>,
     /// What may be started.
     pub(super) cleared: Option<Cause>,
@@ -140,6 +145,8 @@ impl World {
             is_offered: false,
             file: None,
             is_on_trial: false,
+            waits: false,
+            has_waited: false,
             look: None,
             cleared: None,
             asked_to_restart: false,

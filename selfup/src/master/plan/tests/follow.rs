@@ -45,7 +45,7 @@ fn a_program_that_ends_as_it_was_told_is_no_failed_trial() {
     story.on(Input::Ready(generation(2)), &["Admit(2)", "Pause(1)"]);
     story.signal(libc::SIGHUP, &["Forward(2, 1)"]);
     let ended = Input::Exited(generation(2), Status::Signaled(libc::SIGHUP));
-    story.on(ended, &["Keep", "Drain(1)", "LetGo"]);
+    story.on(ended, &["Leave", "Drain(1)", "LetGo"]);
     story.exit(1, 0, &["End(signal SIGHUP)"]);
 }
 

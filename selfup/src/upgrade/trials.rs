@@ -1,0 +1,235 @@
+//! What becomes of a candidate once it is in place: it is kept, put back, or left for the next start.
+
+use std::fs::File;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::candidate::Candidate;
+use super::history::Delivered;
+use super::preflight::Inode;
+use super::trial::Trial;
+use super::{Pipeline, note, probe, stage, swap};
+use crate::error::{Context as _, Error, ErrorKind, Result};
+use crate::event::Event;
+
+impl Pipeline {
+    /// Puts `candidate` in place of the binary, on trial. On an error the binary is the one that was
+    /// there, and the candidate will be examined again.
+    pub(crate) fn swap(&mut self, candidate: Candidate) -> Result<()> {
+        let (from, to) = (self.target.id(), candidate.id());
+        let validator = candidate.validator().map(str::to_owned);
+        let swapped = swap::swap(&mut self.target, candidate, &mut self.trial);
+        let swapped = swapped.inspect_err(|_| self.stay())?;
+        self.trial = Some(swapped);
+        if self.withdrawn.is_some() {
+            self.observer.tell(&Event::RolledBack { from, to });
+        } else {
+            self.history.deliver(Delivered { id: to, validator });
+            self.observer.tell(&Event::Upgraded { from, to });
+        }
+        Ok(())
+    }
+
+    /// The trial was passed: what was swapped in stays.
+    pub(crate) fn keep(&mut self) {
+        let Some(swapped) = self.trial.take() else { return };
+        (self.withdrawn, self.counted) = (None, None);
+        self.history.prove(swapped.id(), swapped.previous_id());
+        self.save_history();
+        self.end_trial();
+        // The previous binary keeps its name; what held it for the way back is let go.
+        drop(swapped);
+    }
+
+    /// Nothing is decided: the trial goes on at the next restart or start, and this start of the
+    /// service was no failure of the candidate.
+    pub(crate) fn leave(&mut self) {
+        self.save_history();
+        let Some(mut trial) = self.counted.take() else { return };
+        trial.starts = trial.starts.saturating_sub(1);
+        self.note(&trial);
+    }
+
+    /// The trial failed for `reason`: the previous binary is put back, unless somebody has put
+    /// another file there meanwhile, and the candidate waits for its next chance.
+    pub(crate) fn restore(&mut self, reason: &Error) -> Result<()> {
+        let Some(swapped) = self.trial.take() else { return Ok(()) };
+        self.counted = None;
+        self.stay();
+        let (from, to) = (swapped.id(), swapped.previous_id());
+        // Killed from here on, it is known that it failed.
+        let mut trial = Trial::of(from, to);
+        trial.fail(reason);
+        self.note(&trial);
+        let restored = swap::restore(&mut self.target, swapped);
+        self.condemn(&trial);
+        if self.target.id() == to {
+            self.observer.tell(&Event::RolledBack { from, to });
+        }
+        // A candidate that is still there is put back at the next start.
+        if self.target.id() != from || !self.target.is_in_place() {
+            self.end_trial();
+        }
+        restored
+    }
+
+    /// The binary that is on trial, or waits for one.
+    pub(crate) fn on_trial(&self) -> Option<Inode> {
+        self.trial.is_some().then(|| self.target.inode())
+    }
+
+    /// The previous binary as a candidate, because the operator or the program says so. The one that
+    /// is in place is refused from here on, unless the other comes to nothing.
+    ///
+    /// `None` if the one that is in place was never tried: then it is just put back.
+    pub(crate) fn previous(&mut self) -> Result<Option<Candidate>> {
+        self.prepare()?;
+        if self.trial.is_some() {
+            return self.restore(&by_request()).map(|()| None);
+        }
+        let mut candidate = self.take_previous()?;
+        candidate.set_mask(self.origin.mask());
+        let unreadable = || "the previous binary cannot be read; make it readable";
+        let file = File::open(candidate.path()).context(ErrorKind::Rollback, unreadable)?;
+        note::check_deployed(file)?;
+        let (snapshot, limits) = (self.rehearsal.get(), self.probe_limits);
+        let wanted = self.wanted.as_ref().map(std::os::fd::AsFd::as_fd);
+        let path = candidate.path();
+        let addresses = probe::probe(path, &self.origin, snapshot.as_deref(), limits, wanted)?;
+        candidate.set_addresses(addresses);
+        let current = self.target.id();
+        self.history.refuse(current, &by_request());
+        self.save_history();
+        self.withdrawn = Some(current);
+        Ok(Some(candidate))
+    }
+
+    fn take_previous(&self) -> Result<Candidate> {
+        let path = self.target.previous_path();
+        let shown = path.display();
+        let failed = |why: String| Error::new(ErrorKind::Rollback, why);
+        let previous = swap::open_previous(&self.target).context(
+            ErrorKind::Rollback,
+            || format!("there is no previous binary to go back to at {shown}; put a good one at the path of the binary by hand"),
+        )?;
+        let id = previous.id();
+        if self.history.previous().is_some_and(|known| known != id) || id == self.target.id() {
+            let words = format!(
+                "the file at {shown} is not the binary that was replaced; put a good one at the \
+                 path of the binary by hand"
+            );
+            return Err(failed(words));
+        }
+        if !self.history.allows(id, Instant::now()) {
+            let why = self.history.why_not(id).unwrap_or_default();
+            let words = format!(
+                "the previous binary {} was turned down itself ({why}); to go back to it all the \
+                 same, clear that with `selfup::clear_refused()`",
+                id.short()
+            );
+            return Err(failed(words));
+        }
+        let link = self.target.new_link(&path);
+        let is_it = |link: &tempfile::TempPath| {
+            Inode::at(link).is_ok_and(|inode| inode == previous.inode())
+        };
+        let copied = link.ok().filter(is_it).map_or_else(|| stage::copy_of(&previous), Ok);
+        let candidate = copied.and_then(|path| Candidate::new(path, id, None));
+        candidate.context(ErrorKind::Rollback, || {
+            format!("{shown} cannot be brought to the path of the binary; free some space")
+        })
+    }
+
+    /// Forgets everything that was turned down, so that it is asked for and tried again.
+    pub(crate) fn clear(&mut self) {
+        self.history.clear();
+        self.save_history();
+    }
+
+    /// What an offered candidate leaves that is not put in place.
+    pub(crate) fn discard(&mut self, candidate: Candidate) {
+        drop(candidate);
+        self.stay();
+    }
+
+    /// What is in place was to be rolled back, and is not.
+    fn stay(&mut self) {
+        if let Some(id) = self.withdrawn.take() {
+            self.history.forget(id);
+            self.save_history();
+        }
+    }
+
+    /// Finds out how far a master before this one came with its last candidate.
+    pub(super) fn take_up_trial(&mut self) {
+        let trial = match Trial::load(self.target.shelf()) {
+            Ok(Some(trial)) => trial,
+            Ok(None) => return,
+            Err(error) => {
+                self.observer.warn(error);
+                return self.end_trial();
+            }
+        };
+        let (candidate, previous) = (trial.candidate, trial.previous);
+        if self.target.id() != candidate {
+            if trial.failed.is_some() {
+                self.condemn(&trial);
+                let reason = trial.failed.as_ref().map(|failure| failure.error());
+                let reason = reason.map(Arc::new).into_iter();
+                reason.for_each(|reason| {
+                    self.observer.tell(&Event::CandidateRefused { id: Some(candidate), reason });
+                });
+            }
+            if trial.failed.is_some() && self.target.id() == previous {
+                self.observer.tell(&Event::RolledBack { from: candidate, to: previous });
+            }
+            return self.end_trial();
+        }
+        match swap::take_up(&self.target, &trial) {
+            Ok(swapped) => self.trial = Some(swapped),
+            Err(error) => {
+                self.observer.warn(error);
+                return self.end_trial();
+            }
+        }
+        if let Some(failure) = &trial.failed {
+            let restored = self.restore(&failure.error());
+            restored.unwrap_or_else(|error| self.observer.warn(error));
+        }
+    }
+
+    /// What failed its trial waits for its next chance.
+    fn condemn(&mut self, trial: &Trial) {
+        let Some(failure) = &trial.failed else { return };
+        let (id, reason) = (trial.candidate, failure.error());
+        match failure.kind {
+            // A limit of this system, or a port that somebody else has.
+            ErrorKind::Spawn | ErrorKind::Bind => {
+                self.history.postpone(id, &reason, Instant::now());
+            }
+            ErrorKind::Rejected => self.history.refuse(id, &reason),
+            _ => self.history.fail(id, &reason, Instant::now()),
+        }
+        self.save_history();
+    }
+
+    fn note(&self, trial: &Trial) {
+        let flush = |()| Ok(self.target.flush_directory()?);
+        let noted = trial.write(&self.target).and_then(flush);
+        let noted = noted.context(ErrorKind::Stage, || {
+            format!(
+                "the note of a trial cannot be written in directory {}; free some space",
+                self.target.directory().display()
+            )
+        });
+        noted.unwrap_or_else(|error| self.observer.warn(error));
+    }
+
+    fn end_trial(&self) {
+        Trial::remove(&self.target).unwrap_or_else(|error| self.observer.warn(error));
+    }
+}
+
+fn by_request() -> Error {
+    Error::new(ErrorKind::Rejected, "it was rolled back by request")
+}
