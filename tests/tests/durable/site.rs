@@ -53,11 +53,18 @@ impl End {
 impl Site {
     /// With a service that has found out that there is nothing new.
     pub(crate) fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// The same, first started with these variables.
+    pub(crate) fn with(variables: &[(&str, &Path)]) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let current = Release::good();
         current.install(&directory.path().join("app"));
         let publisher = Publisher::start(Answer::Whole(current.clone()));
-        let service = builder(directory.path(), &publisher).start();
+        let builder = builder(directory.path(), &publisher);
+        let set = |builder: ServiceBuilder, (name, value): &(&str, &Path)| builder.set(name, *value);
+        let service = variables.iter().fold(builder, set).start();
         publisher.wait_for("GET 304", 1);
         Self { service: Some(service), publisher, current, directory }
     }
@@ -172,5 +179,7 @@ pub(crate) fn builder(directory: &Path, publisher: &Publisher) -> ServiceBuilder
 pub(crate) const TAKES_THE_PATH: &str = "rename .app.selfup-stage- app";
 
 pub(crate) const HISTORY: &str = ".app.selfup-history";
+
+pub(crate) const TRIAL: &str = ".app.selfup-trial";
 
 pub(crate) const PREVIOUS: &str = ".app.selfup-previous";

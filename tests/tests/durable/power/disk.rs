@@ -90,9 +90,19 @@ impl<'l> Disk<'l> {
     }
 
     fn names_now(&self) -> BTreeMap<String, FileId> {
-        let mut names = self.names.clone();
-        self.pending.iter().for_each(|step| apply(&mut names, &self.names_of(step), step, false));
-        names
+        self.names_before_each().pop().unwrap_or_else(|| self.names.clone())
+    }
+
+    /// The names as they are before each of the changes, if all before it were made, and at last after
+    /// all of them: a rename is one of a file, whatever became of the change that gave it its old name.
+    fn names_before_each(&self) -> Vec<BTreeMap<String, FileId>> {
+        let mut all = vec![self.names.clone()];
+        for (step, index) in self.pending.iter().zip(0..) {
+            let mut names = all[index].clone();
+            apply(&mut names, &all[index], step, false);
+            all.push(names);
+        }
+        all
     }
 
     /// Everything that may be found after a power cut at this moment.
@@ -118,30 +128,20 @@ impl<'l> Disk<'l> {
     /// Each of the changes may have happened, or not.
     fn possible_names(&self) -> BTreeSet<BTreeMap<String, FileId>> {
         let mut possible = BTreeSet::from([self.names.clone()]);
-        for step in &self.pending {
-            let mut more = BTreeSet::new();
+        for (step, before) in self.pending.iter().zip(&self.names_before_each()) {
+            let mut more = Vec::new();
+            let is_rename = matches!(step, Step::Rename(..));
             for names in &possible {
-                for keeps_old_name in [false, true] {
+                for keeps_old_name in [false, true].into_iter().take(1 + usize::from(is_rename)) {
                     let mut names = names.clone();
-                    apply(&mut names, &self.names_of(step), step, keeps_old_name);
-                    more.insert(names);
+                    apply(&mut names, before, step, keeps_old_name);
+                    more.push(names);
                 }
             }
             possible.extend(more);
             assert!(possible.len() < MOST, "nothing was flushed for long: {:?}", self.pending);
         }
         possible
-    }
-
-    /// The names as they were before `step`, all changes made: a rename is one of a file, whatever
-    /// became of the change that gave it its old name.
-    fn names_of(&self, step: &Step) -> BTreeMap<String, FileId> {
-        let mut names = self.names.clone();
-        for earlier in self.pending.iter().take_while(|earlier| !std::ptr::eq(**earlier, step)) {
-            let before = names.clone();
-            apply(&mut names, &before, earlier, false);
-        }
-        names
     }
 
     fn possible_files(&self, file: FileId) -> BTreeSet<Found> {

@@ -1,11 +1,12 @@
 //! What an upgrade thread does to a directory, as a list that can be played again.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::{fmt, fs};
 
+use selfup_tests::PATIENCE;
 use selfup_tests::traced::{Call, Verdict, Watch};
 
 /// A file, whatever its names are: its place in [`Log::files`].
@@ -59,8 +60,11 @@ pub(super) struct Log {
 }
 
 /// Writes a log while a thread is traced.
+///
+/// Once a candidate has the path, the thread is held before its next change until the service is
+/// known to have [told](Self::told) so: else what is told late would seem to need no flush.
 #[derive(Debug, Clone)]
-pub(super) struct Recorder(Arc<Mutex<Recording>>);
+pub(super) struct Recorder(Arc<(Mutex<Recording>, Condvar)>);
 
 #[derive(Debug)]
 struct Recording {
@@ -70,6 +74,8 @@ struct Recording {
     names: BTreeMap<String, FileId>,
     /// A file that is being written to, by its name.
     written: Option<String>,
+    /// Whether a candidate has the path for good, and nobody knows it yet.
+    is_held: bool,
 }
 
 impl Recorder {
@@ -77,15 +83,18 @@ impl Recorder {
     pub(super) fn of(directory: &Path) -> Self {
         let directory = directory.canonicalize().expect("it is there");
         let (log, names) = (Log::default(), BTreeMap::new());
-        let mut recording = Recording { directory, log, names, written: None };
+        let mut recording = Recording { directory, log, names, written: None, is_held: false };
         recording.look_around();
-        Self(Arc::new(Mutex::new(recording)))
+        Self(Arc::new((Mutex::new(recording), Condvar::new())))
     }
 
     /// For a tracer: `verdict` is asked at each call first.
     pub(super) fn watch(&self, mut verdict: impl FnMut(&Call) -> Verdict + Send + 'static) -> Watch {
         let recorder = self.clone();
         Box::new(move |call| {
+            if call.result.is_none() && call.may_change() {
+                recorder.wait_until_told();
+            }
             recorder.lock().at(call);
             verdict(call)
         })
@@ -93,7 +102,16 @@ impl Recorder {
 
     /// The service has told that it is done with what it did so far.
     pub(super) fn told(&self) {
-        self.lock().log.steps.push(Step::Told);
+        let mut recording = self.lock();
+        recording.log.steps.push(Step::Told);
+        recording.is_held = false;
+        self.0.1.notify_all();
+    }
+
+    fn wait_until_told(&self) {
+        let waited = self.0.1.wait_timeout_while(self.lock(), PATIENCE, |it| it.is_held);
+        let (_recording, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+        assert!(!waited.timed_out(), "something is changed before the swap was told");
     }
 
     /// The log so far.
@@ -102,7 +120,7 @@ impl Recorder {
     }
 
     fn lock(&self) -> MutexGuard<'_, Recording> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -159,6 +177,9 @@ impl Recording {
             ("fsync", [name]) => self.log.steps.push(Step::Flush(self.names[name])),
             ("fsync", []) if call.files == [self.directory.clone()] => {
                 self.log.steps.push(Step::FlushDirectory);
+                let takes_the_path = |step: &Step| matches!(step, Step::Rename(_, to) if to == "app");
+                let was_told = self.log.steps.contains(&Step::Told);
+                self.is_held = !was_told && self.log.steps.iter().any(takes_the_path);
             }
             // It comes from another one, maybe.
             (name, [file, ..]) if WRITES.contains(&name) => self.written = Some(file.clone()),
@@ -246,6 +267,15 @@ impl Log {
             }
         }
         names.get(name).copied()
+    }
+}
+
+impl fmt::Display for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, step) in self.steps.iter().enumerate() {
+            writeln!(f, "{index}: {step:?}")?;
+        }
+        Ok(())
     }
 }
 
