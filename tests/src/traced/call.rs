@@ -23,6 +23,7 @@ pub struct Call {
     pub descriptor: Option<i32>,
     /// The thread that makes it.
     pub thread: Pid,
+    number: i64,
     may_create: bool,
 }
 
@@ -43,7 +44,7 @@ impl Call {
         let (name, named): (&'static str, &[Named]) = match known {
             Some((_, name, named)) => (name, named),
             None if HARMLESS.contains(&number) => ("harmless", &[]),
-            None => ("unknown", &[]),
+            None => (UNKNOWN, &[]),
         };
         let files = named.iter().filter_map(|named| named.read(thread, &arguments)).collect();
         let descriptor = match named.first() {
@@ -53,7 +54,7 @@ impl Call {
         let flags = arguments[2];
         let creates = (libc::O_CREAT | libc::O_TRUNC).cast_unsigned();
         let may_create = name == "openat" && flags & u64::from(creates) != 0;
-        Self { name, files, result: None, descriptor, thread, may_create }
+        Self { name, files, result: None, descriptor, thread, number, may_create }
     }
 
     pub(super) fn returned(&mut self, thread: Pid, result: i64) {
@@ -66,7 +67,7 @@ impl Call {
 
     pub(super) fn is_about(&self, directories: &[PathBuf]) -> bool {
         let lies_there = |file: &PathBuf| directories.iter().any(|there| file.starts_with(there));
-        self.name == "unknown" || self.files.iter().any(lies_there)
+        self.name == UNKNOWN || self.files.iter().any(lies_there)
     }
 
     /// Whether it was made and did what it is for.
@@ -109,7 +110,8 @@ impl Call {
     #[must_use]
     pub fn in_words(&self) -> String {
         let files = self.files.iter().map(|file| short_name(file));
-        std::iter::once(self.name.to_owned()).chain(files).collect::<Vec<_>>().join(" ")
+        let name = if self.name == UNKNOWN { format!("call {}", self.number) } else { self.name.to_owned() };
+        std::iter::once(name).chain(files).collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -161,6 +163,9 @@ fn text(thread: Pid, address: u64) -> Option<String> {
     let end = bytes.iter().position(|byte| *byte == 0)?;
     Some(String::from_utf8_lossy(&bytes[..end]).into_owned())
 }
+
+/// The name of a call that is in neither of the lists.
+const UNKNOWN: &str = "unknown";
 
 /// A page, and as long as a path may be.
 const LONGEST: usize = 4096;
@@ -264,6 +269,8 @@ const HARMLESS: &[i64] = &[
     libc::SYS_recvfrom, libc::SYS_sendmsg, libc::SYS_recvmsg, libc::SYS_sendmmsg,
     libc::SYS_shutdown, libc::SYS_getsockopt, libc::SYS_setsockopt, libc::SYS_getsockname,
     libc::SYS_getpeername, libc::SYS_bind, libc::SYS_memfd_create, libc::SYS_dup3,
+    // Flags alone: std looks at what it closes, in debug builds.
+    libc::SYS_fcntl,
     libc::SYS_wait4, libc::SYS_waitid, libc::SYS_kill, libc::SYS_tgkill, libc::SYS_pidfd_open,
     libc::SYS_pidfd_send_signal, libc::SYS_setpgid,
     #[cfg(target_arch = "x86_64")]

@@ -1,10 +1,10 @@
 //! The places in the work of an upgrade thread at which something may happen to it.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use nix::errno::Errno;
 use selfup_tests::traced::{Call, Verdict, Watch};
 
 /// Before a call, or after it.
@@ -12,6 +12,8 @@ use selfup_tests::traced::{Call, Verdict, Watch};
 pub(crate) struct Point {
     /// What the call is about: as [`Call::in_words`] has it.
     pub(crate) call: String,
+    /// The how many-th of these it is.
+    pub(crate) number: usize,
     pub(crate) is_after: bool,
 }
 
@@ -25,63 +27,62 @@ pub(crate) enum Kind {
     Changing,
 }
 
-/// Counts points until the one that was asked for.
+/// Looks for a point, and lists those on the way to it.
 #[derive(Debug)]
 pub(crate) struct Search {
     kind: Kind,
-    left: usize,
+    wanted: Option<Point>,
     /// What happens there.
     verdict: Verdict,
-    /// Points are counted once this call was made.
-    behind: Option<&'static str>,
+    seen: Vec<Point>,
+    counts: BTreeMap<String, usize>,
     last: Option<Call>,
     repeated: usize,
-    found: Option<Point>,
+    is_found: bool,
 }
 
 impl Search {
-    /// Until the point `index`, from 0.
-    pub(crate) fn new(kind: Kind, index: usize, verdict: Verdict) -> Self {
-        Self { kind, left: index, verdict, behind: None, last: None, repeated: 0, found: None }
+    /// Lists all points.
+    pub(crate) fn list(kind: Kind) -> Self {
+        let (seen, counts, last) = (Vec::new(), BTreeMap::new(), None);
+        let (wanted, verdict) = (None, Verdict::Go);
+        Self { kind, wanted, verdict, seen, counts, last, repeated: 0, is_found: false }
     }
 
-    /// From the first call on that follows on this one.
-    pub(crate) fn behind(self, call: Option<&'static str>) -> Self {
-        Self { behind: call, ..self }
+    /// Looks for one of those that were listed.
+    pub(crate) fn for_point(kind: Kind, wanted: Point, verdict: Verdict) -> Self {
+        Self { wanted: Some(wanted), verdict, ..Self::list(kind) }
     }
 
     fn at(&mut self, call: &Call) -> Verdict {
         let is_after = call.result.is_some();
+        let words = call.in_words();
         if !is_after {
             let is_again = self.last.as_ref().is_some_and(|last| call.is_again(last));
             self.repeated = if is_again { self.repeated + 1 } else { 0 };
             self.last = Some(call.clone());
-        }
-        if let Some(behind) = self.behind {
-            if is_after && call.in_words() == behind {
-                self.behind = None;
+            if self.repeated < 2 {
+                *self.counts.entry(words.clone()).or_default() += 1;
             }
-            return Verdict::Go;
         }
         let is_kind = match self.kind {
             Kind::Every => !is_after || call.may_change(),
             Kind::Changing => !is_after && call.may_change(),
         };
-        if self.found.is_some() || !is_kind || self.repeated > 1 {
+        if self.is_found || !is_kind || self.repeated > 1 {
             return Verdict::Go;
         }
-        if self.left > 0 {
-            self.left -= 1;
-            return Verdict::Go;
-        }
-        self.found = Some(Point { call: call.in_words(), is_after });
-        self.verdict
+        let point = Point { number: self.counts[&words], call: words, is_after };
+        self.is_found = self.wanted.as_ref() == Some(&point);
+        self.seen.push(point);
+        if self.is_found { self.verdict } else { Verdict::Go }
     }
 }
 
 impl fmt::Display for Point {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", if self.is_after { "after" } else { "before" }, self.call)
+        let Self { call, number, is_after } = self;
+        write!(f, "{} {call}, no. {number}", if *is_after { "after" } else { "before" })
     }
 }
 
@@ -100,9 +101,14 @@ impl Shared {
         Box::new(move |call| shared.lock().at(call))
     }
 
-    /// The point, once it was come to.
-    pub(crate) fn found(&self) -> Option<Point> {
-        self.lock().found.clone()
+    /// Whether the point was come to.
+    pub(crate) fn is_found(&self) -> bool {
+        self.lock().is_found
+    }
+
+    /// The points so far.
+    pub(crate) fn seen(&self) -> Vec<Point> {
+        self.lock().seen.clone()
     }
 
     /// Searches for another one.
@@ -115,31 +121,29 @@ impl Shared {
     }
 }
 
-/// Has a call fail.
-pub(crate) fn failing(error: Errno) -> Verdict {
-    Verdict::Fail(error)
-}
-
-/// Does `work` for each point, from several threads, each of which goes on until it is told that
-/// there are no more: it is given its first point and the distance to its next.
-pub(crate) fn in_parallel(work: impl Fn(usize, usize) -> Vec<Point> + Sync) -> Vec<Point> {
+/// Does `work` for each point, in several threads: each has what `start` gives it to work with.
+pub(crate) fn in_parallel<T>(
+    points: &[Point],
+    start: impl Fn() -> T + Sync,
+    work: impl Fn(&mut T, &Point) + Sync,
+) {
+    let next = AtomicUsize::new(0);
+    let one = || {
+        let mut with = start();
+        while let Some(point) = points.get(next.fetch_add(1, Ordering::SeqCst)) {
+            work(&mut with, point);
+        }
+    };
     let threads = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8);
-    std::thread::scope(|scope| {
-        let work = &work;
-        let start = |first| scope.spawn(move || work(first, threads));
-        let workers: Vec<_> = (0..threads).map(start).collect();
-        let points = workers.into_iter().flat_map(|worker| worker.join().expect("it holds"));
-        points.collect()
-    })
+    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(one))));
 }
 
-/// That each of these calls, in the words of a point, was among `points`: before and after.
+/// That each of these calls is among `points`, before and after it.
 pub(crate) fn assert_covered(points: &[Point], calls: &[&str]) {
-    let found: BTreeSet<_> = points.iter().cloned().collect();
     for call in calls {
         for is_after in [false, true] {
-            let point = Point { call: (*call).to_owned(), is_after };
-            assert!(found.contains(&point), "not {point}, only: {found:#?}");
+            let is_it = |point: &Point| point.call == *call && point.is_after == is_after;
+            assert!(points.iter().any(is_it), "{call}, {is_after}, is not one of {points:#?}");
         }
     }
 }

@@ -17,7 +17,8 @@ pub(crate) struct Site {
     pub(crate) publisher: Publisher,
     /// What was installed there last.
     pub(crate) current: Release,
-    directory: tempfile::TempDir,
+    directory: PathBuf,
+    _temporary: tempfile::TempDir,
 }
 
 /// How an upgrade ends that nobody disturbs.
@@ -39,17 +40,6 @@ impl End {
     }
 }
 
-impl End {
-    /// The call up to which an upgrade goes as any other.
-    fn begins_behind(self) -> Option<&'static str> {
-        match self {
-            Self::Committed => None,
-            Self::RolledBack => Some(TAKES_THE_PATH),
-            Self::Refused => Some("unlink .app.selfup-stage-"),
-        }
-    }
-}
-
 impl Site {
     /// With a service that has found out that there is nothing new.
     pub(crate) fn new() -> Self {
@@ -58,15 +48,26 @@ impl Site {
 
     /// The same, first started with these variables.
     pub(crate) fn with(variables: &[(&str, &Path)]) -> Self {
-        let directory = tempfile::tempdir().expect("a temporary directory");
+        let temporary = tempfile::tempdir().expect("a temporary directory");
+        // Its name is a part of the words for a call.
+        let directory = temporary.path().join("place");
+        fs::create_dir(&directory).expect("it can be made");
         let current = Release::good();
-        current.install(&directory.path().join("app"));
+        current.install(&directory.join("app"));
         let publisher = Publisher::start(Answer::Whole(current.clone()));
-        let builder = builder(directory.path(), &publisher);
+        let builder = builder(&directory, &publisher);
         let set = |builder: ServiceBuilder, (name, value): &(&str, &Path)| builder.set(name, *value);
         let service = variables.iter().fold(builder, set).start();
         publisher.wait_for("GET 304", 1);
-        Self { service: Some(service), publisher, current, directory }
+        let service = Some(service);
+        Self { service, publisher, current, directory, _temporary: temporary }
+    }
+
+    /// The same, after an upgrade: with a previous binary, and a history.
+    pub(crate) fn upgraded() -> Self {
+        let mut site = Self::new();
+        site.upgrade();
+        site
     }
 
     /// What runs there.
@@ -74,30 +75,38 @@ impl Site {
         self.service.as_ref().expect("it is up")
     }
 
-    /// Kills the master at the point `index` of its upgrade to `new`. `None` if that was over before.
-    pub(crate) fn kill_at(&mut self, index: usize, new: &Release, end: End) -> Option<Point> {
-        let search = Search::new(Kind::Every, index, Verdict::Kill).behind(end.begins_behind());
+    /// The points of an upgrade to `new`, which is followed by another.
+    pub(crate) fn list(&mut self, new: &Release, end: End) -> Vec<Point> {
+        let shared = Shared::new(Search::list(Kind::Every));
+        self.kill(&shared, new, end);
+        shared.seen()
+    }
+
+    /// Kills the master at this point of its upgrade to `new`.
+    pub(crate) fn kill_at(&mut self, point: &Point, new: &Release, end: End) {
+        let search = Search::for_point(Kind::Every, point.clone(), Verdict::Kill);
         let shared = Shared::new(search);
-        let (pid, directory) = (self.service().pid(), self.directory.path());
+        self.kill(&shared, new, end);
+        assert!(shared.is_found(), "{point} was not come to: {:#?}", shared.seen());
+    }
+
+    /// Kills the master where it is found, or once its upgrade is over.
+    fn kill(&mut self, shared: &Shared, new: &Release, end: End) {
+        let (pid, directory) = (self.service().pid(), &self.directory);
         let traced = Traced::upgrades_of(pid, directory, shared.watch());
+        let mut is_over = self.end(end);
         self.publisher.publish(Answer::Whole(new.clone()));
-        let found = self.wait_for_point_or_end(&shared, end);
-        if found.is_none() {
+        eventually("the point is come to, or the upgrade is over", || {
+            (shared.is_found() || is_over()).then_some(())
+        });
+        drop(is_over);
+        if !shared.is_found() {
             self.service().signal(Signal::SIGKILL);
         }
         traced.end();
         let mut service = self.service.take().expect("it was up");
         service.wait();
         service.processes().wait_until_gone();
-        found
-    }
-
-    fn wait_for_point_or_end(&self, shared: &Shared, end: End) -> Option<Point> {
-        let mut is_over = self.end(end);
-        eventually("the point is come to, or the upgrade is over", || match shared.found() {
-            None => is_over().then_some(None),
-            found => Some(found),
-        })
     }
 
     /// Looks whether the next upgrade has ended so: asked again and again.
@@ -116,7 +125,7 @@ impl Site {
 
     /// The directory.
     pub(crate) fn directory(&self) -> &Path {
-        self.directory.path()
+        &self.directory
     }
 
     /// Stops it.
@@ -141,11 +150,12 @@ impl Site {
         good
     }
 
-    /// Starts it again, with nothing new to be had, and sees that `runs` serves and that nothing is
-    /// left of the upgrade.
-    pub(crate) fn start_again(&mut self, runs: &Release, point: &Point) {
+    /// Starts it again, with nothing new to be had, and sees that what is at the path serves, which
+    /// may have been put back first, and that nothing is left of the upgrade.
+    pub(crate) fn start_again(&mut self, old: &Release, new: &Release, point: &Point) {
         self.publisher.publish(Answer::Status(404));
-        self.service = Some(builder(self.directory.path(), &self.publisher).start());
+        self.service = Some(builder(&self.directory, &self.publisher).start());
+        let runs = self.assert_good(old, new, point);
         let answer = self.service().get("/");
         assert!(answer.contains(&runs.id().to_string()), "{point}: {answer}");
         eventually(&format!("{point}: leftovers are gone"), || {
@@ -165,7 +175,7 @@ impl Site {
     }
 
     fn binary(&self) -> PathBuf {
-        self.directory.path().join("app")
+        self.directory.join("app")
     }
 }
 

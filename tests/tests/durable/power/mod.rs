@@ -47,12 +47,6 @@ fn record(
     log
 }
 
-fn upgraded_once() -> Site {
-    let mut site = Site::new();
-    site.upgrade();
-    site
-}
-
 /// That no power cut breaks a rule, that one would if any one flush were left out but so many of them,
 /// and that a service starts from whatever is found.
 fn assert_survives(log: &Log, needless: usize) {
@@ -68,14 +62,14 @@ fn assert_survives(log: &Log, needless: usize) {
 
 #[test]
 fn a_power_cut_during_an_upgrade_leaves_one_of_both_binaries_and_the_way_back() {
-    let mut site = upgraded_once();
+    let mut site = Site::upgraded();
     let log = record(&mut site, &Release::good(), End::Committed, |_| Verdict::Go);
     assert_survives(&log, 0);
 }
 
 #[test]
 fn a_power_cut_during_an_upgrade_of_a_set_id_binary_leaves_its_mode() {
-    let mut site = upgraded_once();
+    let mut site = Site::upgraded();
     let binary = site.directory().join("app");
     fs::set_permissions(binary, fs::Permissions::from_mode(0o4755)).expect("it is ours");
     let log = record(&mut site, &Release::good(), End::Committed, |_| Verdict::Go);
@@ -84,7 +78,7 @@ fn a_power_cut_during_an_upgrade_of_a_set_id_binary_leaves_its_mode() {
 
 #[test]
 fn a_power_cut_during_an_upgrade_where_links_are_refused_leaves_a_whole_copy() {
-    let mut site = upgraded_once();
+    let mut site = Site::upgraded();
     let log = record(&mut site, &Release::good(), End::Committed, |call| {
         let is_link = call.name == "link" && call.result.is_none();
         if is_link { Verdict::Fail(Errno::EPERM) } else { Verdict::Go }
@@ -94,7 +88,7 @@ fn a_power_cut_during_an_upgrade_where_links_are_refused_leaves_a_whole_copy() {
 
 #[test]
 fn a_power_cut_during_the_way_back_leaves_one_of_both_binaries() {
-    let log = way_back(&mut upgraded_once());
+    let log = way_back(&mut Site::upgraded());
     // The one after the rename: the history is flushed, too, before the note of the trial is removed.
     assert_survives(&log, 1);
 }
@@ -114,7 +108,7 @@ fn way_back(site: &mut Site) -> Log {
 
 #[test]
 fn a_power_cut_after_a_refusal_does_not_undo_it() {
-    let mut site = upgraded_once();
+    let mut site = Site::upgraded();
     let log = record(&mut site, &Release::flawed("probe-fails"), End::Refused, |_| Verdict::Go);
     assert_survives(&log, 0);
 }
