@@ -23,6 +23,8 @@ pub struct Call {
     pub descriptor: Option<i32>,
     /// The thread that makes it.
     pub thread: Pid,
+    /// Whether that is the first one of its process.
+    pub is_of_first_thread: bool,
     number: i64,
     may_create: bool,
 }
@@ -54,7 +56,8 @@ impl Call {
         let flags = arguments[2];
         let creates = (libc::O_CREAT | libc::O_TRUNC).cast_unsigned();
         let may_create = name == "openat" && flags & u64::from(creates) != 0;
-        Self { name, files, result: None, descriptor, thread, number, may_create }
+        let (result, is_of_first_thread) = (None, false);
+        Self { name, files, result, descriptor, thread, is_of_first_thread, number, may_create }
     }
 
     pub(super) fn returned(&mut self, thread: Pid, result: i64) {
@@ -111,7 +114,8 @@ impl Call {
     pub fn in_words(&self) -> String {
         let files = self.files.iter().map(|file| short_name(file));
         let name = if self.name == UNKNOWN { format!("call {}", self.number) } else { self.name.to_owned() };
-        std::iter::once(name).chain(files).collect::<Vec<_>>().join(" ")
+        let thread = self.is_of_first_thread.then(|| "first:".to_owned());
+        thread.into_iter().chain([name]).chain(files).collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -268,7 +272,9 @@ const HARMLESS: &[i64] = &[
     libc::SYS_socket, libc::SYS_socketpair, libc::SYS_connect, libc::SYS_sendto,
     libc::SYS_recvfrom, libc::SYS_sendmsg, libc::SYS_recvmsg, libc::SYS_sendmmsg,
     libc::SYS_shutdown, libc::SYS_getsockopt, libc::SYS_setsockopt, libc::SYS_getsockname,
-    libc::SYS_getpeername, libc::SYS_bind, libc::SYS_memfd_create, libc::SYS_dup3,
+    libc::SYS_getpeername, libc::SYS_bind, libc::SYS_listen, libc::SYS_accept4,
+    libc::SYS_signalfd4, libc::SYS_timerfd_create, libc::SYS_timerfd_settime, libc::SYS_umask,
+    libc::SYS_memfd_create, libc::SYS_dup3,
     // Flags alone: std looks at what it closes, in debug builds.
     libc::SYS_fcntl,
     libc::SYS_wait4, libc::SYS_waitid, libc::SYS_kill, libc::SYS_tgkill, libc::SYS_pidfd_open,

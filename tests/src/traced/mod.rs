@@ -86,8 +86,8 @@ impl Traced {
         })
     }
 
-    /// Stops the upgrade threads of the process `pid`, which has none so far, at each call that is
-    /// about a file in `directory`: those too that it has once it has executed another file.
+    /// Stops the process `pid`, which has one thread so far, at each call of that one and of its
+    /// upgrade threads that is about a file in `directory`, even once it has executed another file.
     ///
     /// Until this has [ended](Self::end) nobody else may wait for the process.
     ///
@@ -96,9 +96,12 @@ impl Traced {
     /// If this user may not trace its own children.
     #[must_use]
     pub fn start_of(pid: Pid, directory: &Path, watch: Watch) -> Self {
-        Self::run(pid, directory, watch, move |_| {
+        Self::run(pid, directory, watch, move |tracer| {
+            tracer.threads.insert(pid, None);
+            tracer.free.remove(&pid);
             let clones = Options::PTRACE_O_TRACECLONE;
-            ptrace::seize(pid, Options::PTRACE_O_TRACESYSGOOD | clones)
+            ptrace::seize(pid, Options::PTRACE_O_TRACESYSGOOD | clones)?;
+            ptrace::interrupt(pid)
         })
     }
 
@@ -221,7 +224,8 @@ impl Tracer {
 
     fn before(&mut self, pid: Pid) -> nix::Result<Verdict> {
         let registers = Registers::of(pid)?;
-        let call = Call::read(pid, registers.number(), registers.arguments());
+        let mut call = Call::read(pid, registers.number(), registers.arguments());
+        call.is_of_first_thread = pid == self.leader;
         let is_watched = call.is_about(&self.directories);
         let verdict = if is_watched { (self.watch)(&call) } else { Verdict::Go };
         let failing = if let Verdict::Fail(error) = verdict {
@@ -242,7 +246,7 @@ impl Tracer {
             registers.write(pid)?;
         }
         call.returned(pid, registers.result());
-        if call.name == "prctl" && !is_upgrade_thread(pid, pid) {
+        if call.name == "prctl" && pid != self.leader && !is_upgrade_thread(pid, pid) {
             // It has a name now, and is another one: it runs freely from here.
             self.threads.remove(&pid);
             self.free.insert(pid);

@@ -5,8 +5,9 @@
 //! too.
 
 use selfup_tests::Release;
+use selfup_tests::traced::Verdict;
 
-use crate::points::{Point, assert_covered, in_parallel};
+use crate::points::{Kind, Point, Search, Shared, assert_covered, in_parallel};
 use crate::site::{End, Site, TAKES_THE_PATH};
 
 /// Kills a master at each point of its upgrade to a `release` that `is_wanted`, and says at which.
@@ -85,4 +86,56 @@ fn killed_at_any_call_of_a_refusal_the_path_holds_the_binary_that_was_there() {
     let release = || Release::flawed("probe-fails");
     let points = kill_everywhere(release, End::Refused, is_wanted);
     assert_covered(&points, &["rename .app.selfup-stage- .app.selfup-history"]);
+}
+
+/// Kills a master at each point of its start from what another left that was killed `at` this call of
+/// its upgrade to `new`.
+fn kill_every_start(new: &Release, end: End, at: &str, is_after: bool) -> Vec<Point> {
+    let mut site = Site::upgraded();
+    let old = site.current.clone();
+    let at = Point { call: at.to_owned(), number: 1, is_after };
+    site.kill_at(&at, new, end);
+    let half_written = site.directory().join(".app.selfup-stage-ABCDEF");
+    std::fs::write(half_written, &old.bytes()[..1_000_000]).expect("it can be written");
+    let template = tempfile::tempdir().expect("a temporary directory");
+    let template = template.path().join("place");
+    std::fs::rename(site.directory(), &template).expect("nobody needs it");
+    std::fs::create_dir(site.directory()).expect("it was renamed");
+
+    site.lay_out(&template);
+    let shared = Shared::new(Search::list(Kind::Every));
+    site.kill_start(&shared);
+    let points = shared.seen();
+    in_parallel(&points, Site::new, |site, point| {
+        site.lay_out(&template);
+        let shared = Shared::new(Search::for_point(Kind::Every, point.clone(), Verdict::Kill));
+        site.kill_start(&shared);
+        assert!(shared.is_found(), "{point} was not come to: {:#?}", shared.seen());
+        site.assert_good(&old, new, point);
+        site.start_again(&old, new, point);
+        site.upgrade();
+    });
+    eprintln!("killed at {} points of a start, behind {at}", points.len());
+    points
+}
+
+#[test]
+fn killed_at_any_call_of_a_start_that_goes_on_with_a_trial_the_path_holds_a_binary_that_starts() {
+    let new = Release::good();
+    let points = kill_every_start(&new, End::Committed, TAKES_THE_PATH, true);
+    let calls = [
+        "first: rename .app.selfup-stage- .app.selfup-trial",
+        "unlink .app.selfup-stage-",
+        "unlink .app.selfup-trial",
+    ];
+    assert_covered(&points, &calls);
+}
+
+#[test]
+fn killed_at_any_call_of_a_start_that_puts_a_binary_back_the_path_holds_one_that_starts() {
+    let new = Release::flawed("unwell-at-start");
+    let back = "rename .app.selfup-previous app";
+    let points = kill_every_start(&new, End::RolledBack, back, false);
+    let back = format!("first: {back}");
+    assert_covered(&points, &[&back, "rename .app.selfup-stage- .app.selfup-history"]);
 }

@@ -38,6 +38,8 @@ pub(crate) struct Search {
     counts: BTreeMap<String, usize>,
     last: Option<Call>,
     repeated: usize,
+    /// Whether anything was changed yet: before that, polls come and go.
+    is_begun: bool,
     is_found: bool,
 }
 
@@ -46,7 +48,8 @@ impl Search {
     pub(crate) fn list(kind: Kind) -> Self {
         let (seen, counts, last) = (Vec::new(), BTreeMap::new(), None);
         let (wanted, verdict) = (None, Verdict::Go);
-        Self { kind, wanted, verdict, seen, counts, last, repeated: 0, is_found: false }
+        let (repeated, is_begun, is_found) = (0, false, false);
+        Self { kind, wanted, verdict, seen, counts, last, repeated, is_begun, is_found }
     }
 
     /// Looks for one of those that were listed.
@@ -56,6 +59,10 @@ impl Search {
 
     fn at(&mut self, call: &Call) -> Verdict {
         let is_after = call.result.is_some();
+        self.is_begun |= call.may_change() || call.is_of_first_thread;
+        if !self.is_begun {
+            return Verdict::Go;
+        }
         let words = call.in_words();
         if !is_after {
             let is_again = self.last.as_ref().is_some_and(|last| call.is_again(last));
@@ -106,9 +113,11 @@ impl Shared {
         self.lock().is_found
     }
 
-    /// The points so far.
+    /// The points so far, to the last at which something was changed: behind it are polls.
     pub(crate) fn seen(&self) -> Vec<Point> {
-        self.lock().seen.clone()
+        let seen = &self.lock().seen;
+        let last = seen.iter().rposition(|point| point.is_after);
+        seen[..last.map_or(0, |last| last + 1)].to_vec()
     }
 
     /// Searches for another one.

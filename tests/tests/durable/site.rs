@@ -1,8 +1,10 @@
 //! A service that is killed, and started again in the same directory.
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use nix::sys::signal::Signal;
 use selfup_tests::traced::{Traced, Verdict};
@@ -109,6 +111,45 @@ impl Site {
         service.processes().wait_until_gone();
     }
 
+    /// Puts a copy of `template` in place of all that lies there.
+    pub(crate) fn lay_out(&mut self, template: &Path) {
+        self.service = None;
+        fs::remove_dir_all(&self.directory).expect("it is ours");
+        let mut copy = Command::new("cp");
+        copy.arg("-a").arg(template).arg(&self.directory);
+        assert!(copy.status().is_ok_and(|status| status.success()), "it can be copied");
+    }
+
+    /// Starts what lies there, and kills it where it is found, or once it has come to rest.
+    pub(crate) fn kill_start(&mut self, shared: &Shared) {
+        self.publisher.publish(Answer::Status(404));
+        let (gate, mut open) = std::io::pipe().expect("there are descriptors");
+        let waiting = ["sh", "-c", "read -r _; exec \"$0\" </dev/null"];
+        let builder = builder(&self.directory, &self.publisher).under(&waiting).stdin(gate);
+        self.service = Some(builder.spawn());
+        let traced = Traced::start_of(self.service().pid(), &self.directory, shared.watch());
+        writeln!(open, "go").expect("it waits");
+        let mut polls = None;
+        eventually("the point is come to, or the start is over", || {
+            let service = self.service();
+            let is_done = !service.lines("serving 1 ").is_empty() && self.is_tidy();
+            let count = || self.publisher.answered().len();
+            let is_over = is_done && count() > *polls.get_or_insert_with(count);
+            (shared.is_found() || is_over).then_some(())
+        });
+        if !shared.is_found() {
+            self.service().signal(Signal::SIGKILL);
+        }
+        traced.end();
+        let mut service = self.service.take().expect("it was up");
+        service.wait();
+        service.processes().wait_until_gone();
+    }
+
+    fn is_tidy(&self) -> bool {
+        self.service().files().iter().all(|name| name == PREVIOUS)
+    }
+
     /// Looks whether the next upgrade has ended so: asked again and again.
     pub(crate) fn end(&self, end: End) -> impl FnMut() -> bool {
         let before = self.service().lines(end.event()).len();
@@ -158,10 +199,7 @@ impl Site {
         let runs = self.assert_good(old, new, point);
         let answer = self.service().get("/");
         assert!(answer.contains(&runs.id().to_string()), "{point}: {answer}");
-        eventually(&format!("{point}: leftovers are gone"), || {
-            let files = self.service().files();
-            files.iter().all(|name| name == PREVIOUS).then_some(())
-        });
+        eventually(&format!("{point}: leftovers are gone"), || self.is_tidy().then_some(()));
     }
 
     /// Upgrades it to a release that is well.
