@@ -190,7 +190,7 @@ fn be_master(
         Ok((config, bound))
     };
     let prepared = match birth {
-        Ok(birth) => birth.prepare(prepare),
+        Ok(birth) => birth.prepare(unfinished.as_ref(), prepare),
         Err(_) => prepare(),
     };
     let (mut config, bound) = prepared?;

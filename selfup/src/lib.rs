@@ -77,6 +77,10 @@
 //! A file that is put in place by hand takes the same way at the next restart, but for the swap: it
 //! is read and started once before it becomes a child.
 //!
+//! A trial outlives its master: the next start goes on with it, and the third that comes to nothing
+//! puts the previous binary back. [`rollback()`] asks for that at any time, and [`clear_refused()`]
+//! has binaries tried again that were refused.
+//!
 //! # Features
 //!
 //! On by default: `macros`, the attribute; `http`, [`fetcher::http`]; `serve`, [`serve`](fn@serve).

@@ -72,7 +72,7 @@ fn a_binary_that_was_removed_by_hand_can_be_put_back_by_hand() {
     fs::remove_file(published.service.binary()).expect("it was there");
     let release = Release::good();
     published.publisher.publish(Answer::Whole(release.clone()));
-    let line = published.service.wait_for("event warning: ");
+    let line = published.service.wait_for("event upgrades_disabled: ");
     assert!(line.contains("leads to no file; put the binary there"), "{line}");
     published.service.assert_files(&[]);
     let by_hand = Release::good();
@@ -160,8 +160,8 @@ fn a_file_system_that_becomes_read_only_costs_the_upgrade_and_nothing_else() {
     published.publisher.wait_for("GET 404", 1);
     mounted.forbid_writing(ROOM);
     published.publisher.publish(Answer::Whole(release.clone()));
-    let line = published.service.wait_for_nth("event warning: ", 2);
-    assert!(line.contains("could not be written in directory"), "{line}");
+    let line = published.service.wait_for("event upgrades_disabled: ");
+    assert!(line.contains("is on a read-only file system; mount it read-write"), "{line}");
     published.service.restart(2);
     mounted.resize(ROOM);
     published.service.wait_for("event committed: generation 3 ");

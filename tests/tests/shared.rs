@@ -37,7 +37,9 @@ fn an_upgrade_ends_with_both_on_the_new_binary_and_drops_nothing() {
         load.wait_for(50);
         assert_eq!(load.stop(), [""; 0]);
     }
-    assert_eq!(second.lines("event upgraded: "), [""; 0]);
+    // The two may have changed places when one executed its upgrade.
+    let upgraded = |service: &Service| service.lines("event upgraded: ").len();
+    assert_eq!(upgraded(&first.service) + upgraded(&second), 2, "each was put in place once");
     stop(&mut second);
     assert!(first.service.stop().success());
 }

@@ -44,8 +44,18 @@ impl Birth {
     }
 
     /// Waits for what is needed before the first child, and can be stopped meanwhile.
-    pub(crate) fn prepare<T>(&self, wait: impl FnOnce() -> T) -> T {
-        self.signals.watching_the_fatal(wait)
+    /// Such a stop is no failure of the trial that is `unfinished`.
+    pub(crate) fn prepare<T>(
+        &self,
+        unfinished: Option<&Unfinished>,
+        wait: impl FnOnce() -> T,
+    ) -> T {
+        let excuse = unfinished.map(Unfinished::excuse);
+        self.signals.watching_the_fatal(wait, || {
+            if let Some(excuse) = excuse {
+                excuse();
+            }
+        })
     }
 
     /// Gives the signals back to a process that goes on; what came meanwhile was for the service.
@@ -115,7 +125,9 @@ impl Birth {
         let (origin, rehearsed) = (&self.origin, rehearsal.clone());
         let upgrader = Upgrader::start(upgrades, origin, &observer, rehearsed, unfinished, terms)?;
         let launch = Launch { origin: self.origin.clone(), restarts };
-        Ok(Master::new(plan, launch, sockets, signals, upgrader, rehearsal, proof, observer))
+        let mut master = Master::new(plan, launch, sockets, signals, upgrader, rehearsal, observer);
+        master.proof = proof;
+        Ok(master)
     }
 }
 
@@ -150,11 +162,15 @@ impl Succession {
             Ok(prepared) => prepared,
             Err(error) => return Err(inheritance.give_back(error)),
         };
+        let rollback_waits = inheritance.rollback_waits();
         match inheritance.take_charge() {
             Some(refusal) => observer.warn(refusal),
             None => observer.tell(&Event::MasterReplaced { generation: master.serving() }),
         }
         master.children.take_charge();
+        if rollback_waits {
+            master.roll_back();
+        }
         let _orphans = Orphans::reap(&observer);
         let outcome = runtime.block_on(master.run(Vec::new()));
         Ok((outcome, observer, birth))

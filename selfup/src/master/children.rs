@@ -229,9 +229,9 @@ impl Children {
     }
 
     /// All of it, to be written down for another master.
-    pub(super) fn estate(&self, standing: Standing) -> Estate<'_> {
+    pub(super) fn estate(&self, standing: Standing, rollback_waits: bool) -> Estate<'_> {
         let Self { launch, sockets, living, .. } = self;
-        Estate { standing, origin: &launch.origin, sockets, children: living }
+        Estate { standing, rollback_waits, origin: &launch.origin, sockets, children: living }
     }
 
     /// A child that does not hear is dealt with by its deadline, and its end is news anyway.

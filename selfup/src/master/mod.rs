@@ -4,6 +4,7 @@
 //! reports of the threads beside it into [`Input`]s, and the plan's [`Action`]s into calls. It never
 //! waits for one thing alone, and none of the user's code runs on it.
 
+mod acts;
 mod birth;
 mod busy;
 mod children;
@@ -26,21 +27,20 @@ use tokio::sync::mpsc;
 pub(crate) use self::birth::{Birth, Succession};
 use self::children::Children;
 use self::examiner::Examiner;
-use self::plan::{Action, Cause, Finding, Input, Plan, Standing};
+use self::plan::{Action, Finding, Input, Plan, Standing};
 use self::proof::Proof;
 use self::signals::Signals;
 use self::sockets::Sockets;
 pub(crate) use self::succession::{Handed, rehearse};
 use self::succession::{Preparation, Progress};
-use self::upgrades::{Order, Report, Upgrader};
-use crate::channel::message::{FromChild, FromMaster};
+use self::upgrades::{Report, Upgrader};
+use crate::channel::message::FromChild;
 use crate::child::{Child, Launch, News};
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::event::{Event, Observer};
 use crate::identity::Generation;
 use crate::listeners::Bound;
 use crate::sys::pidfd::Status;
-use crate::sys::signal;
 use crate::upgrade::{Rehearsal, Vetted};
 
 /// How a master's life went.
@@ -64,6 +64,8 @@ struct Master {
     upgrader: Upgrader,
     /// The trial of the first generation, if it is on one.
     proof: Option<Proof>,
+    /// Whether the program asked for the previous binary, and the upgrade thread has yet to answer.
+    rollback_waits: bool,
     /// What the next probe is to read, and the state that it was written from.
     rehearsal: Rehearsal,
     rehearsed: Option<Standing>,
@@ -106,7 +108,6 @@ impl Master {
         signals: Signals,
         upgrader: Upgrader,
         rehearsal: Rehearsal,
-        proof: Option<Proof>,
         observer: Observer,
     ) -> Self {
         let (tell_news, news) = mpsc::channel(QUEUE);
@@ -117,7 +118,8 @@ impl Master {
             signals,
             news,
             upgrader,
-            proof,
+            proof: None,
+            rollback_waits: false,
             rehearsal,
             rehearsed: None,
             observer,
@@ -211,6 +213,7 @@ impl Master {
                     return Ok(Input::Offered);
                 }
                 Happening::Report(Report::Done(input)) => return Ok(input),
+                Happening::Report(Report::Answered) => self.rollback_waits = false,
                 Happening::Report(Report::Waits(inode)) => self.children.set_waiting(inode),
                 Happening::Report(Report::Overdue(error)) => self.observer.warn(error),
                 // The thread waits now, which is looked at where it was asked to.
@@ -246,10 +249,7 @@ impl Master {
                 None
             }
             News::Said(FromChild::RollBack) => {
-                if !self.upgrader.roll_back() {
-                    let words = "there are no upgrades to be rolled back: no fetcher is configured";
-                    self.observer.warn(Error::new(ErrorKind::Rollback, words));
-                }
+                self.roll_back();
                 None
             }
             News::Said(FromChild::ClearRefused) => {
@@ -270,35 +270,6 @@ impl Master {
                 self.children.leave(generation);
                 Some(Input::Exited(generation, status))
             }
-        }
-    }
-
-    /// What has become of the first generation's trial.
-    fn prove(&mut self, input: &Input) {
-        let now = Instant::now();
-        let Some(proof) = &mut self.proof else { return };
-        let decided = match *input {
-            Input::Signal { number, .. } if proof.is_stop(number) => Some(Order::Leave),
-            Input::Ready(_) => {
-                proof.ready(now);
-                None
-            }
-            Input::Exited(..) => None,
-            _ => proof.decide(now),
-        };
-        if let Some(order) = decided {
-            self.proof = None;
-            self.upgrader.order(order);
-        }
-    }
-
-    /// The service ends with its trial unfinished.
-    fn end_proof(&mut self) {
-        if let (Some(proof), Some(Ending::With(Status::Signaled(signal)))) =
-            (self.proof.take(), &self.outcome)
-            && proof.was_told(*signal)
-        {
-            self.upgrader.order(Order::Leave);
         }
     }
 
@@ -330,53 +301,6 @@ impl Master {
         self.rehearse();
     }
 
-    fn act(&mut self, action: Action) -> Option<Input> {
-        match action {
-            Action::Examine => return self.examine(),
-            Action::Start(generation, cause) => return self.start(generation, cause),
-            Action::Admit(generation) => self.children.tell(generation, &FromMaster::Admit),
-            Action::Pause(generation) => self.children.tell(generation, &FromMaster::Pause),
-            Action::Resume(generation) => self.children.tell(generation, &FromMaster::Resume),
-            Action::Yield(generation) => self.children.remember_binary(generation),
-            Action::Commit(generation) => self.children.commit(generation),
-            Action::Drain(generation) => self.children.tell(generation, &FromMaster::Drain),
-            Action::Kill(generation) => self.children.signal(generation, libc::SIGKILL, None),
-            Action::Forward { to, signal } => {
-                self.children.signal(to, signal, self.signals.queued(signal));
-            }
-            Action::Swap => self.upgrader.order(Order::Swap),
-            Action::Discard => self.upgrader.order(Order::Discard),
-            Action::Keep => {
-                self.children.end_waiting();
-                self.upgrader.order(Order::Keep);
-            }
-            Action::Leave => self.upgrader.order(Order::Leave),
-            Action::Restore(reason) => {
-                self.children.end_waiting();
-                self.upgrader.order(Order::Restore(reason));
-            }
-            Action::LetGo => self.children.let_go(),
-            Action::Suspend => signal::stop_this_process(),
-            Action::Tell(event) => self.observer.tell(&event),
-            Action::End(status) => self.outcome = Some(Ending::With(status)),
-        }
-        None
-    }
-
-    fn examine(&mut self) -> Option<Input> {
-        let Some(serving) = self.children.pid(self.serving()) else {
-            let text = "nothing serves that it could be compared with".into();
-            return Some(Input::Examined(Finding::Refused(text)));
-        };
-        self.examiner.examine(self.children.origin(), serving, self.rehearsal.get());
-        None
-    }
-
-    fn start(&mut self, generation: Generation, cause: Cause) -> Option<Input> {
-        let started = self.children.start(generation, cause);
-        started.err().map(|error| self.not_started(generation, error))
-    }
-
     /// Waits until everything that was heard so far is known to the plan; says whether it is.
     async fn is_quiet(&mut self) -> bool {
         settle().await;
@@ -399,7 +323,7 @@ impl Master {
     /// Has the committed binary take this master's place. Returns only if that failed.
     fn succeed(&mut self, standing: Standing) {
         let error = if self.children.run_what_is_in_place(standing.serving) {
-            self.children.estate(standing).hand_over().chain()
+            self.children.estate(standing, self.rollback_waits).hand_over().chain()
         } else {
             "another file was put at the path meanwhile; restart onto it".into()
         };
@@ -416,7 +340,7 @@ impl Master {
         let standing = self.plan.standing();
         if standing != self.rehearsed
             && let Some(standing) = standing.clone()
-            && let Some(text) = self.children.estate(standing).rehearsal()
+            && let Some(text) = self.children.estate(standing, false).rehearsal()
         {
             self.rehearsal.set(text);
         }

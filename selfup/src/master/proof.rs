@@ -63,3 +63,57 @@ impl Proof {
 
 /// "Never" is a setting, too.
 const LONGEST: std::time::Duration = std::time::Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn proof(now: Instant) -> Proof {
+        let (ready, probation) = (Duration::from_secs(30), Duration::from_secs(10));
+        let limits = Limits {
+            restart_signal: None,
+            restart_after_swap: true,
+            ready,
+            probation,
+            terminate: ready,
+            max_draining: 1,
+            overlap: true,
+            follows: true,
+        };
+        Proof::begin(limits, now)
+    }
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn who_is_ready_and_lives_through_the_probation_is_kept() {
+        let now = Instant::now();
+        let mut proof = proof(now);
+        proof.ready(now + seconds(20));
+        // Another generation does not begin it anew.
+        proof.ready(now + seconds(25));
+        assert_eq!(proof.deadline(), now + seconds(30));
+        assert!(proof.decide(now + seconds(29)).is_none());
+        assert!(matches!(proof.decide(now + seconds(30)), Some(Order::Keep)));
+    }
+
+    #[test]
+    fn who_is_not_ready_in_time_is_put_back() {
+        let now = Instant::now();
+        let proof = proof(now);
+        assert!(proof.decide(now + seconds(29)).is_none());
+        let Some(Order::Restore(reason)) = proof.decide(now + seconds(30)) else { panic!() };
+        assert!(reason.to_string().contains("not ready within 30s"), "{reason}");
+    }
+
+    #[test]
+    fn only_what_the_service_was_told_is_a_clean_end() {
+        let mut proof = proof(Instant::now());
+        assert!(!proof.is_stop(libc::SIGHUP) && proof.is_stop(libc::SIGTERM));
+        assert!(proof.was_told(libc::SIGTERM) && !proof.was_told(libc::SIGKILL));
+    }
+}

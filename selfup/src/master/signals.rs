@@ -78,9 +78,15 @@ impl Blocked {
     ///
     /// They are watched for, and not unblocked: a thread that is started by the user's code in
     /// `wait` would otherwise be ended by them for as long as it lives, and the service with it.
-    pub(super) fn watching_the_fatal<T>(&self, wait: impl FnOnce() -> T) -> T {
+    ///
+    /// Before that, `at_end` is called.
+    pub(super) fn watching_the_fatal<T>(
+        &self,
+        wait: impl FnOnce() -> T,
+        at_end: impl FnOnce() + Send + 'static,
+    ) -> T {
         // Without a thread or descriptors for it, they wait for the loop.
-        let watch = self.watch_the_fatal();
+        let watch = self.watch_the_fatal(at_end);
         let waited = wait();
         if let Ok((watching, thread)) = watch {
             drop(watching);
@@ -89,7 +95,10 @@ impl Blocked {
         waited
     }
 
-    fn watch_the_fatal(&self) -> io::Result<(PipeWriter, JoinHandle<()>)> {
+    fn watch_the_fatal(
+        &self,
+        at_end: impl FnOnce() + Send + 'static,
+    ) -> io::Result<(PipeWriter, JoinHandle<()>)> {
         let fatal = [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT];
         let was_blocked =
             |signal: &i32| set_of([*signal]).iter().any(|s| self.previous.contains(s));
@@ -98,9 +107,13 @@ impl Blocked {
         let fatal = fatal.filter(|signal| !was_blocked(signal) && !is_ignored(*signal));
         let signals = descriptor(&set_of(fatal))?;
         let (end, watching) = io::pipe()?;
+        let mut at_end = Some(at_end);
         let watch = move || {
             loop {
                 if let Ok(Some(info)) = signals.read_signal() {
+                    if let Some(at_end) = at_end.take() {
+                        at_end();
+                    }
                     sys::signal::end_by(info.ssi_signo.cast_signed());
                 }
                 let sources = [end.as_fd(), signals.as_fd()];

@@ -59,7 +59,11 @@ impl Birth {
         Err(Error::new(ErrorKind::Unsupported, text))
     }
 
-    pub(crate) fn prepare<T>(&self, _wait: impl FnOnce() -> T) -> T {
+    pub(crate) fn prepare<T>(
+        &self,
+        _unfinished: Option<&crate::upgrade::Unfinished>,
+        _wait: impl FnOnce() -> T,
+    ) -> T {
         match self.0 {}
     }
 

@@ -53,6 +53,8 @@ pub(super) enum Report {
     /// It holds a candidate that passed every check, and this is known of it.
     Offered(Vetted),
     Done(Input),
+    /// What was to be rolled back is, or cannot be.
+    Answered,
     /// A candidate is in place, and waits for its trial.
     Waits(Inode),
     /// The user's code runs: this of it.
@@ -119,7 +121,7 @@ impl Upgrader {
         let (orders, receive_orders) = mpsc::unbounded_channel();
         let wishes = Arc::new(Wishes::default());
         let parking = Parking::default();
-        let (wished, parked) = (Arc::clone(&wishes), parking.clone());
+        let (asked, parked) = (Arc::clone(&wishes), parking.clone());
         let (report, reports) = mpsc::unbounded_channel();
         let (gone, alive) = std::io::pipe().context(ErrorKind::Unsupported, no_descriptors)?;
         let (ending, ended) = sync_channel(0);
@@ -140,7 +142,7 @@ impl Upgrader {
                 Work::begin(fetcher, parts, unfinished, min_fetch_interval, restarts, told);
             let _ = opened.try_send(error);
             let orders = receive_orders;
-            let cycle = Cycle { work, orders, wishes: wished, report, is_on_trial };
+            let cycle = Cycle { work, orders, wishes: asked, report, is_on_trial };
             runtime.block_on(cycle.run(gone, parked));
             // A fetcher's blocking task may never end.
             runtime.shutdown_background();

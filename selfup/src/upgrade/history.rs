@@ -85,6 +85,11 @@ impl History {
         self.proven = proven;
     }
 
+    /// The binary that proved itself last.
+    pub(super) fn good(&self) -> Option<BinaryId> {
+        self.proven.map(|(good, _)| good)
+    }
+
     /// The binary before the one that proved itself last.
     pub(super) fn previous(&self) -> Option<BinaryId> {
         self.proven.map(|(_, previous)| previous)

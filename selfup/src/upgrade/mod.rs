@@ -32,13 +32,13 @@
 
 mod attributes;
 mod candidate;
+mod folder;
 mod history;
 mod note;
 mod preflight;
 mod probe;
 mod reckon;
 mod rehearsal;
-mod shelf;
 mod stage;
 mod swap;
 #[cfg(test)]
@@ -58,6 +58,7 @@ use std::time::Instant;
 
 pub use self::candidate::Candidate;
 pub(crate) use self::candidate::PreUpgradeHook;
+use self::folder::Folder;
 use self::history::{Delivered, History};
 pub(crate) use self::preflight::Inode;
 use self::preflight::Target;
@@ -67,6 +68,7 @@ pub(crate) use self::reckon::{Unfinished, reckon};
 pub(crate) use self::rehearsal::Rehearsal;
 use self::swap::Swapped;
 use self::trial::Trial;
+pub(crate) use self::trials::by_request;
 pub(crate) use self::vet::{Vetted, vet};
 use crate::config::Acceptance;
 use crate::error::{Context as _, Error, ErrorKind, Result};
@@ -111,14 +113,16 @@ impl Pipeline {
         rehearsal: Rehearsal,
         unfinished: Option<Unfinished>,
     ) -> Result<Self> {
-        let (counted, locked) = match unfinished {
+        let state_dir = acceptance.state_dir.as_deref();
+        let (counted, target) = match unfinished {
             Some(Unfinished { target, trial, uncounted }) => {
-                uncounted.into_iter().for_each(|error| observer.warn(error));
-                (Some(trial), target)
+                if let Some(error) = uncounted {
+                    observer.warn(error);
+                }
+                (Some(trial), target.checked(state_dir)?)
             }
-            None => (None, lock_target(&origin)?),
+            None => (None, open_target(&origin, state_dir)?),
         };
-        let target = locked.checked(acceptance.state_dir.as_deref())?;
         if let Some(losses) = target.losses() {
             observer.warn(Error::new(losses.kind(), losses.to_string()));
         }
@@ -217,14 +221,13 @@ impl Pipeline {
     fn prepare(&mut self) -> Result<()> {
         let moved = self.origin.real_path().is_ok_and(|path| path != self.target.path());
         if moved || !self.target.is_in_place() {
-            let locked = lock_target(&self.origin)?;
-            self.target = locked.checked(self.acceptance.state_dir.as_deref())?;
+            self.target = open_target(&self.origin, self.acceptance.state_dir.as_deref())?;
             (self.trial, self.counted) = (None, None);
             if !moved && let Err(error) = Trial::remove(&self.target) {
                 self.observer.warn(error);
             }
         } else {
-            self.target.check_directory()?;
+            self.target.check()?;
         }
         if moved && let Err(error) = self.history.move_to(&self.target) {
             self.observer.warn(error);
@@ -316,28 +319,42 @@ fn is_busy(error: &(dyn StdError + 'static)) -> bool {
     })
 }
 
-/// The file that is committed at the path of the binary, if no trial is noted beside it.
+/// Which file is at the path of the binary, if it is another than the one that was `seen` there and
+/// is not on trial; and whether whoever has its lock put it there, and it proved itself.
 ///
-/// A trial is noted before a candidate takes the path, and the note goes when it stays: so whoever
-/// sees a file there before and after it sees no note has seen one that is to stay.
-pub(crate) fn committed(origin: &Origin) -> Option<Inode> {
+/// A trial is noted before a candidate takes the path, and the note goes when it stays, after the
+/// history has it: so whoever sees a file there before and after it sees no note has seen one that
+/// is to stay, and finds it in the history. What is not there is the operator's.
+pub(crate) fn look(
+    origin: &Origin,
+    acceptance: &Acceptance,
+    seen: Option<Inode>,
+) -> Option<(Inode, bool)> {
     let path = origin.real_path().ok()?;
-    let before = Inode::at(&path).ok()?;
-    let is_on_trial = Trial::is_there(&preflight::shelf_of(&path).ok()?);
-    let is_same = Inode::at(&path).ok() == Some(before);
-    (is_same && !is_on_trial).then_some(before)
+    let found = Inode::at(&path).ok().filter(|found| Some(*found) != seen)?;
+    let beside = preflight::folder_of(&path).ok()?;
+    if Trial::is_there(&beside) {
+        return None;
+    }
+    let state = match &acceptance.state_dir {
+        Some(directory) => Folder::in_state_dir(directory, &path).ok()?,
+        None => beside,
+    };
+    let good = History::load_from(&state).ok().and_then(|history| history.good());
+    let id = BinaryId::of_file(&path).ok()?;
+    (Inode::at(&path).ok() == Some(found)).then_some((found, good == Some(id)))
 }
 
 /// Where the binary that `path` is was put aside when it was replaced.
 pub(crate) fn previous_of(path: &Path) -> Option<PathBuf> {
-    Some(preflight::shelf_of(path).ok()?.path_of("previous"))
+    Some(preflight::folder_of(path).ok()?.path_of("previous"))
 }
 
-fn lock_target(origin: &Origin) -> Result<Target> {
+fn open_target(origin: &Origin, state_dir: Option<&Path>) -> Result<Target> {
     let path = origin.real_path().context(ErrorKind::Swap, || {
         format!("{} leads to no file; put the binary there", origin.path().display())
     })?;
-    Target::lock(path)
+    Target::open(path, state_dir)
 }
 
 #[cfg(test)]

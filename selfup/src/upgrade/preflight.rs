@@ -25,7 +25,7 @@ use tempfile::{NamedTempFile, TempPath};
 
 use super::attributes;
 use super::candidate::stamp::Stamp;
-use super::shelf::Shelf;
+use super::folder::Folder;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::identity::BinaryId;
 
@@ -58,9 +58,9 @@ impl Inode {
 pub(super) struct Target {
     path: PathBuf,
     /// The directory of the binary.
-    shelf: Shelf,
+    folder: Folder,
     /// The directory of its history.
-    state: Shelf,
+    state: Folder,
     file: Flock<File>,
     inode: Inode,
     id: BinaryId,
@@ -69,30 +69,41 @@ pub(super) struct Target {
 }
 
 impl Target {
-    #[cfg(test)]
     /// Locks the file at `path`, which contains no links, and checks what a swap will need. Its
     /// history lies in `state_dir`, or beside it.
     pub(super) fn open(path: PathBuf, state_dir: Option<&Path>) -> Result<Self> {
-        Self::lock(path)?.checked(state_dir)
+        let (folder, file) = (folder_of(&path)?, open_locked(&path)?);
+        // Asked again and again while the answer is no, so before the file is read.
+        check_directory(&folder, &file)?;
+        Self::of(path, folder, file)?.checked(state_dir)
     }
 
     /// Locks the file at `path`, which contains no links, and no more.
     pub(super) fn lock(path: PathBuf) -> Result<Self> {
-        let shelf = shelf_of(&path)?;
-        let file = open_locked(&path)?;
+        let (folder, file) = (folder_of(&path)?, open_locked(&path)?);
+        Self::of(path, folder, file)
+    }
+
+    fn of(path: PathBuf, folder: Folder, file: Flock<File>) -> Result<Self> {
         let failed = || format!("{} cannot be read; make it readable", path.display());
         let inode = Inode::of(&file.metadata().context(ErrorKind::Swap, failed)?);
         let id = BinaryId::of_reader(&mut &*file).context(ErrorKind::Swap, failed)?;
-        Ok(Self { path, state: shelf.clone(), shelf, file, inode, id, losses: None })
+        Ok(Self { path, state: folder.clone(), folder, file, inode, id, losses: None })
     }
 
     /// The same, if it can be replaced.
     pub(super) fn checked(mut self, state_dir: Option<&Path>) -> Result<Self> {
-        self.check_directory()?;
+        self.check()?;
         if let Some(directory) = state_dir {
-            self.state = Shelf::in_state_dir(directory, &self.path)?;
+            self.state = Folder::in_state_dir(directory, &self.path)?;
         }
         Ok(self)
+    }
+
+    /// Whether it can still be replaced.
+    pub(super) fn check(&mut self) -> Result<()> {
+        self.losses = check_directory(&self.folder, &self.file)?;
+        Ok(())
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -100,12 +111,12 @@ impl Target {
     }
 
     pub(super) fn directory(&self) -> &Path {
-        self.shelf.directory()
+        self.folder.directory()
     }
 
     /// The files beside the binary.
-    pub(super) fn shelf(&self) -> &Shelf {
-        &self.shelf
+    pub(super) fn folder(&self) -> &Folder {
+        &self.folder
     }
 
     /// What an upgrade would lose of it, to be told before there is one.
@@ -114,7 +125,7 @@ impl Target {
     }
 
     /// Where its history is.
-    pub(super) fn state(&self) -> &Shelf {
+    pub(super) fn state(&self) -> &Folder {
         &self.state
     }
 
@@ -132,12 +143,12 @@ impl Target {
 
     /// The name that the binary keeps when a candidate takes its path.
     pub(super) fn previous_path(&self) -> PathBuf {
-        self.shelf.path_of("previous")
+        self.folder.path_of("previous")
     }
 
     /// Has the disk hold the names that the directory has now.
     pub(super) fn flush_directory(&self) -> io::Result<()> {
-        self.shelf.flush()
+        self.folder.flush()
     }
 
     /// Whether the path still leads to this file.
@@ -148,18 +159,18 @@ impl Target {
     /// The same path, once it leads to `file`.
     pub(super) fn with_file(&self, file: Flock<File>, id: BinaryId) -> io::Result<Self> {
         let inode = Inode::of(&file.metadata()?);
-        let (shelf, state) = (self.shelf.clone(), self.state.clone());
-        Ok(Self { path: self.path.clone(), shelf, state, file, inode, id, losses: None })
+        let (folder, state) = (self.folder.clone(), self.state.clone());
+        Ok(Self { path: self.path.clone(), folder, state, file, inode, id, losses: None })
     }
 
     /// Creates a file beside the binary, for its owner alone, which is gone when it is dropped.
     pub(super) fn new_file(&self) -> io::Result<NamedTempFile> {
-        self.shelf.new_file()
+        self.folder.new_file()
     }
 
     /// Gives the file at `path` one more name beside the binary, which is gone when it is dropped.
     pub(super) fn new_link(&self, path: &Path) -> io::Result<TempPath> {
-        let prefix = self.shelf.stage_prefix();
+        let prefix = self.folder.stage_prefix();
         let link = |name: &Path| std::fs::hard_link(path, name);
         let linked = tempfile::Builder::new().prefix(&prefix).make_in(self.directory(), link)?;
         Ok(linked.into_temp_path())
@@ -167,58 +178,55 @@ impl Target {
 
     /// Removes what an earlier upgrader left when it was killed. The lock says that it is gone.
     pub(super) fn sweep(&self) -> io::Result<()> {
-        self.shelf.sweep()?;
+        self.folder.sweep()?;
         self.state.sweep()
     }
+}
 
-    /// What a swap will need of the directory.
-    pub(super) fn check_directory(&mut self) -> Result<()> {
-        let directory = self.directory().to_owned();
-        let directory = directory.display();
-        let refused = |why: String| Err(Error::new(ErrorKind::Swap, why));
-        // A file system that does not tell its flags is tried all the same.
-        let flags = statvfs(self.directory()).map_or(FsFlags::empty(), |stat| stat.flags());
-        if flags.contains(FsFlags::ST_RDONLY) {
-            return refused(format!(
-                "directory {directory} is on a read-only file system; mount it read-write, or move \
-                 the binary to one that is"
-            ));
-        }
-        if flags.contains(FsFlags::ST_NOEXEC) {
-            return refused(format!(
-                "directory {directory} is on a file system mounted noexec, where no candidate can \
-                 be probed; mount it with exec, or move the binary"
-            ));
-        }
-        let trial = self.new_file().context(ErrorKind::Swap, || {
-            let user = nix::unistd::geteuid();
-            format!(
-                "no file can be created in directory {directory}; make it writable for user \
-                 {user}, or move the binary to a directory that is"
-            )
-        })?;
-        self.losses = attributes::losses(&self.file, trial.as_file())?;
-        if self.is_sticky_to_us() {
-            return refused(format!(
-                "directory {directory} is sticky and the binary belongs to somebody else, so it \
-                 cannot be replaced; give the binary to user {}, or move it",
-                nix::unistd::geteuid()
-            ));
-        }
-        Ok(())
+/// What a swap will need of the directory. Tells what an upgrade would lose of the binary.
+fn check_directory(folder: &Folder, file: &File) -> Result<Option<Error>> {
+    let directory = folder.directory().display();
+    let refused = |why: String| Err(Error::new(ErrorKind::Swap, why));
+    // A file system that does not tell its flags is tried all the same.
+    let flags = statvfs(folder.directory()).map_or(FsFlags::empty(), |stat| stat.flags());
+    if flags.contains(FsFlags::ST_RDONLY) {
+        return refused(format!(
+            "directory {directory} is on a read-only file system; mount it read-write, or move the \
+             binary to one that is"
+        ));
     }
-
-    /// Whether only the owners of the binary and of its directory may rename over the path, and
-    /// this process is neither.
-    fn is_sticky_to_us(&self) -> bool {
+    if flags.contains(FsFlags::ST_NOEXEC) {
+        return refused(format!(
+            "directory {directory} is on a file system mounted noexec, where no candidate can be \
+             probed; mount it with exec, or move the binary"
+        ));
+    }
+    let trial = folder.new_file().context(ErrorKind::Swap, || {
         let user = nix::unistd::geteuid();
-        let (Ok(directory), Ok(file)) = (std::fs::metadata(self.directory()), self.file.metadata())
-        else {
-            return false;
-        };
-        let owns = [directory.uid(), file.uid()].contains(&user.as_raw());
-        directory.mode() & libc::S_ISVTX != 0 && !user.is_root() && !owns
+        format!(
+            "no file can be created in directory {directory}; make it writable for user {user}, or \
+             move the binary to a directory that is"
+        )
+    })?;
+    if is_sticky_to_us(folder, file) {
+        return refused(format!(
+            "directory {directory} is sticky and the binary belongs to somebody else, so it cannot \
+             be replaced; give the binary to user {}, or move it",
+            nix::unistd::geteuid()
+        ));
     }
+    attributes::losses(file, trial.as_file())
+}
+
+/// Whether only the owners of the binary and of its directory may rename over the path, and this
+/// process is neither.
+fn is_sticky_to_us(folder: &Folder, file: &File) -> bool {
+    let user = nix::unistd::geteuid();
+    let (Ok(directory), Ok(file)) = (std::fs::metadata(folder.directory()), file.metadata()) else {
+        return false;
+    };
+    let owns = [directory.uid(), file.uid()].contains(&user.as_raw());
+    directory.mode() & libc::S_ISVTX != 0 && !user.is_root() && !owns
 }
 
 /// Locks `file`, which nobody else can have locked but another upgrader.
@@ -227,12 +235,12 @@ pub(super) fn lock(file: File) -> Result<Flock<File>, Errno> {
 }
 
 /// The directory of the binary at `path`.
-pub(super) fn shelf_of(path: &Path) -> Result<Shelf> {
+pub(super) fn folder_of(path: &Path) -> Result<Folder> {
     let parts = path.parent().zip(path.file_name());
     let (directory, name) = parts.ok_or_else(|| {
         Error::new(ErrorKind::Swap, format!("{} is no file in a directory", path.display()))
     })?;
-    Ok(Shelf::beside(directory, name))
+    Ok(Folder::beside(directory, name))
 }
 
 /// Whether `error` is that another process has the lock.
@@ -318,7 +326,7 @@ mod tests {
         let place = Place::with(b"bytes");
         let mut target = place.target();
         place.directory.close().unwrap();
-        let error = target.check_directory().unwrap_err().to_string();
+        let error = target.check().unwrap_err().to_string();
         assert!(error.contains(&target.directory().display().to_string()), "{error}");
     }
 

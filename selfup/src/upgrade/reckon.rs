@@ -13,7 +13,7 @@
 
 use std::path::Path;
 
-use super::preflight::{Inode, Target, shelf_of};
+use super::preflight::{Inode, Target, folder_of};
 use super::swap;
 use super::trial::{MOST_STARTS, Trial};
 use crate::error::{BoxError, Context as _, Error, ErrorKind, Result};
@@ -35,7 +35,7 @@ pub(crate) struct Unfinished {
 pub(crate) fn reckon() -> Option<Unfinished> {
     let path = std::env::current_exe().ok()?;
     // Nearly always there is none, and then this is all.
-    if !Trial::is_there(&shelf_of(&path).ok()?) {
+    if !Trial::is_there(&folder_of(&path).ok()?) {
         return None;
     }
     let origin = Origin::capture().ok()?;
@@ -62,7 +62,7 @@ enum Reckoning {
 fn count(path: &Path) -> Reckoning {
     // What is wrong is told by the pipeline, which comes by the same.
     let found = Target::lock(path.to_owned()).ok().and_then(|target| {
-        let trial = Trial::load(target.shelf()).ok().flatten()?;
+        let trial = Trial::load(target.folder()).ok().flatten()?;
         Some((target, trial))
     });
     let Some((target, trial)) = found.filter(|(target, trial)| target.id() == trial.candidate)
@@ -85,8 +85,18 @@ fn count(path: &Path) -> Reckoning {
 }
 
 impl Unfinished {
+    /// What a stop does that comes before there is anybody else to do it: it is no failed trial.
+    pub(crate) fn excuse(&self) -> impl FnOnce() + Send + 'static {
+        let (folder, mut trial) = (self.target.folder().clone(), self.trial.clone());
+        move || {
+            trial.excuse();
+            // Not written, the start stays counted.
+            let _ = trial.write(&folder).is_ok_and(|()| folder.flush().is_ok());
+        }
+    }
+
     fn note(&self) -> Result<()> {
-        let noted = self.trial.write(&self.target);
+        let noted = self.trial.write(self.target.folder());
         let noted = noted.and_then(|()| Ok::<_, BoxError>(self.target.flush_directory()?));
         noted.context(ErrorKind::Stage, || {
             format!(
@@ -131,12 +141,12 @@ mod tests {
         std::fs::write(place.directory.path().join(PREVIOUS), "old").unwrap();
         let mut trial = Trial::of(id(b"new"), id(b"old"));
         trial.starts = starts;
-        trial.write(&place.target()).unwrap();
+        trial.write(place.target().folder()).unwrap();
         place
     }
 
     fn trial_of(place: &Place) -> Trial {
-        Trial::load(&shelf_of(&place.path).unwrap()).unwrap().unwrap()
+        Trial::load(&folder_of(&place.path).unwrap()).unwrap().unwrap()
     }
 
     const PREVIOUS: &str = ".app.selfup-previous";
@@ -161,7 +171,7 @@ mod tests {
         let place = on_trial(0);
         let mut trial = trial_of(&place);
         trial.fail(&Error::new(ErrorKind::NotReady, "it was killed"));
-        trial.write(&place.target()).unwrap();
+        trial.write(place.target().folder()).unwrap();
         assert!(matches!(count(&place.path), Reckoning::RolledBack(_)));
         assert_eq!(place.content("app"), b"old");
     }
@@ -179,7 +189,7 @@ mod tests {
         let place = on_trial(2);
         let mut trial = trial_of(&place);
         trial.candidate = BinaryId::from_bytes([7; 32]);
-        trial.write(&place.target()).unwrap();
+        trial.write(place.target().folder()).unwrap();
         assert!(matches!(count(&place.path), Reckoning::Settled));
         assert_eq!(trial_of(&place).starts, 2);
     }

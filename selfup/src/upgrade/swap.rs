@@ -98,7 +98,7 @@ pub(super) fn swap(
 fn prepare(target: &Target, id: BinaryId, waiting: Option<&Swapped>) -> io::Result<Option<Target>> {
     let waiting = waiting.filter(|waiting| waiting.previous_id() != id);
     let previous = waiting.map_or(target.id(), Swapped::previous_id);
-    Trial::of(id, previous).write(target).map_err(io::Error::other)?;
+    Trial::of(id, previous).write(target.folder()).map_err(io::Error::other)?;
     let kept = if waiting.is_some() { None } else { keep_previous(target)? };
     target.flush_directory()?;
     Ok(kept)
@@ -108,7 +108,9 @@ fn prepare(target: &Target, id: BinaryId, waiting: Option<&Swapped>) -> io::Resu
 fn note_again(target: &Target, waiting: Option<&Swapped>) {
     // Left as it is, the note speaks of a candidate that is not in place, and is thrown away.
     let _ = match waiting {
-        Some(waiting) => Trial::of(waiting.id, waiting.previous_id()).write(target).is_ok(),
+        Some(waiting) => {
+            Trial::of(waiting.id, waiting.previous_id()).write(target.folder()).is_ok()
+        }
         None => Trial::remove(target).is_ok(),
     };
 }

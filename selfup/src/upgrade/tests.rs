@@ -10,15 +10,15 @@ use super::*;
 use crate::event::Verbosity;
 
 /// A service with its binary in place, and all that it tells.
-struct Service {
-    place: Place,
-    pipeline: Pipeline,
+pub(super) struct Service {
+    pub(super) place: Place,
+    pub(super) pipeline: Pipeline,
     events: Receiver<Event>,
 }
 
 impl Service {
     /// Its candidates play `part` when they are probed.
-    fn whose_candidates(part: &str) -> Self {
+    pub(super) fn whose_candidates(part: &str) -> Self {
         Self::with_hook(part, None)
     }
 
@@ -27,12 +27,12 @@ impl Service {
     }
 
     /// The next master of the same service.
-    fn again(self) -> Self {
+    pub(super) fn again(self) -> Self {
         drop(self.pipeline);
         Self::at(self.place, "good", None)
     }
 
-    fn at(place: Place, part: &str, hook: Option<PreUpgradeHook>) -> Self {
+    pub(super) fn at(place: Place, part: &str, hook: Option<PreUpgradeHook>) -> Self {
         let (teller, events) = channel();
         let on_event = move |event: &Event| teller.send(event.clone()).unwrap();
         let observer = Observer::start(Verbosity::Silent, Some(Box::new(on_event)));
@@ -50,7 +50,7 @@ impl Service {
         Self { place, pipeline, events }
     }
 
-    fn examine(&mut self, bytes: &[u8]) -> Result<Option<Candidate>> {
+    pub(super) fn examine(&mut self, bytes: &[u8]) -> Result<Option<Candidate>> {
         let length = bytes.len() as u64;
         self.take(download(bytes).length(length).validator(id(bytes).short()))
     }
@@ -65,7 +65,7 @@ impl Service {
     }
 
     /// Ends the service, and gives the names of the events that it told.
-    fn told(self) -> Vec<&'static str> {
+    pub(super) fn told(self) -> Vec<&'static str> {
         drop(self.pipeline);
         self.events.iter().map(|event| event.name()).collect()
     }
@@ -89,7 +89,7 @@ impl Service {
     }
 }
 
-fn binary(number: u8) -> Vec<u8> {
+pub(super) fn binary(number: u8) -> Vec<u8> {
     let mut bytes = std::fs::read(std::env::current_exe().unwrap()).unwrap();
     bytes.push(number);
     bytes

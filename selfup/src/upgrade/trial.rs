@@ -11,8 +11,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::folder::Folder;
 use super::preflight::Target;
-use super::shelf::Shelf;
 use crate::error::{BoxError, Context as _, Error, ErrorKind, Result};
 use crate::identity::BinaryId;
 
@@ -43,11 +43,11 @@ impl Trial {
     }
 
     /// What the file says, or `None` if there is none.
-    pub(super) fn load(shelf: &Shelf) -> Result<Option<Self>> {
-        let read = shelf.read(FILE, LARGEST).map_err(BoxError::from);
+    pub(super) fn load(folder: &Folder) -> Result<Option<Self>> {
+        let read = folder.read(FILE, LARGEST).map_err(BoxError::from);
         let parsed = read.and_then(|text| text.as_deref().map(from_text).transpose());
         parsed.context(ErrorKind::Stage, || {
-            let path = shelf.path_of(FILE);
+            let path = folder.path_of(FILE);
             let path = path.display();
             format!(
                 "{path}, the note of a trial, cannot be read, so the binary in place stays; \
@@ -57,22 +57,27 @@ impl Trial {
     }
 
     /// Writes it down. A power cut may undo that until the directory is flushed.
-    pub(super) fn write(&self, target: &Target) -> Result<(), BoxError> {
+    pub(super) fn write(&self, folder: &Folder) -> Result<(), BoxError> {
         let text = serde_json::to_string_pretty(&self.to_record())? + "\n";
-        Ok(target.shelf().write(FILE, &text)?)
+        Ok(folder.write(FILE, &text)?)
     }
 
     /// There is none any more, whatever happens.
     pub(super) fn remove(target: &Target) -> Result<()> {
-        target.shelf().remove(FILE).context(ErrorKind::Stage, || {
-            let path = target.shelf().path_of(FILE);
+        target.folder().remove(FILE).context(ErrorKind::Stage, || {
+            let path = target.folder().path_of(FILE);
             format!("{}, the note of a trial, cannot be removed; remove it", path.display())
         })
     }
 
     /// Whether there is a file. It is there from before a candidate takes the path until it stays.
-    pub(super) fn is_there(shelf: &Shelf) -> bool {
-        shelf.path_of(FILE).symlink_metadata().is_ok()
+    pub(super) fn is_there(folder: &Folder) -> bool {
+        folder.path_of(FILE).symlink_metadata().is_ok()
+    }
+
+    /// The last start did not count.
+    pub(super) fn excuse(&mut self) {
+        self.starts = self.starts.saturating_sub(1);
     }
 
     pub(super) fn fail(&mut self, reason: &Error) {
@@ -168,12 +173,12 @@ mod tests {
     fn what_is_written_is_read() {
         let place = Place::with(b"bytes");
         let target = place.target();
-        assert_eq!(Trial::load(target.shelf()).unwrap(), None);
+        assert_eq!(Trial::load(target.folder()).unwrap(), None);
         let mut trial = trial();
         trial.starts = 2;
         trial.fail(&Error::new(ErrorKind::NotReady, "\u{1}".repeat(10_000)));
-        trial.write(&target).unwrap();
-        let found = Trial::load(target.shelf()).unwrap().unwrap();
+        trial.write(target.folder()).unwrap();
+        let found = Trial::load(target.folder()).unwrap().unwrap();
         assert_eq!(found, trial);
         assert_eq!(found.failed.unwrap().error().kind(), ErrorKind::NotReady);
         Trial::remove(&target).unwrap();
@@ -194,8 +199,8 @@ mod tests {
         let id = BinaryId::from_bytes([1; 32]);
         let same = format!(r#"{{"version":1,"candidate":"{id}","previous":"{id}"}}"#);
         for text in ["", "{}", "[]", "{\"version\":2}", &same, &" ".repeat(20_000)] {
-            target.shelf().write(FILE, text).unwrap();
-            let words = Trial::load(target.shelf()).unwrap_err().chain();
+            target.folder().write(FILE, text).unwrap();
+            let words = Trial::load(target.folder()).unwrap_err().chain();
             assert!(words.contains("cannot be read") && words.contains("; remove it"), "{words}");
         }
     }

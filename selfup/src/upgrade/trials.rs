@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::candidate::Candidate;
 use super::history::Delivered;
 use super::preflight::Inode;
-use super::trial::Trial;
+use super::trial::{Failure, Trial};
 use super::{Pipeline, note, probe, stage, swap};
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::event::Event;
@@ -46,7 +46,7 @@ impl Pipeline {
     pub(crate) fn leave(&mut self) {
         self.save_history();
         let Some(mut trial) = self.counted.take() else { return };
-        trial.starts = trial.starts.saturating_sub(1);
+        trial.excuse();
         self.note(&trial);
     }
 
@@ -76,6 +76,16 @@ impl Pipeline {
     /// The binary that is on trial, or waits for one.
     pub(crate) fn on_trial(&self) -> Option<Inode> {
         self.trial.is_some().then(|| self.target.inode())
+    }
+
+    /// The file that was in place when that was looked at last.
+    pub(crate) fn inode(&self) -> Inode {
+        self.target.inode()
+    }
+
+    /// The file in place, if an upgrade put it there and it proved itself.
+    pub(crate) fn proven(&self) -> Option<Inode> {
+        (self.history.good() == Some(self.target.id())).then(|| self.target.inode())
     }
 
     /// The previous binary as a candidate, because the operator or the program says so. The one that
@@ -162,7 +172,7 @@ impl Pipeline {
 
     /// Finds out how far a master before this one came with its last candidate.
     pub(super) fn take_up_trial(&mut self) {
-        let trial = match Trial::load(self.target.shelf()) {
+        let trial = match Trial::load(self.target.folder()) {
             Ok(Some(trial)) => trial,
             Ok(None) => return,
             Err(error) => {
@@ -174,7 +184,7 @@ impl Pipeline {
         if self.target.id() != candidate {
             if trial.failed.is_some() {
                 self.condemn(&trial);
-                let reason = trial.failed.as_ref().map(|failure| failure.error());
+                let reason = trial.failed.as_ref().map(Failure::error);
                 let reason = reason.map(Arc::new).into_iter();
                 reason.for_each(|reason| {
                     self.observer.tell(&Event::CandidateRefused { id: Some(candidate), reason });
@@ -215,7 +225,7 @@ impl Pipeline {
 
     fn note(&self, trial: &Trial) {
         let flush = |()| Ok(self.target.flush_directory()?);
-        let noted = trial.write(&self.target).and_then(flush);
+        let noted = trial.write(self.target.folder()).and_then(flush);
         let noted = noted.context(ErrorKind::Stage, || {
             format!(
                 "the note of a trial cannot be written in directory {}; free some space",
@@ -230,6 +240,10 @@ impl Pipeline {
     }
 }
 
-fn by_request() -> Error {
+/// Why a binary is put back that did nothing wrong.
+pub(crate) fn by_request() -> Error {
     Error::new(ErrorKind::Rejected, "it was rolled back by request")
 }
+
+#[cfg(test)]
+mod tests;

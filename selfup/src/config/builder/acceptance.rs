@@ -49,7 +49,11 @@ impl Builder {
         self
     }
 
-    /// The directory in which it is remembered what became of candidates. Default: the binary's.
+    /// The directory in which it is remembered what became of candidates, as an absolute path.
+    /// Default: the binary's.
+    ///
+    /// Made with mode 0700 if it is missing. While it cannot be written, belongs to another user
+    /// (but root), or can be written by others, there are no upgrades.
     pub fn state_dir(mut self, directory: impl Into<PathBuf>) -> Self {
         let directory = directory.into();
         if directory.is_relative() {

@@ -113,6 +113,11 @@ impl Inheritance {
         }
     }
 
+    /// Whether the program asked the master before this one for the previous binary, in vain.
+    pub(in crate::master) fn rollback_waits(&self) -> bool {
+        self.snapshot.rollback_waits
+    }
+
     /// Copies of the listeners, and the addresses that each generation uses.
     pub(in crate::master) fn listeners(&self) -> Result<(Vec<Bound>, Used)> {
         let listeners = &self.snapshot.listeners;

@@ -59,6 +59,7 @@ pub(crate) fn rehearse(text: &str) -> Result<()> {
 /// What a master holds, to be written down.
 pub(super) struct Estate<'a> {
     pub(super) standing: Standing,
+    pub(super) rollback_waits: bool,
     pub(super) origin: &'a Origin,
     pub(super) sockets: &'a Sockets,
     pub(super) children: &'a BTreeMap<Generation, Child>,
@@ -150,6 +151,7 @@ impl Estate<'_> {
             newest: self.standing.newest.get(),
             serving: self.standing.serving.get(),
             restart_waits: self.standing.restart_waits,
+            rollback_waits: self.rollback_waits,
             children: self.children.iter().map(child).collect(),
             listeners: self.sockets.bound().iter().map(listener).collect(),
             given: self.sockets.given().sockets().iter().map(given).collect(),

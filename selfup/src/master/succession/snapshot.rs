@@ -28,6 +28,9 @@ pub(super) struct Snapshot {
     pub(super) serving: u64,
     #[serde(default)]
     pub(super) restart_waits: bool,
+    /// Whether the program asked for the previous binary, and nobody has answered yet.
+    #[serde(default)]
+    pub(super) rollback_waits: bool,
     pub(super) children: Vec<ChildText>,
     pub(super) listeners: Vec<ListenerText>,
     /// What the process manager handed in, whether a listener is made of it or not.

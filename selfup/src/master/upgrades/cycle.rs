@@ -10,7 +10,6 @@ use tokio::sync::{Notify, mpsc};
 
 use super::work::Work;
 use super::{Order, Parking, Report};
-use crate::error::Error;
 use crate::master::plan::Input;
 use crate::upgrade::{Candidate, Vetted};
 
@@ -75,7 +74,10 @@ impl Cycle {
                     began = Instant::now();
                     self.poll().await;
                 }
-                Wish::RollBack => self.roll_back().await,
+                Wish::RollBack => {
+                    self.roll_back().await;
+                    let _ = self.report.send(Report::Answered);
+                }
                 Wish::Clear => {
                     self.work.clear();
                     // What was turned down is asked for again.
@@ -89,10 +91,7 @@ impl Cycle {
 
     /// Waits until it is known what becomes of a binary that was on trial at the start.
     async fn try_the_first(&mut self) {
-        let order = tokio::select! {
-            order = next(&mut self.orders) => order,
-            () = self.wishes.roll_back.notified() => Order::Restore(by_request()),
-        };
+        let order = next(&mut self.orders).await;
         let is_restored = matches!(order, Order::Restore(_));
         self.obey(order);
         if is_restored {
@@ -168,7 +167,9 @@ impl Cycle {
                 self.work.restore(&reason);
                 // Who asked for that meanwhile has it.
                 let mut asked = pin!(self.wishes.roll_back.notified());
-                asked.as_mut().enable();
+                if asked.as_mut().enable() {
+                    let _ = self.report.send(Report::Answered);
+                }
                 self.tell(Input::Restored);
             }
             // Of an offer that nobody waits for any more.
@@ -208,8 +209,4 @@ async fn next(orders: &mut mpsc::UnboundedReceiver<Order>) -> Order {
         // The master ends, and this with it.
         None => pending().await,
     }
-}
-
-fn by_request() -> Error {
-    Error::new(crate::error::ErrorKind::Rejected, "it was rolled back by request")
 }

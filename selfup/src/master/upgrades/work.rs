@@ -2,8 +2,9 @@
 //! cannot, for now.
 //!
 //! Only who holds the lock of the binary asks the fetcher and touches the history. Another master of
-//! the same binary looks at the path at each poll: a file that is committed there is followed by a
-//! restart, as a deploy by hand is, and a lock that is free is taken. Where the binary cannot be
+//! the same binary looks at the path at each poll: a file that was upgraded there and proved itself
+//! is followed by a restart, as a deploy by hand is, and a lock that is free is taken: when its
+//! holder is gone, or executes its upgrade in place, which closes the descriptor. Where the binary cannot be
 //! replaced, it is asked again at each poll whether it can by now.
 
 use std::os::fd::OwnedFd;
@@ -143,13 +144,13 @@ impl Work {
         let current = pipeline.current();
         let running = Running::tell(&self.report, "the fetcher");
         let fetching = async { fetcher.fetch_boxed(&current).await };
-        let fetched = guarded(fetching).await;
+        let answer = guarded(fetching).await;
         drop(running);
-        let fetched = fetched.and_then(|fetched| fetched).context(
+        let answer = answer.and_then(|answer| answer).context(
             ErrorKind::Fetch,
             || "no answer of the fetcher; it is asked again at its next poll",
         )?;
-        let Fetched::Binary(download) = fetched else { return Ok(None) };
+        let Fetched::Binary(download) = answer else { return Ok(None) };
         let examined = guarded(pipeline.examine(download)).await;
         examined.context(
             ErrorKind::Rejected,
@@ -220,7 +221,11 @@ impl Work {
     /// The binary cannot be upgraded for now.
     fn close(&mut self, error: Error) {
         if is_taken(&error) {
-            let seen = upgrade::committed(&self.opening.origin);
+            // Not what is there by now: that may be what is to be followed.
+            let seen = match &self.stand {
+                Stand::Open(pipeline) => Some(pipeline.inode()),
+                _ => Inode::at(Path::new("/proc/self/exe")).ok(),
+            };
             let reason = Arc::new(error);
             self.opening.observer.tell(&Event::Following { reason });
             self.stand = Stand::Following(seen);
@@ -237,10 +242,17 @@ impl Work {
     fn look(&mut self) {
         match self.opening.open(None) {
             Ok(pipeline) => {
+                let proven = pipeline.proven();
+                let is_news = match self.stand {
+                    // Who had the lock may have let go of it just after an upgrade.
+                    Stand::Following(seen) => proven.is_some() && proven != seen,
+                    _ => false,
+                };
                 self.stand = Stand::Open(Box::new(pipeline));
                 self.opening.observer.tell(&Event::UpgradesEnabled);
-                if self.tell_what_waits() && self.restarts {
-                    // Whoever had it on trial is gone.
+                // Whoever had it on trial is gone.
+                let waits = self.tell_what_waits();
+                if (waits || is_news) && self.restarts {
                     self.tell_restart();
                 }
             }
@@ -253,11 +265,11 @@ impl Work {
     }
 
     fn follow(&mut self, seen: Option<Inode>) {
-        let found = upgrade::committed(&self.opening.origin).filter(|found| Some(*found) != seen);
-        if let Some(found) = found {
+        let Opening { origin, acceptance, .. } = &self.opening;
+        if let Some((found, is_committed)) = upgrade::look(origin, acceptance, seen) {
             // Once: what comes of it is told.
             self.stand = Stand::Following(Some(found));
-            if self.restarts {
+            if is_committed && self.restarts {
                 self.tell_restart();
             }
         }
@@ -267,9 +279,9 @@ impl Work {
     fn tell_what_waits(&mut self) -> bool {
         let Stand::Open(pipeline) = &self.stand else { return false };
         let waits = pipeline.on_trial();
-        waits.into_iter().for_each(|inode| {
+        if let Some(inode) = waits {
             let _ = self.report.send(Report::Waits(inode));
-        });
+        }
         waits.is_some()
     }
 

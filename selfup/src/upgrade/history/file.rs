@@ -13,11 +13,17 @@ use std::io;
 use super::record::{self, Moment};
 use super::{History, Target};
 use crate::error::{BoxError, Context as _, ErrorKind, Result};
+use crate::upgrade::folder::Folder;
 
 impl History {
     /// What the file beside `target` says.
     pub(in crate::upgrade) fn load(target: &Target) -> Result<Self> {
-        let read = target.state().read(FILE, LARGEST).map_err(BoxError::from);
+        Self::load_from(target.state())
+    }
+
+    /// What the file on `folder` says, which may be the file of somebody else.
+    pub(in crate::upgrade) fn load_from(folder: &Folder) -> Result<Self> {
+        let read = folder.read(FILE, LARGEST).map_err(BoxError::from);
         let parsed = read.and_then(|text| match text {
             Some(text) => record::from_text(&text, Moment::now()),
             None => Ok(Self::default()),
@@ -26,7 +32,7 @@ impl History {
             format!(
                 "the history {} cannot be read, so binaries that were turned down before may be \
                  tried again; remove it",
-                target.state().path_of(FILE).display()
+                folder.path_of(FILE).display()
             )
         })
     }
@@ -76,12 +82,12 @@ impl History {
     }
 
     fn write(&mut self, target: &Target) -> Result<(), BoxError> {
-        let shelf = target.state();
+        let folder = target.state();
         if self.is_empty() {
-            shelf.remove(FILE)?;
+            folder.remove(FILE)?;
         } else {
-            shelf.write(FILE, &record::to_text(self, Moment::now())?)?;
-            shelf.flush()?;
+            folder.write(FILE, &record::to_text(self, Moment::now())?)?;
+            folder.flush()?;
         }
         self.is_on_disk = !self.is_empty();
         Ok(())

@@ -20,12 +20,12 @@ use crate::error::{Context as _, Error, ErrorKind, Result};
 
 /// Where the files lie, and the binary's part of their names.
 #[derive(Debug, Clone)]
-pub(super) struct Shelf {
+pub(super) struct Folder {
     directory: PathBuf,
     base: OsString,
 }
 
-impl Shelf {
+impl Folder {
     /// The directory of the binary itself.
     pub(super) fn beside(directory: &Path, name: &OsStr) -> Self {
         Self { directory: directory.to_owned(), base: name.to_owned() }
@@ -64,13 +64,13 @@ impl Shelf {
         let mut base = binary.file_name().unwrap_or_default().to_owned();
         base.push("-");
         digest[..8].iter().for_each(|byte| base.push(format!("{byte:02x}")));
-        let shelf = Self { directory: directory.to_owned(), base };
-        shelf.new_file().context(ErrorKind::Stage, || {
+        let folder = Self { directory: directory.to_owned(), base };
+        folder.new_file().context(ErrorKind::Stage, || {
             format!(
                 "no file can be created in `state_dir` {shown}; make it writable for user {user}"
             )
         })?;
-        Ok(shelf)
+        Ok(folder)
     }
 
     pub(super) fn directory(&self) -> &Path {

@@ -1,0 +1,108 @@
+//! What the plan decided, done; and the trial of a first generation, which is no part of the plan.
+
+use std::time::Instant;
+
+use super::plan::{Action, Cause, Finding, Input};
+use super::upgrades::Order;
+use super::{Ending, Master};
+use crate::channel::message::FromMaster;
+use crate::error::{Error, ErrorKind};
+use crate::identity::Generation;
+use crate::sys::pidfd::Status;
+use crate::sys::signal;
+use crate::upgrade;
+
+impl Master {
+    pub(super) fn act(&mut self, action: Action) -> Option<Input> {
+        match action {
+            Action::Examine => return self.examine(),
+            Action::Start(generation, cause) => return self.start(generation, cause),
+            Action::Admit(generation) => self.children.tell(generation, &FromMaster::Admit),
+            Action::Pause(generation) => self.children.tell(generation, &FromMaster::Pause),
+            Action::Resume(generation) => self.children.tell(generation, &FromMaster::Resume),
+            Action::Yield(generation) => self.children.remember_binary(generation),
+            Action::Commit(generation) => self.children.commit(generation),
+            Action::Drain(generation) => self.children.tell(generation, &FromMaster::Drain),
+            Action::Kill(generation) => self.children.signal(generation, libc::SIGKILL, None),
+            Action::Forward { to, signal } => {
+                self.children.signal(to, signal, self.signals.queued(signal));
+            }
+            Action::Swap => self.upgrader.order(Order::Swap),
+            Action::Discard => self.upgrader.order(Order::Discard),
+            Action::Keep => {
+                self.proof = None;
+                self.children.end_waiting();
+                self.upgrader.order(Order::Keep);
+            }
+            Action::Leave => {
+                self.proof = None;
+                self.upgrader.order(Order::Leave);
+            }
+            Action::Restore(reason) => {
+                self.proof = None;
+                self.children.end_waiting();
+                self.upgrader.order(Order::Restore(reason));
+            }
+            Action::LetGo => self.children.let_go(),
+            Action::Suspend => signal::stop_this_process(),
+            Action::Tell(event) => self.observer.tell(&event),
+            Action::End(status) => self.outcome = Some(Ending::With(status)),
+        }
+        None
+    }
+
+    fn examine(&mut self) -> Option<Input> {
+        let Some(serving) = self.children.pid(self.serving()) else {
+            let text = "nothing serves that it could be compared with".into();
+            return Some(Input::Examined(Finding::Refused(text)));
+        };
+        self.examiner.examine(self.children.origin(), serving, self.rehearsal.get());
+        None
+    }
+
+    fn start(&mut self, generation: Generation, cause: Cause) -> Option<Input> {
+        let started = self.children.start(generation, cause);
+        started.err().map(|error| self.not_started(generation, error))
+    }
+
+    /// What has become of the first generation's trial.
+    pub(super) fn prove(&mut self, input: &Input) {
+        let now = Instant::now();
+        let Some(proof) = &mut self.proof else { return };
+        let decided = match *input {
+            Input::Signal { number, .. } if proof.is_stop(number) => Some(Order::Leave),
+            Input::Ready(_) => {
+                proof.ready(now);
+                None
+            }
+            Input::Exited(..) => None,
+            _ => proof.decide(now),
+        };
+        if let Some(order) = decided {
+            self.proof = None;
+            self.upgrader.order(order);
+        }
+    }
+
+    /// The service ends with its trial unfinished.
+    pub(super) fn end_proof(&mut self) {
+        if let (Some(proof), Some(Ending::With(Status::Signaled(signal)))) =
+            (self.proof.take(), &self.outcome)
+            && proof.was_told(*signal)
+        {
+            self.upgrader.order(Order::Leave);
+        }
+    }
+
+    /// The program asks for the previous binary.
+    pub(super) fn roll_back(&mut self) {
+        if self.proof.take().is_some() {
+            self.upgrader.order(Order::Restore(upgrade::by_request()));
+        } else if self.upgrader.roll_back() {
+            self.rollback_waits = true;
+        } else {
+            let words = "there are no upgrades to be rolled back: no fetcher is configured";
+            self.observer.warn(Error::new(ErrorKind::Rollback, words));
+        }
+    }
+}

@@ -1,0 +1,136 @@
+use super::*;
+use crate::upgrade::testing::id;
+use crate::upgrade::tests::{Service, binary};
+
+/// A service with the second binary in place, on trial.
+fn on_trial() -> Service {
+    let mut service = Service::whose_candidates("good");
+    let candidate = service.examine(&binary(2)).unwrap().unwrap();
+    service.pipeline.swap(candidate).unwrap();
+    service
+}
+
+fn trial_of(service: &Service) -> Option<Trial> {
+    Trial::load(service.pipeline.target.folder()).unwrap()
+}
+
+const PREVIOUS: &str = ".app.selfup-previous";
+
+const HISTORY: &str = ".app.selfup-history";
+
+#[test]
+fn the_next_master_goes_on_with_a_trial_and_ends_it_either_way() {
+    let mut service = on_trial().again();
+    assert_eq!(service.pipeline.on_trial(), Some(service.pipeline.inode()));
+    service.pipeline.keep();
+    assert_eq!(service.place.names(), [HISTORY, PREVIOUS, "app"]);
+    assert_eq!(service.pipeline.proven(), Some(service.pipeline.inode()));
+
+    let mut service = on_trial().again();
+    let reason = Error::new(ErrorKind::NotReady, "it crashed");
+    service.pipeline.restore(&reason).unwrap();
+    assert!(service.place.content("app") == binary(1));
+    assert_eq!(service.place.names(), [HISTORY, "app"]);
+    assert!(service.examine(&binary(2)).unwrap().is_none(), "it is remembered");
+    assert_eq!(service.told(), ["rolled_back"]);
+}
+
+/// As a master leaves it that was killed between the note of the failure and the history.
+#[test]
+fn what_was_put_back_by_a_master_that_was_killed_is_remembered_once() {
+    let service = on_trial();
+    let mut trial = trial_of(&service).unwrap();
+    trial.fail(&Error::new(ErrorKind::NotReady, "it crashed"));
+    trial.write(service.pipeline.target.folder()).unwrap();
+    let previous = service.place.directory.path().join(PREVIOUS);
+    std::fs::rename(previous, &service.place.path).unwrap();
+    let mut service = service.again();
+    assert_eq!((trial_of(&service), service.pipeline.on_trial()), (None, None));
+    assert!(service.examine(&binary(2)).unwrap().is_none());
+    assert_eq!(service.pipeline.history.why_not(id(&binary(2))), Some("it crashed"));
+    assert_eq!(service.told(), ["candidate_refused", "rolled_back"]);
+}
+
+#[test]
+fn what_failed_and_is_still_there_is_put_back() {
+    let service = on_trial();
+    let mut trial = trial_of(&service).unwrap();
+    trial.fail(&Error::new(ErrorKind::NotReady, "it crashed"));
+    trial.write(service.pipeline.target.folder()).unwrap();
+    let service = service.again();
+    assert!(service.place.content("app") == binary(1));
+    assert_eq!(service.place.names(), [HISTORY, "app"]);
+}
+
+#[test]
+fn a_note_of_what_never_took_the_path_is_thrown_away() {
+    let service = Service::whose_candidates("good");
+    let trial = Trial::of(id(&binary(2)), id(&binary(1)));
+    trial.write(service.pipeline.target.folder()).unwrap();
+    let mut service = service.again();
+    assert_eq!(service.place.names(), ["app"]);
+    assert!(service.examine(&binary(2)).unwrap().is_some(), "nothing is held against it");
+}
+
+#[test]
+fn a_note_that_cannot_be_read_is_told_and_the_binary_stays() {
+    let service = on_trial();
+    std::fs::write(service.place.directory.path().join(".app.selfup-trial"), "garbled").unwrap();
+    let service = service.again();
+    assert!(service.place.content("app") == binary(2));
+    assert_eq!(trial_of(&service), None);
+    assert_eq!(service.told(), ["warning"]);
+}
+
+#[test]
+fn a_start_that_ends_as_it_was_told_is_not_counted() {
+    let mut service = on_trial();
+    let mut trial = trial_of(&service).unwrap();
+    trial.starts = 2;
+    service.pipeline.counted = Some(trial);
+    service.pipeline.leave();
+    assert_eq!(trial_of(&service).unwrap().starts, 1);
+    service.pipeline.leave();
+    assert_eq!(trial_of(&service).unwrap().starts, 1, "once");
+}
+
+#[test]
+fn the_previous_binary_takes_the_way_of_a_candidate_and_the_other_is_refused() {
+    let mut service = on_trial();
+    service.pipeline.keep();
+    let candidate = service.pipeline.previous().unwrap().unwrap();
+    assert_eq!(candidate.id(), id(&binary(1)));
+    service.pipeline.discard(candidate);
+    assert!(service.pipeline.history.allows(id(&binary(2)), Instant::now()), "it stays");
+
+    let candidate = service.pipeline.previous().unwrap().unwrap();
+    service.pipeline.swap(candidate).unwrap();
+    assert!(service.place.content("app") == binary(1));
+    service.pipeline.keep();
+    assert!(service.place.content(PREVIOUS) == binary(2));
+    assert!(service.examine(&binary(2)).unwrap().is_none(), "whoever offers it");
+    let words = service.pipeline.previous().unwrap_err().to_string();
+    assert!(words.contains("clear_refused()") && words.contains("by request"), "{words}");
+    service.pipeline.clear();
+    assert!(service.examine(&binary(2)).unwrap().is_some());
+}
+
+#[test]
+fn a_rollback_that_fails_its_trial_leaves_what_was_there_in_favour() {
+    let mut service = on_trial();
+    service.pipeline.keep();
+    let candidate = service.pipeline.previous().unwrap().unwrap();
+    service.pipeline.swap(candidate).unwrap();
+    let reason = Error::new(ErrorKind::NotReady, "its database has moved on");
+    service.pipeline.restore(&reason).unwrap();
+    assert!(service.place.content("app") == binary(2));
+    assert!(service.pipeline.history.allows(id(&binary(2)), Instant::now()));
+    assert!(!service.pipeline.history.allows(id(&binary(1)), Instant::now()));
+}
+
+#[test]
+fn without_a_previous_binary_there_is_no_way_back() {
+    let mut service = Service::whose_candidates("good");
+    let words = service.pipeline.previous().unwrap_err().to_string();
+    assert!(words.contains("no previous binary") && words.contains(PREVIOUS), "{words}");
+}
