@@ -20,6 +20,7 @@ mod sockets;
 mod succession;
 mod terminal;
 pub mod toll;
+pub mod traced;
 mod watched;
 mod witness;
 

@@ -147,7 +147,6 @@ impl Pipeline {
             ErrorKind::Probe => self.history.fail(id, reason, Instant::now()),
             _ => return false,
         }
-        self.save_history();
         true
     }
 

@@ -142,7 +142,10 @@ fn each_refusal_of_what_is_no_binary_for_this_machine_says_what_to_do() {
     garbled[6] = 9;
     for (bytes, words) in [
         (&b""[..], "the file is empty; publish the whole binary"),
-        (b"\x1f\x8b\x08", "it is a gzip archive, not an ELF binary; publish the binary itself"),
+        (
+            b"\x1f\x8b\x08",
+            "it is a gzip archive, not an ELF binary; publish the binary, packed once at most",
+        ),
         (
             b"<html>404",
             "it is no ELF binary, for it begins with \"<html>404\"; see what the source delivers",

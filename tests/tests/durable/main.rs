@@ -1,0 +1,10 @@
+//! Durability: whatever ends a master, or fails it, the path holds a binary that runs.
+//!
+//! [`kill`] ends a master at each of its system calls, [`power`] takes from the disk whatever was not
+//! flushed.
+#![allow(clippy::expect_used, reason = "what is not as it should be fails the test")]
+
+mod kill;
+mod points;
+mod power;
+mod site;

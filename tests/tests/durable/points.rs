@@ -1,0 +1,158 @@
+//! The places in the work of an upgrade thread at which something may happen to it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use selfup_tests::traced::{Call, Verdict, Watch};
+
+/// Before a call, or after it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Point {
+    /// What the call is about: as [`Call::in_words`] has it.
+    pub(crate) call: String,
+    /// The how many-th of these it is.
+    pub(crate) number: usize,
+    pub(crate) is_after: bool,
+}
+
+/// Which of the calls are points.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Before every call, and after each that may change what the disk holds: what is before the
+    /// next call is after any other. Of those that go through a file in a loop, the first two.
+    Every,
+    /// Before each call that may change what the disk holds.
+    Changing,
+}
+
+/// Looks for a point, and lists those on the way to it.
+#[derive(Debug)]
+pub(crate) struct Search {
+    kind: Kind,
+    wanted: Option<Point>,
+    /// What happens there.
+    verdict: Verdict,
+    seen: Vec<Point>,
+    counts: BTreeMap<String, usize>,
+    last: Option<Call>,
+    repeated: usize,
+    /// Whether anything was changed yet: before that, polls come and go.
+    is_begun: bool,
+    is_found: bool,
+}
+
+impl Search {
+    /// Lists all points.
+    pub(crate) fn list(kind: Kind) -> Self {
+        let (seen, counts, last) = (Vec::new(), BTreeMap::new(), None);
+        let (wanted, verdict) = (None, Verdict::Go);
+        let (repeated, is_begun, is_found) = (0, false, false);
+        Self { kind, wanted, verdict, seen, counts, last, repeated, is_begun, is_found }
+    }
+
+    /// Looks for one of those that were listed.
+    pub(crate) fn for_point(kind: Kind, wanted: Point, verdict: Verdict) -> Self {
+        Self { wanted: Some(wanted), verdict, ..Self::list(kind) }
+    }
+
+    fn at(&mut self, call: &Call) -> Verdict {
+        let is_after = call.result.is_some();
+        self.is_begun |= call.may_change() || call.is_of_first_thread;
+        if !self.is_begun {
+            return Verdict::Go;
+        }
+        let words = call.in_words();
+        if !is_after {
+            let is_again = self.last.as_ref().is_some_and(|last| call.is_again(last));
+            self.repeated = if is_again { self.repeated + 1 } else { 0 };
+            self.last = Some(call.clone());
+            if self.repeated < 2 {
+                *self.counts.entry(words.clone()).or_default() += 1;
+            }
+        }
+        let is_kind = match self.kind {
+            Kind::Every => !is_after || call.may_change(),
+            Kind::Changing => !is_after && call.may_change(),
+        };
+        if self.is_found || !is_kind || self.repeated > 1 {
+            return Verdict::Go;
+        }
+        let point = Point { number: self.counts[&words], call: words, is_after };
+        self.is_found = self.wanted.as_ref() == Some(&point);
+        self.seen.push(point);
+        if self.is_found { self.verdict } else { Verdict::Go }
+    }
+}
+
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { call, number, is_after } = self;
+        write!(f, "{} {call}, no. {number}", if *is_after { "after" } else { "before" })
+    }
+}
+
+/// A search that a tracer does, and that a test looks at and begins anew.
+#[derive(Debug, Clone)]
+pub(crate) struct Shared(Arc<Mutex<Search>>);
+
+impl Shared {
+    pub(crate) fn new(search: Search) -> Self {
+        Self(Arc::new(Mutex::new(search)))
+    }
+
+    /// For a tracer.
+    pub(crate) fn watch(&self) -> Watch {
+        let shared = self.clone();
+        Box::new(move |call| shared.lock().at(call))
+    }
+
+    /// Whether the point was come to.
+    pub(crate) fn is_found(&self) -> bool {
+        self.lock().is_found
+    }
+
+    /// The points so far, to the last at which something was changed: behind it are polls.
+    pub(crate) fn seen(&self) -> Vec<Point> {
+        let seen = &self.lock().seen;
+        let last = seen.iter().rposition(|point| point.is_after);
+        seen[..last.map_or(0, |last| last + 1)].to_vec()
+    }
+
+    /// Searches for another one.
+    pub(crate) fn search(&self, search: Search) {
+        *self.lock() = search;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Search> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Does `work` for each point, in several threads: each has what `start` gives it to work with.
+pub(crate) fn in_parallel<T>(
+    points: &[Point],
+    start: impl Fn() -> T + Sync,
+    work: impl Fn(&mut T, &Point) + Sync,
+) {
+    let next = AtomicUsize::new(0);
+    let one = || {
+        let mut with = start();
+        while let Some(point) = points.get(next.fetch_add(1, Ordering::SeqCst)) {
+            work(&mut with, point);
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8);
+    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(one))));
+}
+
+/// That each of these calls is among `points`, before and after it.
+pub(crate) fn assert_covered(points: &[Point], calls: &[&str]) {
+    for call in calls {
+        for is_after in [false, true] {
+            let is_it = |point: &Point| point.call == *call && point.is_after == is_after;
+            assert!(points.iter().any(is_it), "{call}, {is_after}, is not one of {points:#?}");
+        }
+    }
+}
