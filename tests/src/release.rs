@@ -137,25 +137,6 @@ impl Release {
         Self::of(fs::read(path).expect("the program is there"))
     }
 
-    /// This version under another number, of as many characters, in its note. What its program says
-    /// of itself stays.
-    ///
-    /// # Panics
-    ///
-    /// If its note is not where it should be.
-    #[must_use]
-    pub fn of_version(&self, number: &str) -> Self {
-        let (name, own) = (b"selfup-tests/server", env!("CARGO_PKG_VERSION"));
-        assert_eq!(number.len(), own.len(), "nothing may move");
-        let mut bytes = self.bytes.to_vec();
-        // The name, a tag and a length of two bytes each, the version.
-        let length = name.len() + 4 + own.len();
-        let is_note = |window: &[u8]| window.starts_with(name) && window.ends_with(own.as_bytes());
-        let at = bytes.windows(length).position(is_note).expect("it has a note");
-        bytes[at + length - own.len()..at + length].copy_from_slice(number.as_bytes());
-        Self::of(bytes)
-    }
-
     /// The first `length` bytes of this version.
     #[must_use]
     pub fn cut(&self, length: usize) -> Self {

@@ -185,7 +185,6 @@ fn a_legacy_signature_is_refused_with_the_remedy() {
 }
 
 #[test]
-#[ignore = "until the version in the note is compared"]
 fn a_replay_of_an_old_signed_version_is_refused() {
     let service = Trusting::start();
     let old = Release::good().of_version("0.0.9");
