@@ -4,7 +4,7 @@ use super::*;
 use crate::upgrade::decode::testing::{gzip, tarred, zipped};
 
 fn packed(number: u8) -> Vec<u8> {
-    gzip(&tarred("app-1.0/app", &binary(number)))
+    gzip(&tarred("app-1.0/till", &binary(number)))
 }
 
 #[test]
@@ -26,7 +26,7 @@ fn the_binary_in_an_archive_takes_the_path_and_the_archive_is_known_when_it_come
     assert!(service.take(download(&archive)).unwrap().is_none());
     let announced = Download::new(tokio::io::empty()).sha256(*id(&archive).as_bytes());
     assert!(service.take(announced).unwrap().is_none(), "... and not one byte was read");
-    for other in [zipped("bin/app", &binary(2)), gzip(&binary(2)), binary(2)] {
+    for other in [zipped("bin/till", &binary(2)), gzip(&binary(2)), binary(2)] {
         assert!(service.examine(&other).unwrap().is_none(), "the same binary, packed otherwise");
         assert_eq!(service.validator(), Some(id(&other).short()), "its cycle has ended");
     }
@@ -39,7 +39,7 @@ fn an_archive_without_the_program_is_refused_once_and_leaves_nothing() {
     let archive = gzip(&tarred("app-1.0/tool", &binary(2)));
     let reason = service.refusal(&archive);
     assert_eq!(reason.kind(), ErrorKind::Decode);
-    assert!(reason.to_string().contains("it has no app, but app-1.0/tool;"), "{reason}");
+    assert!(reason.to_string().contains("it has no till, but app-1.0/tool;"), "{reason}");
     let mut service = service.again();
     assert_eq!(service.validator(), Some(id(&archive).short()), "other bytes are waited for");
     assert!(service.examine(&archive).unwrap().is_none());
@@ -57,7 +57,7 @@ fn what_fails_in_its_trial_is_known_by_its_binary_whatever_it_is_packed_in() {
     service.pipeline.restore(&reason).unwrap();
     let mut service = service.again();
     assert!(service.pipeline.retry_at().is_some());
-    for packed in [packed(2), zipped("app", &binary(2)), binary(2)] {
+    for packed in [packed(2), zipped("till", &binary(2)), binary(2)] {
         assert!(service.examine(&packed).unwrap().is_none());
         assert!(service.pipeline.retry_at().is_some(), "it is offered still");
     }
