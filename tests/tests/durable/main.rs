@@ -4,7 +4,9 @@
 //! flushed.
 #![allow(clippy::expect_used, reason = "what is not as it should be fails the test")]
 
+mod fails;
 mod kill;
 mod points;
 mod power;
+mod sick;
 mod site;
