@@ -113,7 +113,11 @@ impl Call {
     #[must_use]
     pub fn in_words(&self) -> String {
         let files = self.files.iter().map(|file| short_name(file));
-        let name = if self.name == UNKNOWN { format!("call {}", self.number) } else { self.name.to_owned() };
+        let name = if self.name == UNKNOWN {
+            format!("call {}", self.number)
+        } else {
+            self.name.to_owned()
+        };
         let thread = self.is_of_first_thread.then(|| "first:".to_owned());
         thread.into_iter().chain([name]).chain(files).collect::<Vec<_>>().join(" ")
     }
@@ -130,7 +134,9 @@ fn short_name(file: &Path) -> String {
 impl Named {
     fn read(self, thread: Pid, arguments: &[u64; 6]) -> Option<PathBuf> {
         let opened = |index: usize| {
-            let number = arguments[index].cast_signed() as i32;
+            // The kernel takes the lower half.
+            let bytes = arguments[index].to_le_bytes();
+            let number = i32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
             let link = if number == libc::AT_FDCWD {
                 format!("/proc/{thread}/cwd")
             } else {
@@ -145,7 +151,11 @@ impl Named {
                 let path = PathBuf::from(text(thread, arguments[index + 1])?);
                 // `fstat` is spelt so: the descriptor, and an empty path.
                 let is_itself = path.as_os_str().is_empty();
-                if path.is_absolute() { Some(path) } else { opened(index).map(|at| if is_itself { at } else { at.join(path) }) }
+                if path.is_absolute() {
+                    Some(path)
+                } else {
+                    opened(index).map(|at| if is_itself { at } else { at.join(path) })
+                }
             }
         }
     }
@@ -160,7 +170,8 @@ fn text(thread: Pid, address: u64) -> Option<String> {
     let mut bytes = vec![0; LONGEST];
     let read = memory.read_at(&mut bytes, address).or_else(|_| {
         // The end of what is mapped may be near.
-        bytes.truncate(LONGEST - (address as usize % LONGEST));
+        let from = usize::try_from(address % 4096).unwrap_or_default();
+        bytes.truncate(LONGEST - from);
         memory.read_at(&mut bytes, address)
     });
     bytes.truncate(read.ok()?);
@@ -252,33 +263,102 @@ const CALLS: &[(i64, &str, &[Named])] = &[
 ];
 
 const CHANGES: &[&str] = &[
-    "write", "fsync", "syncfs", "unlink", "rename", "link", "symlink", "mkdir", "fchmod", "chmod",
-    "fchown", "chown", "ftruncate", "fallocate", "copy_file_range", "sendfile", "setxattr",
-    "removexattr", "utimens",
+    "write",
+    "fsync",
+    "syncfs",
+    "unlink",
+    "rename",
+    "link",
+    "symlink",
+    "mkdir",
+    "fchmod",
+    "chmod",
+    "fchown",
+    "chown",
+    "ftruncate",
+    "fallocate",
+    "copy_file_range",
+    "sendfile",
+    "setxattr",
+    "removexattr",
+    "utimens",
 ];
 
 /// What no file is changed by: memory, time, threads, waiting, sockets, other processes.
 const HARMLESS: &[i64] = &[
-    libc::SYS_futex, libc::SYS_epoll_pwait, libc::SYS_epoll_ctl, libc::SYS_epoll_create1,
-    libc::SYS_eventfd2, libc::SYS_pipe2, libc::SYS_ppoll, libc::SYS_mmap, libc::SYS_munmap,
-    libc::SYS_mprotect, libc::SYS_mremap, libc::SYS_madvise, libc::SYS_brk, libc::SYS_sched_yield,
-    libc::SYS_sched_getaffinity, libc::SYS_rt_sigprocmask, libc::SYS_rt_sigaction,
-    libc::SYS_rt_sigreturn, libc::SYS_sigaltstack, libc::SYS_clock_gettime,
-    libc::SYS_clock_nanosleep, libc::SYS_nanosleep, libc::SYS_restart_syscall, libc::SYS_getrandom,
-    libc::SYS_gettid, libc::SYS_getpid, libc::SYS_getppid, libc::SYS_getuid, libc::SYS_geteuid,
-    libc::SYS_getgid, libc::SYS_getegid, libc::SYS_clone, libc::SYS_clone3, libc::SYS_rseq,
-    libc::SYS_set_robust_list, libc::SYS_set_tid_address, libc::SYS_exit, libc::SYS_exit_group,
-    libc::SYS_membarrier, libc::SYS_prlimit64, libc::SYS_uname, libc::SYS_getcwd,
-    libc::SYS_socket, libc::SYS_socketpair, libc::SYS_connect, libc::SYS_sendto,
-    libc::SYS_recvfrom, libc::SYS_sendmsg, libc::SYS_recvmsg, libc::SYS_sendmmsg,
-    libc::SYS_shutdown, libc::SYS_getsockopt, libc::SYS_setsockopt, libc::SYS_getsockname,
-    libc::SYS_getpeername, libc::SYS_bind, libc::SYS_listen, libc::SYS_accept4,
-    libc::SYS_signalfd4, libc::SYS_timerfd_create, libc::SYS_timerfd_settime, libc::SYS_umask,
-    libc::SYS_memfd_create, libc::SYS_dup3,
+    libc::SYS_futex,
+    libc::SYS_epoll_pwait,
+    libc::SYS_epoll_ctl,
+    libc::SYS_epoll_create1,
+    libc::SYS_eventfd2,
+    libc::SYS_pipe2,
+    libc::SYS_ppoll,
+    libc::SYS_mmap,
+    libc::SYS_munmap,
+    libc::SYS_mprotect,
+    libc::SYS_mremap,
+    libc::SYS_madvise,
+    libc::SYS_brk,
+    libc::SYS_sched_yield,
+    libc::SYS_sched_getaffinity,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigaction,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_sigaltstack,
+    libc::SYS_clock_gettime,
+    libc::SYS_clock_nanosleep,
+    libc::SYS_nanosleep,
+    libc::SYS_restart_syscall,
+    libc::SYS_getrandom,
+    libc::SYS_gettid,
+    libc::SYS_getpid,
+    libc::SYS_getppid,
+    libc::SYS_getuid,
+    libc::SYS_geteuid,
+    libc::SYS_getgid,
+    libc::SYS_getegid,
+    libc::SYS_clone,
+    libc::SYS_clone3,
+    libc::SYS_rseq,
+    libc::SYS_set_robust_list,
+    libc::SYS_set_tid_address,
+    libc::SYS_exit,
+    libc::SYS_exit_group,
+    libc::SYS_membarrier,
+    libc::SYS_prlimit64,
+    libc::SYS_uname,
+    libc::SYS_getcwd,
+    libc::SYS_socket,
+    libc::SYS_socketpair,
+    libc::SYS_connect,
+    libc::SYS_sendto,
+    libc::SYS_recvfrom,
+    libc::SYS_sendmsg,
+    libc::SYS_recvmsg,
+    libc::SYS_sendmmsg,
+    libc::SYS_shutdown,
+    libc::SYS_getsockopt,
+    libc::SYS_setsockopt,
+    libc::SYS_getsockname,
+    libc::SYS_getpeername,
+    libc::SYS_bind,
+    libc::SYS_listen,
+    libc::SYS_accept4,
+    libc::SYS_signalfd4,
+    libc::SYS_timerfd_create,
+    libc::SYS_timerfd_settime,
+    libc::SYS_umask,
+    libc::SYS_memfd_create,
+    libc::SYS_dup3,
     // Flags alone: std looks at what it closes, in debug builds.
     libc::SYS_fcntl,
-    libc::SYS_wait4, libc::SYS_waitid, libc::SYS_kill, libc::SYS_tgkill, libc::SYS_pidfd_open,
-    libc::SYS_pidfd_send_signal, libc::SYS_setpgid,
+    libc::SYS_wait4,
+    libc::SYS_waitid,
+    libc::SYS_kill,
+    libc::SYS_tgkill,
+    libc::SYS_pidfd_open,
+    libc::SYS_pidfd_send_signal,
+    libc::SYS_setpgid,
     #[cfg(target_arch = "x86_64")]
     libc::SYS_epoll_wait,
     #[cfg(target_arch = "x86_64")]

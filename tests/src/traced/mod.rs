@@ -258,7 +258,8 @@ impl Tracer {
 
 fn upgrade_thread_of(pid: Pid) -> Option<Pid> {
     let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten();
-    let mut ids = tasks.filter_map(|task| task.file_name().to_str()?.parse().ok()).map(Pid::from_raw);
+    let mut ids =
+        tasks.filter_map(|task| task.file_name().to_str()?.parse().ok()).map(Pid::from_raw);
     ids.find(|id| is_upgrade_thread(pid, *id))
 }
 

@@ -3,7 +3,6 @@
 //! Every call of an upgrade that may change the disk fails once, before it is made, and every release
 //! is put in place all the same: at the next poll, if not at this one.
 
-
 use nix::errno::Errno;
 use selfup_tests::traced::{Traced, Verdict};
 use selfup_tests::{Load, eventually};
@@ -35,30 +34,29 @@ fn fail_everywhere(error: Errno) {
 }
 
 fn fail_at(site: &mut Site, shared: &Shared, point: &Point, error: Errno) {
-    let is_removal = point.call == "unlink .app.selfup-stage-";
     let before = site.service().lines("").len();
-    site.upgrade_leaving(if is_removal { LEFT } else { PREVIOUS });
+    let removed = point.call.strip_prefix("unlink ");
+    site.upgrade_leaving(removed.unwrap_or(PREVIOUS));
     assert!(shared.is_found(), "{point} was not come to");
     let mut warnings = site.service().lines("").split_off(before);
     warnings.retain(|line| TOLD.iter().any(|event| line.starts_with(event)));
-    eprintln!("{point}: {warnings:#?}");
     let directory = site.directory().display().to_string();
     for warning in &warnings {
         assert!(warning.contains(&directory), "{point}: {warning}");
         assert!(warning.contains("; "), "no remedy, {point}: {warning}");
-        assert!(warning.contains(&format!("(os error {})", error as i32)), "no cause, {point}: {warning}");
+        assert!(
+            warning.contains(&format!("(os error {})", error as i32)),
+            "no cause, {point}: {warning}"
+        );
     }
-    if is_removal {
+    if removed.is_some() {
+        // A file for staging is swept at the next start, and to remove a note is what the warning says.
         site.remove_leftovers();
     }
 }
 
 /// What goes wrong is told by these.
 const TOLD: &[&str] = &["event warning: ", "event upgrades_disabled: "];
-
-/// What could not be removed is swept at the next start.
-const LEFT: &str = ".app.selfup-stage-";
-
 #[test]
 fn whichever_call_of_an_upgrade_fails_with_an_error_of_the_disk_the_release_comes_all_the_same() {
     fail_everywhere(Errno::EIO);

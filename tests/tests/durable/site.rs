@@ -58,7 +58,8 @@ impl Site {
         current.install(&directory.join("app"));
         let publisher = Publisher::start(Answer::Whole(current.clone()));
         let builder = builder(&directory, &publisher);
-        let set = |builder: ServiceBuilder, (name, value): &(&str, &Path)| builder.set(name, *value);
+        let set =
+            |builder: ServiceBuilder, (name, value): &(&str, &Path)| builder.set(name, *value);
         let service = variables.iter().fold(builder, set).start();
         publisher.wait_for("GET 304", 1);
         let service = Some(service);

@@ -53,9 +53,12 @@ impl<'l> Disk<'l> {
     /// As it is before the first step.
     pub(super) fn new(log: &'l Log) -> Self {
         let is_old = |file: &FileId| log.before.values().any(|old| old == file);
-        let file = |(id, version): (FileId, &Version)| match is_old(&id) {
-            true => File { flushed: Some(*version), since: vec![] },
-            false => File { flushed: None, since: vec![*version] },
+        let file = |(id, version): (FileId, &Version)| {
+            if is_old(&id) {
+                File { flushed: Some(*version), since: vec![] }
+            } else {
+                File { flushed: None, since: vec![*version] }
+            }
         };
         let files = log.files.iter().enumerate().map(file).collect();
         Self { log, names: log.before.clone(), pending: vec![], files }
@@ -117,7 +120,8 @@ impl<'l> Disk<'l> {
                     state.insert(name.clone(), *file);
                     state
                 };
-                let more = built.iter().flat_map(|state| files.iter().map(move |file| with(state, file)));
+                let more =
+                    built.iter().flat_map(|state| files.iter().map(move |file| with(state, file)));
                 built = more.collect();
             }
             states.extend(built);

@@ -89,7 +89,10 @@ impl Recorder {
     }
 
     /// For a tracer: `verdict` is asked at each call first.
-    pub(super) fn watch(&self, mut verdict: impl FnMut(&Call) -> Verdict + Send + 'static) -> Watch {
+    pub(super) fn watch(
+        &self,
+        mut verdict: impl FnMut(&Call) -> Verdict + Send + 'static,
+    ) -> Watch {
         let recorder = self.clone();
         Box::new(move |call| {
             if call.result.is_none() && call.may_change() {
@@ -177,13 +180,16 @@ impl Recording {
             ("fsync", [name]) => self.log.steps.push(Step::Flush(self.names[name])),
             ("fsync", []) if call.files == [self.directory.clone()] => {
                 self.log.steps.push(Step::FlushDirectory);
-                let takes_the_path = |step: &Step| matches!(step, Step::Rename(_, to) if to == "app");
+                let takes_the_path =
+                    |step: &Step| matches!(step, Step::Rename(_, to) if to == "app");
                 let was_told = self.log.steps.contains(&Step::Told);
                 self.is_held = !was_told && self.log.steps.iter().any(takes_the_path);
             }
             // It comes from another one, maybe.
             (name, [file, ..]) if WRITES.contains(&name) => self.written = Some(file.clone()),
-            (name, _) => assert!(!call.may_change() || name == "openat", "{call:?} is not known here"),
+            (name, _) => {
+                assert!(!call.may_change() || name == "openat", "{call:?} is not known here");
+            }
         }
     }
 
@@ -281,6 +287,13 @@ impl fmt::Display for Log {
 
 /// What changes a file that is open.
 const WRITES: &[&str] = &[
-    "write", "fchmod", "fchown", "ftruncate", "fallocate", "copy_file_range", "sendfile",
-    "setxattr", "removexattr",
+    "write",
+    "fchmod",
+    "fchown",
+    "ftruncate",
+    "fallocate",
+    "copy_file_range",
+    "sendfile",
+    "setxattr",
+    "removexattr",
 ];

@@ -13,7 +13,7 @@ struct Allowed {
     /// By its name, what each file was since the service has told last what it did.
     since_told: BTreeMap<&'static str, BTreeSet<Option<Found>>>,
     /// The history as it was when the note of the trial was removed.
-    at_the_end: Option<Option<Found>>,
+    at_the_end: Option<[Option<Found>; 1]>,
     /// The note of the trial and the history as they were when the old binary was put back.
     at_return: Option<[Option<Found>; 2]>,
     /// Whether the history is there to be looked at.
@@ -25,7 +25,8 @@ struct Allowed {
 pub(super) fn play(log: &Log) -> Result<BTreeSet<State>, String> {
     let mut disk = Disk::new(log);
     let mut allowed = Allowed::at_the_beginning(&disk.now());
-    allowed.has_history = log.steps.iter().any(|step| matches!(step, Step::Rename(_, to) if to == HISTORY));
+    allowed.has_history =
+        log.steps.iter().any(|step| matches!(step, Step::Rename(_, to) if to == HISTORY));
     let mut states = disk.after_power_cut();
     for (index, step) in log.steps.iter().enumerate() {
         disk.step(step);
@@ -65,7 +66,7 @@ impl Allowed {
         self.add(now);
         let is_new = now.get(BINARY) != Some(&self.old);
         if *step == Step::Unname(TRIAL.to_owned()) {
-            self.at_the_end = Some(now.get(HISTORY).copied());
+            self.at_the_end = Some([now.get(HISTORY).copied()]);
         }
         let is_put_back = |step: &Step| matches!(step, Step::Rename(_, to) if to == BINARY);
         if is_put_back(step) && !is_new {
@@ -81,7 +82,10 @@ impl Allowed {
         }
         let history = state.get(HISTORY).copied();
         let is_new_history = |then: Option<Found>| !self.has_history || then != history;
-        if !state.contains_key(TRIAL) && self.has_history && self.at_the_end.is_some_and(|then| then != history) {
+        if !state.contains_key(TRIAL)
+            && self.has_history
+            && self.at_the_end.is_some_and(|[then]| then != history)
+        {
             return Err("neither the note nor the history knows what came of the trial".to_owned());
         }
         let binary = state[BINARY];
@@ -92,7 +96,9 @@ impl Allowed {
             return self.check_new(state);
         }
         match self.at_return {
-            Some([trial, history]) if state.get(TRIAL).copied() != trial && !is_new_history(history) => {
+            Some([trial, history])
+                if state.get(TRIAL).copied() != trial && !is_new_history(history) =>
+            {
                 Err("what did not pass is tried again, for nobody knows of it".to_owned())
             }
             _ => Ok(()),

@@ -15,7 +15,8 @@ use crate::site::{HISTORY, PREVIOUS, TRIAL, builder};
 /// Starts a service from each of the states that differ in more than the names of leftovers and how
 /// many there are of a kind, and says how many these are.
 pub(super) fn start_from_each(log: &Log, states: &std::collections::BTreeSet<State>) -> usize {
-    let different: BTreeMap<_, _> = states.iter().map(|state| (what_matters(state), state)).collect();
+    let different: BTreeMap<_, _> =
+        states.iter().map(|state| (what_matters(state), state)).collect();
     let count = different.len();
     let publisher = Publisher::start(Answer::Status(404));
     let left = Mutex::new(different.into_values());
@@ -34,9 +35,8 @@ pub(super) fn start_from_each(log: &Log, states: &std::collections::BTreeSet<Sta
 /// A start removes leftovers by their names, and does not look into them.
 fn what_matters(state: &State) -> BTreeMap<&str, Option<Found>> {
     let known = |name: &str| ["app", PREVIOUS, HISTORY, TRIAL].contains(&name);
-    let matter = |(name, found): (_, &Found)| match known(name) {
-        true => (name, Some(*found)),
-        false => ("a leftover", None),
+    let matter = |(name, found): (_, &Found)| {
+        if known(name) { (name, Some(*found)) } else { ("a leftover", None) }
     };
     state.iter().map(|(name, found)| matter((name.as_str(), found))).collect()
 }
