@@ -134,7 +134,9 @@ fn short_name(file: &Path) -> String {
 impl Named {
     fn read(self, thread: Pid, arguments: &[u64; 6]) -> Option<PathBuf> {
         let opened = |index: usize| {
-            let number = arguments[index].cast_signed() as i32;
+            // The kernel takes the lower half.
+            let bytes = arguments[index].to_le_bytes();
+            let number = i32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
             let link = if number == libc::AT_FDCWD {
                 format!("/proc/{thread}/cwd")
             } else {
@@ -168,7 +170,8 @@ fn text(thread: Pid, address: u64) -> Option<String> {
     let mut bytes = vec![0; LONGEST];
     let read = memory.read_at(&mut bytes, address).or_else(|_| {
         // The end of what is mapped may be near.
-        bytes.truncate(LONGEST - (address as usize % LONGEST));
+        let from = usize::try_from(address % 4096).unwrap_or_default();
+        bytes.truncate(LONGEST - from);
         memory.read_at(&mut bytes, address)
     });
     bytes.truncate(read.ok()?);

@@ -120,6 +120,11 @@ impl Shared {
         seen[..last.map_or(0, |last| last + 1)].to_vec()
     }
 
+    /// All points so far.
+    pub(crate) fn all(&self) -> Vec<Point> {
+        self.lock().seen.clone()
+    }
+
     /// Searches for another one.
     pub(crate) fn search(&self, search: Search) {
         *self.lock() = search;

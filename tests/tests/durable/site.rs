@@ -165,6 +165,13 @@ impl Site {
         }
     }
 
+    /// Looks whether it has polled once more.
+    pub(crate) fn end_of_poll(&self) -> impl FnMut() -> bool {
+        let count = || self.publisher.answered().len();
+        let before = count();
+        move || count() > before + 1
+    }
+
     /// The directory.
     pub(crate) fn directory(&self) -> &Path {
         &self.directory
@@ -205,12 +212,30 @@ impl Site {
 
     /// Upgrades it to a release that is well.
     pub(crate) fn upgrade(&mut self) {
+        self.upgrade_leaving(PREVIOUS);
+    }
+
+    /// The same, where something that begins with `left` is all that lies there beside the previous
+    /// binary.
+    pub(crate) fn upgrade_leaving(&mut self, left: &str) {
         self.current = Release::good();
         let committed = self.service().lines(End::Committed.event()).len();
         self.publisher.publish(Answer::Whole(self.current.clone()));
         self.service().wait_for_nth(End::Committed.event(), committed + 1);
         self.service().assert_runs(&self.current);
-        self.service().assert_files(&[PREVIOUS]);
+        eventually("nothing else lies there", || {
+            let files = self.service().files();
+            files.iter().all(|name| name == PREVIOUS || name.starts_with(left)).then_some(())
+        });
+    }
+
+    /// Removes by hand what could not be removed.
+    pub(crate) fn remove_leftovers(&self) {
+        for name in self.service().files() {
+            if name != PREVIOUS {
+                fs::remove_file(self.directory.join(name)).expect("it is ours");
+            }
+        }
     }
 
     fn binary(&self) -> PathBuf {

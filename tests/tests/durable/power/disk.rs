@@ -53,9 +53,12 @@ impl<'l> Disk<'l> {
     /// As it is before the first step.
     pub(super) fn new(log: &'l Log) -> Self {
         let is_old = |file: &FileId| log.before.values().any(|old| old == file);
-        let file = |(id, version): (FileId, &Version)| match is_old(&id) {
-            true => File { flushed: Some(*version), since: vec![] },
-            false => File { flushed: None, since: vec![*version] },
+        let file = |(id, version): (FileId, &Version)| {
+            if is_old(&id) {
+                File { flushed: Some(*version), since: vec![] }
+            } else {
+                File { flushed: None, since: vec![*version] }
+            }
         };
         let files = log.files.iter().enumerate().map(file).collect();
         Self { log, names: log.before.clone(), pending: vec![], files }

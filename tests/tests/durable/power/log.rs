@@ -188,7 +188,7 @@ impl Recording {
             // It comes from another one, maybe.
             (name, [file, ..]) if WRITES.contains(&name) => self.written = Some(file.clone()),
             (name, _) => {
-                assert!(!call.may_change() || name == "openat", "{call:?} is not known here")
+                assert!(!call.may_change() || name == "openat", "{call:?} is not known here");
             }
         }
     }

@@ -13,7 +13,7 @@ struct Allowed {
     /// By its name, what each file was since the service has told last what it did.
     since_told: BTreeMap<&'static str, BTreeSet<Option<Found>>>,
     /// The history as it was when the note of the trial was removed.
-    at_the_end: Option<Option<Found>>,
+    at_the_end: Option<[Option<Found>; 1]>,
     /// The note of the trial and the history as they were when the old binary was put back.
     at_return: Option<[Option<Found>; 2]>,
     /// Whether the history is there to be looked at.
@@ -66,7 +66,7 @@ impl Allowed {
         self.add(now);
         let is_new = now.get(BINARY) != Some(&self.old);
         if *step == Step::Unname(TRIAL.to_owned()) {
-            self.at_the_end = Some(now.get(HISTORY).copied());
+            self.at_the_end = Some([now.get(HISTORY).copied()]);
         }
         let is_put_back = |step: &Step| matches!(step, Step::Rename(_, to) if to == BINARY);
         if is_put_back(step) && !is_new {
@@ -84,7 +84,7 @@ impl Allowed {
         let is_new_history = |then: Option<Found>| !self.has_history || then != history;
         if !state.contains_key(TRIAL)
             && self.has_history
-            && self.at_the_end.is_some_and(|then| then != history)
+            && self.at_the_end.is_some_and(|[then]| then != history)
         {
             return Err("neither the note nor the history knows what came of the trial".to_owned());
         }

@@ -35,9 +35,8 @@ pub(super) fn start_from_each(log: &Log, states: &std::collections::BTreeSet<Sta
 /// A start removes leftovers by their names, and does not look into them.
 fn what_matters(state: &State) -> BTreeMap<&str, Option<Found>> {
     let known = |name: &str| ["app", PREVIOUS, HISTORY, TRIAL].contains(&name);
-    let matter = |(name, found): (_, &Found)| match known(name) {
-        true => (name, Some(*found)),
-        false => ("a leftover", None),
+    let matter = |(name, found): (_, &Found)| {
+        if known(name) { (name, Some(*found)) } else { ("a leftover", None) }
     };
     state.iter().map(|(name, found)| matter((name.as_str(), found))).collect()
 }
