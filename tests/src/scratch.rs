@@ -39,7 +39,7 @@ impl Scratch {
             .change("Cargo.toml", ", \"examples\", \"examples/stacks\", \"tests\", \"ui-tests\"]", ", \"tests\"]")
             .change(
                 "tests/Cargo.toml",
-                "selfup = { workspace = true, features = [\"axum\", \"tls\", \"verify\"] }",
+                "selfup = { workspace = true, features = [\"archives\", \"axum\", \"tls\", \"verify\"] }",
                 "selfup = { path = \"../selfup\", default-features = false, features = [\"macros\"] }",
             )
             .change(

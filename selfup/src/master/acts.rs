@@ -71,7 +71,7 @@ impl Master {
         let Some(proof) = &mut self.proof else { return };
         let decided = match *input {
             Input::Signal { number, .. } if proof.is_stop(number) => Some(Order::Leave),
-            Input::Ready(_) => {
+            Input::Ready(Generation::FIRST) => {
                 proof.ready(now);
                 None
             }

@@ -137,13 +137,15 @@ impl Folder {
     /// Removes what somebody who was killed left half-written.
     pub(super) fn sweep(&self) -> io::Result<()> {
         let prefix = self.stage_prefix();
+        let mut swept = Ok(());
         for entry in std::fs::read_dir(&self.directory)? {
             let name = entry?.file_name();
             if name.as_bytes().starts_with(prefix.as_bytes()) {
-                std::fs::remove_file(self.directory.join(name))?;
+                // One that stays is no reason to leave the others.
+                swept = std::fs::remove_file(self.directory.join(name)).and(swept);
             }
         }
-        Ok(())
+        swept
     }
 
     pub(super) fn stage_prefix(&self) -> OsString {

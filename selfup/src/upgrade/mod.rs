@@ -132,11 +132,14 @@ impl Pipeline {
     ) -> Result<Self> {
         let state_dir = acceptance.state_dir.as_deref();
         let (counted, target) = match unfinished {
-            Some(Unfinished { target, trial, uncounted }) => {
+            Some(unfinished) => {
+                let excuse = unfinished.excuse();
+                let Unfinished { target, trial, uncounted } = unfinished;
                 if let Some(error) = uncounted {
                     observer.warn(error);
                 }
-                (Some(trial), target.checked(state_dir)?)
+                // Nobody could say that it has passed, so nobody is to say that it has not.
+                (Some(trial), target.checked(state_dir).inspect_err(|_| excuse())?)
             }
             None => (None, open_target(&origin, state_dir)?),
         };
@@ -174,6 +177,10 @@ impl Pipeline {
             wanted: None,
         };
         pipeline.take_up_trial();
+        if pipeline.trial.is_none() {
+            // What is in place is there to stay: a rollback that was killed half-way refused it.
+            pipeline.history.forget(pipeline.target.id());
+        }
         Ok(pipeline)
     }
 

@@ -76,6 +76,9 @@ impl Target {
         let (folder, file) = (folder_of(&path)?, open_locked(&path)?);
         // Asked again and again while the answer is no, so before the file is read.
         check_directory(&folder, &file)?;
+        if let Some(directory) = state_dir {
+            Folder::in_state_dir(directory, &path)?;
+        }
         Self::of(path, folder, file)?.checked(state_dir)
     }
 

@@ -8,10 +8,15 @@
 //! whose config panics, whose `init` hangs, or whose first generation crashes is counted and rolled
 //! back like any other. The code that does it is the candidate's own.
 //!
+//! Whatever starts the binary as a master is a start, `app --version` included, if that is answered
+//! in the config. One that is told to stop is not counted, if it is told soon; and none is once it is
+//! known that upgrades are off, for then nobody could say that the trial is passed.
+//!
 //! Limits: a candidate that ends before its `main` comes to selfup is in nobody's hands; its probe
 //! has shown that it comes there. Of several services of one binary, who has its lock counts.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use super::preflight::{Inode, Target, folder_of};
 use super::swap;
@@ -88,7 +93,12 @@ impl Unfinished {
     /// What a stop does that comes before there is anybody else to do it: it is no failed trial.
     pub(crate) fn excuse(&self) -> impl FnOnce() + Send + 'static {
         let (folder, mut trial) = (self.target.folder().clone(), self.trial.clone());
+        let since = Instant::now();
         move || {
+            // Who has not come further by now is stopped because of that.
+            if since.elapsed() > LONGEST_START {
+                return;
+            }
             trial.excuse();
             // Not written, the start stays counted.
             let _ = trial.write(&folder).is_ok_and(|()| folder.flush().is_ok());
@@ -107,10 +117,11 @@ impl Unfinished {
         })
     }
 
-    /// The note says why, until the history does.
+    /// The note says why, until the history does. A full disk keeps that from being written, and
+    /// nothing from being put back.
     fn roll_back(&mut self) -> Result<()> {
         let swapped = swap::take_up(&self.target, &self.trial)?;
-        self.note()?;
+        let _ = self.note();
         swap::restore(&mut self.target, swapped)
     }
 }
@@ -128,6 +139,9 @@ fn execute(origin: &Origin, inode: Inode) {
         successor.execute();
     }
 }
+
+/// A config has 5 s in its probe, and an address in use is waited for as long.
+const LONGEST_START: Duration = Duration::from_secs(15);
 
 #[cfg(test)]
 mod tests {

@@ -93,6 +93,9 @@ impl Pace {
 
 const BUFFER: usize = 64 * 1024;
 
+/// After so many bytes each it is seen whether as many as came are free still.
+const STEP: u64 = 16 << 20;
+
 /// Writes `download` to a file beside the binary.
 pub(super) async fn stage(
     mut download: Download,
@@ -101,7 +104,7 @@ pub(super) async fn stage(
 ) -> Result<Candidate> {
     check_space(download.length, target, limits)?;
     let mut sink = Sink::new(target)?;
-    write(&mut download, &mut sink, limits).await?;
+    write(&mut download, &mut sink, target, limits).await?;
     let (path, id) = sink.finish()?;
     let validator = download.validator.take();
     Candidate::new(path, id, validator).map_err(|error| not_written(error, target))
@@ -124,7 +127,12 @@ pub(super) fn seal(file: &File, target: &Target) -> io::Result<()> {
     Ok(())
 }
 
-async fn write(download: &mut Download, sink: &mut Sink<'_>, limits: Limits) -> Result<()> {
+async fn write(
+    download: &mut Download,
+    sink: &mut Sink<'_>,
+    target: &Target,
+    limits: Limits,
+) -> Result<()> {
     let expected = download.length;
     let longest = expected.unwrap_or(limits.max_size);
     let mut pace = Pace::new(limits);
@@ -140,6 +148,10 @@ async fn write(download: &mut Download, sink: &mut Sink<'_>, limits: Limits) -> 
             break;
         }
         pace.add(asked.elapsed(), read as u64)?;
+        if expected.is_none() && written / STEP != (written + read as u64) / STEP {
+            // Nobody said how long it is: the disk is not to be filled to find out.
+            check_free(written, written.max(STEP), target)?;
+        }
         if written + read as u64 > longest {
             return Err(too_long(expected, limits.max_size));
         }

@@ -1,5 +1,6 @@
 //! What becomes of a candidate once it is in place: it is kept, put back, or left for the next start.
 
+use std::error::Error as _;
 use std::fs::File;
 use std::sync::Arc;
 use std::time::Instant;
@@ -179,10 +180,7 @@ impl Pipeline {
         let trial = match Trial::load(self.target.folder()) {
             Ok(Some(trial)) => trial,
             Ok(None) => return,
-            Err(error) => {
-                self.observer.warn(error);
-                return self.end_trial();
-            }
+            Err(error) => return self.lose_trial(error),
         };
         let (candidate, previous) = (trial.candidate, trial.previous);
         if self.target.id() != candidate {
@@ -203,14 +201,21 @@ impl Pipeline {
         }
         match swap::take_up(&self.target, &trial) {
             Ok(swapped) => self.trial = Some(swapped),
-            Err(error) => {
-                self.observer.warn(error);
-                return self.end_trial();
-            }
+            Err(error) => return self.lose_trial(error),
         }
         if let Some(failure) = &trial.failed {
             let restored = self.restore(&failure.error());
             restored.unwrap_or_else(|error| self.observer.warn(error));
+        }
+    }
+
+    /// The trial cannot be taken up. It is over if it never can be; an error of the system's passes,
+    /// and the next start tries again.
+    fn lose_trial(&mut self, error: Error) {
+        let will_pass = is_passing(&error);
+        self.observer.warn(error);
+        if !will_pass {
+            self.end_trial();
         }
     }
 
@@ -244,6 +249,13 @@ impl Pipeline {
     fn end_trial(&self) {
         Trial::remove(&self.target).unwrap_or_else(|error| self.observer.warn(error));
     }
+}
+
+/// Whether it comes from a system that is out of something, or sick.
+fn is_passing(error: &Error) -> bool {
+    let mut causes = std::iter::successors(error.source(), |&cause| cause.source());
+    let number = causes.find_map(|cause| cause.downcast_ref::<std::io::Error>()?.raw_os_error());
+    number.is_some_and(|number| ![libc::ENOENT, libc::ELOOP].contains(&number))
 }
 
 /// Why a binary is put back that did nothing wrong.

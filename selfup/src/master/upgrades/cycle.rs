@@ -100,11 +100,22 @@ impl Cycle {
         }
     }
 
-    /// Polls once. An order about what waits in place does not wait for the end of a download.
+    /// Polls once. An order about what waits in place, and what the program asks for, do not wait for
+    /// the end of a download, which may take days.
     async fn poll(&mut self) {
+        let wishes = &self.wishes;
         let polled = tokio::select! {
             biased;
             order = next(&mut self.orders) => Err(order),
+            // It is seen to before the next poll.
+            () = wishes.roll_back.notified() => {
+                wishes.roll_back.notify_one();
+                Ok(None)
+            }
+            () = wishes.clear.notified() => {
+                wishes.clear.notify_one();
+                Ok(None)
+            }
             candidate = self.work.poll() => Ok(candidate),
         };
         match polled {

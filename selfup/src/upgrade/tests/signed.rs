@@ -150,10 +150,17 @@ fn without_a_validator_a_refusal_is_told_once_all_the_same() {
 }
 
 #[test]
-fn what_runs_already_needs_no_signature() {
+fn what_runs_already_needs_no_signature_and_without_one_keeps_no_release_out() {
     let mut signed = Signed::service();
-    assert!(signed.service.take(download(&binary(1)).validator("v1")).unwrap().is_none());
-    assert_eq!(signed.service.validator().as_deref(), Some("v1"), "the cycle ended");
+    let running = binary(1);
+    // Served by somebody else for a moment, under the validator of a release that is to come.
+    for unsigned in [download(&running), download(&running).sha256(*id(&running).as_bytes())] {
+        assert!(signed.service.take(unsigned.validator("v2")).unwrap().is_none());
+        assert_eq!(signed.service.validator(), None, "what is under it is asked for still");
+    }
+    let signature = signed.sign(&running);
+    assert!(signed.service.take(offered(&running, &signature)).unwrap().is_none());
+    assert_eq!(signed.service.validator().as_deref(), Some("v2"), "this cycle ended");
     assert!(signed.service.told().is_empty());
 }
 
