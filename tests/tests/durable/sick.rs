@@ -125,7 +125,7 @@ fn a_directory_that_becomes_unwritable_costs_the_upgrade_and_nothing_else() {
 /// It lies in the `state_dir`: the directory of the binary has room, and the release comes.
 #[test]
 fn a_history_that_finds_no_space_is_told_and_costs_no_upgrade() {
-    let Some(state) = Mounted::try_new(1) else { return };
+    let Some(state) = state_dir() else { return };
     let place = tempfile::tempdir().expect("a temporary directory");
     let current = Release::good();
     current.install(&place.path().join("app"));
@@ -149,6 +149,8 @@ fn a_history_that_finds_no_space_is_told_and_costs_no_upgrade() {
         "{told}"
     );
 
+    // Held open it would take its space all the same.
+    drop(file);
     fs::remove_file(ballast).expect("it was written");
     let next = Release::good();
     publisher.publish(Answer::Whole(next.clone()));
@@ -161,6 +163,14 @@ fn a_history_that_finds_no_space_is_told_and_costs_no_upgrade() {
     assert!(service.stop().success());
 }
 
+/// A file system with room for a history, which nobody else may write.
+fn state_dir() -> Option<Mounted> {
+    let state = Mounted::try_new(1)?;
+    let mode = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(state.path(), mode).expect("it is ours");
+    Some(state)
+}
+
 /// Whether a history there knows `release`.
 fn is_remembered(state: &Mounted, release: &Release) -> bool {
     let files = fs::read_dir(state.path()).expect("it is mounted").flatten();
@@ -171,9 +181,7 @@ fn is_remembered(state: &Mounted, release: &Release) -> bool {
 /// No rename leads from one of them to another.
 #[test]
 fn a_link_into_another_file_system_and_a_state_dir_on_a_third_are_upgraded_through() {
-    let (Some(mounted), Some(state)) = (Mounted::try_new(ROOM), Mounted::try_new(1)) else {
-        return;
-    };
+    let (Some(mounted), Some(state)) = (Mounted::try_new(ROOM), state_dir()) else { return };
     let place = tempfile::tempdir().expect("a temporary directory");
     let link = place.path().join("linked");
     symlink(mounted.path().join("app"), &link).expect("it can be made");
