@@ -20,6 +20,8 @@ use crate::{PATIENCE, Release};
 pub enum Answer {
     /// The release under its `ETag`; 304 to who has it.
     Whole(Release),
+    /// The release under its `Last-Modified`, with a `Date`; 304 to who has it.
+    Dated(Release),
     /// The whole length is announced, and the connection closed after this many bytes.
     Truncated(Release, usize),
     /// The whole length is announced, and nothing comes after this many bytes.
@@ -213,7 +215,7 @@ impl Shared {
             }
             whole.push_str(&header);
             if let Some((name, value)) = header.split_once(':')
-                && name.eq_ignore_ascii_case("if-none-match")
+                && ["if-none-match", "if-modified-since"].contains(&&*name.to_ascii_lowercase())
             {
                 known = Some(value.trim().to_owned());
             }
@@ -285,6 +287,7 @@ impl Shared {
                 return redirect(stream, url);
             }
             Answer::Whole(release)
+            | Answer::Dated(release)
             | Answer::Untagged(release)
             | Answer::Announced(release, _)
             | Answer::Endless(release) => (release, release.bytes().len()),
@@ -293,17 +296,21 @@ impl Shared {
             | Answer::Stalled(release, sent)
             | Answer::Reset(release, sent) => (release, *sent),
         };
-        let tag = format!("\"{}\"", release.id());
+        let (header, tag) = match answer {
+            Answer::Dated(_) => (DATED, release.date()),
+            _ => ("ETag", format!("\"{}\"", release.id())),
+        };
         let is_tagged = !matches!(answer, Answer::Untagged(_));
         if is_tagged && known == Some(&tag) {
             self.note(format!("{method} 304"));
-            return write!(stream, "HTTP/1.1 304 X\r\nETag: {tag}\r\nConnection: close\r\n\r\n");
+            let head = format!("HTTP/1.1 304 X\r\n{header}: {tag}\r\n");
+            return write!(stream, "{head}Connection: close\r\n\r\n");
         }
         let length = match answer {
             Answer::Announced(_, length) => *length,
             _ => release.bytes().len(),
         };
-        let tag = if is_tagged { format!("ETag: {tag}\r\n") } else { String::new() };
+        let tag = if is_tagged { format!("{header}: {tag}\r\n") } else { String::new() };
         write!(
             stream,
             "HTTP/1.1 200 X\r\n{tag}Content-Length: {length}\r\nConnection: close\r\n\r\n"
@@ -372,7 +379,7 @@ fn redirect(stream: &mut TcpStream, url: &str) -> io::Result<()> {
 
 fn kind_of(answer: &Answer) -> &'static str {
     match answer {
-        Answer::Whole(_) | Answer::Untagged(_) | Answer::Announced(..) => "200",
+        Answer::Whole(_) | Answer::Dated(_) | Answer::Untagged(_) | Answer::Announced(..) => "200",
         Answer::Cut(..) => "cut",
         Answer::Endless(_) => "endless",
         Answer::Truncated(..) => "truncated",
@@ -382,3 +389,5 @@ fn kind_of(answer: &Answer) -> &'static str {
         Answer::Redirect(_) => "redirect",
     }
 }
+
+const DATED: &str = "Date: Sun, 15 Nov 2026 12:00:00 GMT\r\nLast-Modified";

@@ -163,6 +163,14 @@ impl Release {
         })
     }
 
+    /// When it was changed last: a second of one day, by what it is.
+    pub(crate) fn date(&self) -> String {
+        let digits = &self.id().to_string()[..8];
+        let second = u32::from_str_radix(digits, 16).expect("it is hexadecimal") % 86_400;
+        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        format!("Sun, 06 Nov 1994 {hour:02}:{minute:02}:{second:02} GMT")
+    }
+
     /// Puts it at `path` by a rename, as a deploy does, executable.
     ///
     /// # Panics

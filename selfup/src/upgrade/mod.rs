@@ -106,6 +106,8 @@ pub(crate) struct Pipeline {
     trial: Option<Swapped>,
     /// The trial as this start of the service was counted in it.
     counted: Option<Trial>,
+    /// Whether the note of a trial that is over could not be removed.
+    is_note_left: bool,
     /// The binary in place, if it is to be rolled back and refused by request.
     withdrawn: Option<BinaryId>,
     unproven: Unproven,
@@ -170,6 +172,7 @@ impl Pipeline {
             history,
             trial: None,
             counted,
+            is_note_left: false,
             withdrawn: None,
             unproven: Unproven::default(),
             limits,
@@ -194,6 +197,7 @@ impl Pipeline {
     /// that ended, unless its bytes may be tried again.
     pub(crate) fn current(&mut self) -> Current {
         self.history.notice_removal(&self.target);
+        self.end_trial_again();
         let is_due = self.retry_at().is_some_and(|at| at <= Instant::now());
         let delivered = self.history.delivered();
         let delivered = delivered.filter(|it| !is_due && !self.is_outdated(it.binary()));
@@ -213,9 +217,9 @@ impl Pipeline {
         let moved = self.origin.real_path().is_ok_and(|path| path != self.target.path());
         if moved || !self.target.is_in_place() {
             self.target = open_target(&self.origin, self.acceptance.state_dir.as_deref())?;
-            (self.trial, self.counted) = (None, None);
-            if !moved && let Err(error) = Trial::remove(&self.target) {
-                self.observer.warn(error);
+            (self.trial, self.counted, self.is_note_left) = (None, None, false);
+            if !moved {
+                self.end_trial();
             }
         } else {
             self.target.check()?;

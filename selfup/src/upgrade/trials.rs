@@ -22,6 +22,9 @@ impl Pipeline {
         let delivered = Delivered::new(candidate.published(), to, validator);
         let (from_version, to_version) = (self.version(), candidate.version().map(str::to_owned));
         let swapped = swap::swap(&mut self.target, candidate, &mut self.trial);
+        // Where the candidate stays in place without a way back, the next start needs the note.
+        let is_back = self.trial.is_none() && self.target.id() == from;
+        self.is_note_left = swapped.is_err() && is_back;
         let swapped = swapped.inspect_err(|_| self.stay())?;
         self.trial = Some(swapped);
         if self.withdrawn.is_some() {
@@ -246,8 +249,19 @@ impl Pipeline {
         noted.unwrap_or_else(|error| self.observer.warn(error));
     }
 
-    fn end_trial(&self) {
-        Trial::remove(&self.target).unwrap_or_else(|error| self.observer.warn(error));
+    pub(super) fn end_trial(&mut self) {
+        let removed = Trial::remove(&self.target);
+        self.is_note_left = removed.is_err();
+        removed.unwrap_or_else(|error| self.observer.warn(error));
+    }
+
+    /// Removes the note of a trial that is over, if it could not be removed then. That was told once.
+    ///
+    /// Where the path leads to another file its lock is not ours, and the note may be of another trial.
+    pub(super) fn end_trial_again(&mut self) {
+        if self.is_note_left && self.trial.is_none() && self.target.is_in_place() {
+            self.is_note_left = Trial::remove(&self.target).is_err();
+        }
     }
 }
 

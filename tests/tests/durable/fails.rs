@@ -8,7 +8,7 @@ use selfup_tests::traced::{Traced, Verdict};
 use selfup_tests::{Load, eventually};
 
 use crate::points::{Kind, Point, Search, Shared};
-use crate::site::{PREVIOUS, Site};
+use crate::site::{PREVIOUS, Site, TRIAL};
 
 /// Has each of the calls fail in its turn with `error`.
 fn fail_everywhere(error: Errno) {
@@ -49,9 +49,12 @@ fn fail_at(site: &mut Site, shared: &Shared, point: &Point, error: Errno) {
             "no cause, {point}: {warning}"
         );
     }
-    if removed.is_some() {
-        // A file for staging is swept at the next start, and to remove a note is what the warning says.
-        site.remove_leftovers();
+    match removed {
+        // The next poll removes it, which has nothing else to do.
+        Some(TRIAL) => site.service().assert_files(&[PREVIOUS]),
+        // A file for staging is swept at the next start.
+        Some(_) => site.remove_leftovers(),
+        None => {}
     }
 }
 

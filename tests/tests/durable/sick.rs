@@ -1,10 +1,14 @@
 //! Disks that fall ill while a service runs, and get well again.
 
 use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use selfup_tests::{Answer, Load, Mounted, Publisher, Release, Service, eventually};
+use selfup_tests::{
+    Answer, Load, Mounted, Publisher, Release, Service, ServiceBuilder, eventually,
+};
 
 use crate::site::builder;
 
@@ -18,8 +22,19 @@ fn assert_unharmed(
 ) {
     let current = Release::good();
     current.install(&directory.join("app"));
-    let publisher = Publisher::start(Answer::Whole(current));
-    let mut service = builder(directory, &publisher).start();
+    assert_one_unharmed(directory, |builder| builder, ill, cured, words);
+}
+
+/// The same for the binary that is in `directory` already, started as `set` says.
+fn assert_one_unharmed(
+    directory: &Path,
+    set: impl FnOnce(ServiceBuilder) -> ServiceBuilder,
+    ill: impl FnOnce(&Service),
+    cured: impl FnOnce(&Service),
+    words: &[&str],
+) {
+    let publisher = Publisher::start(Answer::Status(304));
+    let mut service = set(builder(directory, &publisher)).start();
     publisher.wait_for("GET 304", 1);
     let (pid, load) = (service.pid(), Load::start(service.address(), "/", 2));
     ill(&service);
@@ -81,6 +96,124 @@ fn a_directory_that_is_removed_costs_the_upgrade_until_the_binary_is_put_back() 
     };
     assert_unharmed(&place, ill, cured, &["leads to no file; put the binary there"]);
 }
+
+/// Root may write everywhere, so as root this is a service of another user.
+#[test]
+fn a_directory_that_becomes_unwritable_costs_the_upgrade_and_nothing_else() {
+    let place = tempfile::tempdir().expect("a temporary directory");
+    let binary = place.path().join("app");
+    Release::good().install(&binary);
+    let is_root = nix::unistd::geteuid().is_root();
+    let may_write = |may: bool| {
+        let mode = fs::Permissions::from_mode(if may || is_root { 0o755 } else { 0o555 });
+        fs::set_permissions(place.path(), mode).expect("it is ours");
+        if is_root {
+            chown(place.path(), Some(if may { NOBODY } else { 0 }), None).expect("root may");
+        }
+    };
+    if is_root {
+        chown(&binary, Some(NOBODY), Some(NOBODY)).expect("root may");
+    }
+    may_write(true);
+    let user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+    let set = |builder: ServiceBuilder| if is_root { builder.under(&user) } else { builder };
+    let (ill, cured) = (|_: &Service| may_write(false), |_: &Service| may_write(true));
+    let words = ["Permission denied", "make it writable for user"];
+    assert_one_unharmed(place.path(), set, ill, cured, &words);
+}
+
+/// It lies in the `state_dir`: the directory of the binary has room, and the release comes.
+#[test]
+fn a_history_that_finds_no_space_is_told_and_costs_no_upgrade() {
+    let Some(state) = state_dir() else { return };
+    let place = tempfile::tempdir().expect("a temporary directory");
+    let current = Release::good();
+    current.install(&place.path().join("app"));
+    let publisher = Publisher::start(Answer::Whole(current));
+    let builder = builder(place.path(), &publisher).set("STATE_DIR", state.path());
+    let mut service = builder.start();
+    publisher.wait_for("GET 304", 1);
+    let (pid, load) = (service.pid(), Load::start(service.address(), "/", 2));
+    let ballast = state.path().join("ballast");
+    let mut file = fs::File::create(&ballast).expect("there is room for a name");
+    let error = std::io::copy(&mut std::io::repeat(0), &mut file).expect_err("it is small");
+    assert_eq!(error.raw_os_error(), Some(Errno::ENOSPC as i32));
+    let release = Release::good();
+    publisher.publish(Answer::Whole(release.clone()));
+    service.wait_for("event committed: generation 2 ");
+    service.assert_runs(&release);
+    let told = service.wait_for("event warning: the history ");
+    let is_named = told.contains(&state.path().display().to_string());
+    assert!(
+        is_named && told.contains("has free space") && told.contains("(os error 28)"),
+        "{told}"
+    );
+
+    // Held open it would take its space all the same.
+    drop(file);
+    fs::remove_file(ballast).expect("it was written");
+    let next = Release::good();
+    publisher.publish(Answer::Whole(next.clone()));
+    service.wait_for("event committed: generation 3 ");
+    service.assert_runs(&next);
+    eventually("it is remembered", || is_remembered(&state, &next).then_some(()));
+    assert_eq!(service.lines("event warning: the history ").len(), 1);
+    assert_eq!(load.stop(), [""; 0]);
+    assert_eq!(service.pid(), pid);
+    assert!(service.stop().success());
+}
+
+/// A file system with room for a history, which nobody else may write.
+fn state_dir() -> Option<Mounted> {
+    let state = Mounted::try_new(1)?;
+    let mode = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(state.path(), mode).expect("it is ours");
+    Some(state)
+}
+
+/// Whether a history there knows `release`.
+fn is_remembered(state: &Mounted, release: &Release) -> bool {
+    let files = fs::read_dir(state.path()).expect("it is mounted").flatten();
+    let mut texts = files.filter_map(|file| fs::read_to_string(file.path()).ok());
+    texts.any(|text| text.contains(&release.id().to_string()))
+}
+
+/// No rename leads from one of them to another.
+#[test]
+fn a_link_into_another_file_system_and_a_state_dir_on_a_third_are_upgraded_through() {
+    let (Some(mounted), Some(state)) = (Mounted::try_new(ROOM), state_dir()) else { return };
+    let place = tempfile::tempdir().expect("a temporary directory");
+    let link = place.path().join("linked");
+    symlink(mounted.path().join("app"), &link).expect("it can be made");
+    let current = Release::good();
+    current.install(&mounted.path().join("app"));
+    let publisher = Publisher::start(Answer::Whole(current.clone()));
+    // With restarts of the master, too: it goes by the link again.
+    let builder = builder(mounted.path(), &publisher).set("UPGRADE_MASTER", "true");
+    let mut service = builder.through(&link).set("STATE_DIR", state.path()).start();
+    publisher.wait_for("GET 304", 1);
+    let (pid, load) = (service.pid(), Load::start(service.address(), "/", 2));
+    let mut previous = current;
+    for generation in 2..=3 {
+        let release = Release::good();
+        publisher.publish(Answer::Whole(release.clone()));
+        service.wait_for(&format!("event committed: generation {generation} "));
+        service.assert_runs(&release);
+        service.assert_previous(&previous);
+        eventually("it is remembered", || is_remembered(&state, &release).then_some(()));
+        previous = release;
+    }
+    assert_eq!(fs::read_link(&link).expect("it is a link"), mounted.path().join("app"));
+    assert_eq!(fs::read_dir(place.path()).expect("it is ours").count(), 1, "only the link");
+    assert_eq!(service.history(), None);
+    assert_eq!(service.lines("event warning: ").len(), 0, "{:?}", service.lines("event "));
+    assert_eq!(load.stop(), [""; 0]);
+    assert_eq!(service.pid(), pid);
+    assert!(service.stop().success());
+}
+
+/// Owns nothing, on every system.
+const NOBODY: u32 = 65_534;
 
 /// In MiB: for the binary and two copies of it.
 const ROOM: usize = 256;
