@@ -20,15 +20,21 @@ impl Trusting {
         Self::with(&[])
     }
 
-    /// These variables go before its own.
     fn with(variables: &[(&str, &str)]) -> Self {
+        Self::with_keys("", variables)
+    }
+
+    /// It trusts these keys, too.
+    fn with_keys(others: &str, variables: &[(&str, &str)]) -> Self {
         let (signer, first) = (Signer::new(), Release::good());
         let source = Publisher::start(Answer::Whole(first.clone()));
-        let key = signer.key();
+        source.put("/signatures/linux.sig", Beside::Text(signer.sign(&first)));
+        source.publish_signed(&first, signer.sign(&first));
+        let key = signer.key() + others;
         let variables = [&[("VERIFY", key.as_str())], variables].concat();
         let published = Published::of(ServiceBuilder::new(&first), source, &variables);
-        // What runs already needs no signature.
         published.publisher.wait_for("GET 304", 1);
+        published.publisher.put("/app.minisig", Beside::Status(404));
         Self { published, signer, first }
     }
 
@@ -170,9 +176,8 @@ fn a_garbled_signature_is_refused() {
 /// Minisign's own example; no newer version signs like this.
 #[test]
 fn a_legacy_signature_is_refused_with_the_remedy() {
-    let signer = Signer::new();
-    let keys = format!("{},RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3", signer.key());
-    let service = Trusting { signer, ..Trusting::with(&[("VERIFY", &keys)]) };
+    let key = ",RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
+    let service = Trusting::with_keys(key, &[]);
     let release = Release::good();
     let legacy = "untrusted comment: signature from minisign secret key\n\
                   RWQf6LRCGA9i59SLOFxz6NxvASXDJeRtuZykwQepbDEGt87ig1BNpWaVWuNrm73YiIiJbq71Wi+dP9eKL8OC351vwIasSSbXxwA=\n\
@@ -215,6 +220,7 @@ fn redirects_to_another_host_carry_no_credentials_for_the_binary_nor_its_signatu
     let (signer, first) = (Signer::new(), Release::good());
     let elsewhere = Publisher::start(Answer::Whole(first.clone()));
     let home = Publisher::start(Answer::Redirect(elsewhere.url()));
+    elsewhere.publish_signed(&first, signer.sign(&first));
     home.put("/app.minisig", Beside::Redirect(format!("{}.minisig", elsewhere.url())));
     let url = home.url().replace("http://", "http://me:swordfish@");
     let variables = [("VERIFY", signer.key()), ("FETCHER", url)];
@@ -248,6 +254,7 @@ fn redirects_to_another_host_carry_no_credentials_for_the_binary_nor_its_signatu
 fn keys_are_rotated_by_trusting_both_for_a_while() {
     let (old, new, first) = (Signer::new(), Signer::new(), Release::good());
     let source = Publisher::start(Answer::Whole(first.clone()));
+    source.publish_signed(&first, old.sign(&first));
     let variables = [("VERIFY", old.key())];
     let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
     let mut published = Published::of(ServiceBuilder::new(&first), source, &variables);
