@@ -42,11 +42,13 @@ mod from_fn;
 #[cfg(feature = "http")]
 mod http;
 mod mistake;
+mod retry_after;
 
 pub use self::file::{File, file};
 pub use self::from_fn::{FromFn, from_fn};
 #[cfg(feature = "http")]
 pub use self::http::{Http, http};
+pub use self::retry_after::RetryAfter;
 
 /// Finds and delivers new binaries.
 ///
@@ -72,6 +74,14 @@ pub trait Fetcher: Send + 'static {
     /// The time between two polls; 5 minutes by default. `min_fetch_interval` bounds it below.
     fn interval(&self) -> Duration {
         INTERVAL
+    }
+
+    /// Resolves when there is reason to ask before the interval is over; never by default.
+    ///
+    /// It is waited for between two polls, and dropped where something else ends the pause.
+    /// `min_fetch_interval` bounds how soon a poll follows.
+    fn changed(&mut self) -> impl Future<Output = ()> + Send {
+        std::future::pending()
     }
 
     /// Whether this fetcher was set up in a way that can work.
@@ -267,16 +277,22 @@ pub(crate) const LONGEST_SIGNATURE: usize = 8 * 1024;
 pub(crate) type BoxFetcher = Box<dyn DynFetcher>;
 
 type Fetching<'a> = Pin<Box<dyn Future<Output = Result<Fetched, BoxError>> + Send + 'a>>;
+type Changing<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// [`Fetcher`] as a trait object.
 pub(crate) trait DynFetcher: Send {
     fn fetch_boxed<'a>(&'a mut self, current: &'a Current) -> Fetching<'a>;
+    fn changed_boxed(&mut self) -> Changing<'_>;
     fn poll_interval(&self) -> Duration;
 }
 
 impl<F: Fetcher> DynFetcher for F {
     fn fetch_boxed<'a>(&'a mut self, current: &'a Current) -> Fetching<'a> {
         Box::pin(self.fetch(current))
+    }
+
+    fn changed_boxed(&mut self) -> Changing<'_> {
+        Box::pin(self.changed())
     }
 
     fn poll_interval(&self) -> Duration {

@@ -191,12 +191,13 @@ impl Cycle {
     /// Waits for the next poll: for the whole interval, unless one is asked for.
     async fn pause(&mut self, since: Instant) -> Wish {
         let (shortest, interval) = (self.work.shortest(), self.work.interval());
-        let wishes = &self.wishes;
+        let (wishes, work) = (&self.wishes, &mut self.work);
         let due = async {
             tokio::time::sleep(shortest.saturating_sub(since.elapsed())).await;
             tokio::select! {
                 () = tokio::time::sleep(interval.saturating_sub(since.elapsed())) => {}
                 () = wishes.check.notified() => {}
+                () = work.changed() => {}
             }
         };
         tokio::select! {

@@ -7,6 +7,7 @@
 //! holder is gone, or executes its upgrade in place, which closes the descriptor. Where the binary cannot be
 //! replaced, it is asked again at each poll whether it can by now.
 
+use std::future::pending;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -110,6 +111,18 @@ impl Work {
         // A fetcher that panics has said so on stderr.
         let interval = catch_unwind(AssertUnwindSafe(|| fetcher.poll_interval()));
         interval.map_or(self.min_fetch_interval, |interval| interval.max(self.min_fetch_interval))
+    }
+
+    /// Waits until the fetcher has reason to be asked early.
+    pub(super) async fn changed(&mut self) {
+        let (Stand::Open(_), Some(fetcher)) = (&self.stand, &mut self.fetcher) else {
+            return pending().await;
+        };
+        let waited = guarded(async { fetcher.changed_boxed().await }).await;
+        if waited.is_err() {
+            // One that panics has said so on stderr, and is asked at its interval.
+            pending().await
+        }
     }
 
     /// Asks the fetcher once, and takes what it gives through the pipeline; or looks whether the
