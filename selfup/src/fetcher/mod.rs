@@ -17,8 +17,8 @@
 //! its length and its digest, is that of the published file, and it is unpacked once these were
 //! compared (feature `archives`).
 //!
-//! A download is bounded whatever its fetcher does: by `max_size`, by a minute of silence, and by a
-//! minute of waiting that brings less than 240 KiB.
+//! A download is bounded whatever its fetcher does: by `max_size`, by five minutes of silence, and by
+//! five minutes of waiting that bring less than 1200 KiB.
 //!
 //! Rejected: validators inside the fetcher. Each fetcher would have to learn whether its cycle
 //! ended, and none of them would survive a restart of the master.
@@ -269,6 +269,11 @@ impl fmt::Debug for Download {
             .finish_non_exhaustive()
     }
 }
+
+/// So long a download may be silent, whatever its fetcher does meanwhile to go on with it: time for
+/// ten attempts of the fetcher for URLs, and not for a source that is gone.
+#[cfg(any(selfup_supervised, feature = "http"))]
+pub(crate) const LONGEST_SILENCE: Duration = Duration::from_secs(5 * 60);
 
 /// As much of a signature is read, in bytes: some four lines of a hundred characters.
 pub(crate) const LONGEST_SIGNATURE: usize = 8 * 1024;

@@ -25,8 +25,9 @@
 //! tried again, and when: at that time [`Pipeline::current`] has no validator, so that the bytes
 //! are delivered again.
 //!
-//! What lacks a good digest or signature ends no cycle, for it may get one; [`offering`] keeps it from
-//! being read again and again until then.
+//! What lacks a good digest or signature ends no cycle, for it may get one, and neither does what has
+//! another length than announced, no end, or comes too slowly; [`offering`] keeps it from being read
+//! again and again until then.
 //!
 //! Where an archive is published, the history remembers what was delivered by the digest of the
 //! archive, with that of the binary in it, and what became of it by that of the binary: the same

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::candidate::Candidate;
 use super::history::Delivered;
+use super::offering::Unproven;
 use super::preflight::Inode;
 use super::trial::{Failure, Trial};
 use super::{Pipeline, note, probe, stage, swap};
@@ -161,6 +162,7 @@ impl Pipeline {
     /// Forgets everything that was turned down, so that it is asked for and tried again.
     pub(crate) fn clear(&mut self) {
         self.history.clear();
+        self.unproven = Unproven::default();
         self.save_history();
     }
 
