@@ -53,10 +53,7 @@ impl Pipeline {
             return self.doubt(offering, Some(published), error);
         }
         let validator = staged.validator().map(str::to_owned);
-        let signed = check.finish();
-        if signed.is_ok() {
-            self.unproven.forget(&offering);
-        }
+        let signed = self.signed(check, &offering);
         if self.is_settled(published) {
             // What runs needs no signature, but without one no cycle ends: that these bytes are what
             // their validator stands for could keep a release out that is to come under it.
@@ -94,6 +91,15 @@ impl Pipeline {
             self.end(delivered, is_whole);
         }
         self.refuse(Some(id), error)
+    }
+
+    /// Who signed `offering`, with which there is nothing wrong then.
+    fn signed(&mut self, check: Check, offering: &Offering) -> Result<Option<Signed>> {
+        let signed = check.finish();
+        if signed.is_ok() {
+            self.unproven.forget(offering);
+        }
+        signed
     }
 
     /// Tells of a candidate that is what was published.

@@ -181,7 +181,7 @@ fn what_is_not_unpacked_in_ten_minutes_is_refused_for_good() {
             // Whenever it is not at work, which is while it unpacks.
             let passing = async {
                 time::advance(Duration::from_secs(60 * minutes)).await;
-                std::future::pending().await
+                std::future::pending::<()>().await;
             };
             tokio::select! {
                 biased;
