@@ -49,8 +49,8 @@ fn main() -> ExitCode {
             taken[who].push(by);
         }
     }
-    let [service, signed, curl] = &taken;
-    let services = [(service, WHO[0]), (signed, WHO[1])];
+    let [service, verifying, curl] = &taken;
+    let services = [(service, WHO[0]), (verifying, WHO[1])];
     // One after the other, so that each is printed.
     let missed = services.into_iter().filter(|(service, who)| !is_within(who, service, curl));
     if missed.count() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
