@@ -10,10 +10,11 @@
 //! Limits: it is kept in memory, for the last offering alone. What its source says nothing about is
 //! read at every poll; the event is told once all the same.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use sha2::{Digest as _, Sha256};
 
+use super::history::BACK_OFF;
 use crate::fetcher::{Download, Signature};
 use crate::identity::BinaryId;
 
@@ -67,12 +68,10 @@ impl Unproven {
     }
 }
 
-/// As long as after a candidate that failed while it ran.
-const BACK_OFF: [Duration; 3] =
-    [Duration::from_secs(60), Duration::from_secs(10 * 60), Duration::from_secs(60 * 60)];
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::upgrade::testing::{download, id};
 
