@@ -240,10 +240,8 @@ fn a_rollback_is_answered_in_the_middle_of_a_slow_download() {
 fn what_is_cleared_between_a_commit_and_the_succession_is_cleared_by_the_next_master() {
     let (first, second, refused) = (Release::good(), Release::good(), Release::good());
     let builder = ServiceBuilder::new(&first);
-    let history = format!(
-        r#"{{"version":1,"refused":[{{"sha256":"{}","kind":"rejected"}}]}}"#,
-        refused.id()
-    );
+    let history =
+        format!(r#"{{"version":1,"refused":[{{"sha256":"{}","kind":"rejected"}}]}}"#, refused.id());
     fs::write(builder.directory().join(".app.selfup-history"), history).expect("it can be made");
     let source = Publisher::start(Answer::Whole(first));
     let mut published = Published::of(builder, source, &[("HANGS_AT", "committed")]);

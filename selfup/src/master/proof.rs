@@ -133,8 +133,7 @@ mod tests {
     fn a_signal_is_a_stop_if_the_service_ends_by_it_or_well_after_it() {
         for signal in [libc::SIGQUIT, libc::SIGHUP, libc::SIGUSR1, libc::SIGRTMIN() + 3] {
             let mut proof = proof(Instant::now());
-            let ends =
-                [Status::Signaled(signal), Status::Exited(0), Status::Exited(128 + signal)];
+            let ends = [Status::Signaled(signal), Status::Exited(0), Status::Exited(128 + signal)];
             assert!(ends.iter().all(|end| !proof.was_told(*end)), "before it");
             assert!(!proof.is_stop(signal), "it may have been for something else");
             // As systemd sends behind it.

@@ -59,11 +59,7 @@ impl Birth {
         Err(Error::new(ErrorKind::Unsupported, text))
     }
 
-    pub(crate) fn limit(
-        &self,
-        _unfinished: &mut crate::upgrade::Unfinished,
-        _given: &crate::listeners::Given,
-    ) {
+    pub(crate) fn limit(&self, _unfinished: &mut crate::upgrade::Unfinished, _given: &Given) {
         match self.0 {}
     }
 

@@ -11,8 +11,8 @@ mod work;
 use std::future::pending;
 use std::io::{PipeReader, PipeWriter};
 use std::os::fd::OwnedFd;
-use std::sync::mpsc::{Receiver as BlockingReceiver, SyncSender, sync_channel};
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver as BlockingReceiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

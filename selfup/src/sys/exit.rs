@@ -8,7 +8,7 @@ type Action = Box<dyn FnOnce() + Send>;
 /// What is done when this process calls exit(3) with status 0, for as long as this lives. One at a
 /// time.
 ///
-/// Where the C library has no on_exit(3), as musl has none, it is never done: a handler of atexit(3)
+/// Where the C library has no `on_exit(3)`, as musl has none, it is never done: a handler of atexit(3)
 /// is not told the status.
 #[derive(Debug)]
 pub(crate) struct AtSuccess(());
@@ -37,10 +37,7 @@ fn set(action: Option<(u32, Action)>) {
 #[cfg(target_env = "gnu")]
 fn register() {
     unsafe extern "C" {
-        fn on_exit(
-            function: extern "C" fn(c_int, *mut c_void),
-            argument: *mut c_void,
-        ) -> c_int;
+        fn on_exit(function: extern "C" fn(c_int, *mut c_void), argument: *mut c_void) -> c_int;
     }
     // SAFETY: the function lives as long as the process, and does not look at its argument. Without
     // memory for it, it is not called.
@@ -57,7 +54,7 @@ extern "C" fn at_exit(status: c_int, _argument: *mut c_void) {
     let taken = ACTION.try_lock().ok().and_then(|mut action| action.take());
     // A fork of this process ends on its own account.
     if let Some((process, action)) = taken
-        && status & 0xff == 0
+        && status == 0
         && process == std::process::id()
     {
         action();

@@ -17,11 +17,11 @@
 
 use std::path::Path;
 
+use super::Pipeline;
 use super::folder::Folder;
 use super::history::History;
 use super::preflight::{Inode, folder_of};
 use super::trial::Trial;
-use super::Pipeline;
 use crate::config::Acceptance;
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::BinaryId;

@@ -179,8 +179,8 @@ mod tests {
     use crate::config::Acceptance;
     use crate::event::{Observer, Verbosity};
     use crate::identity::BinaryId;
-    use crate::upgrade::{Pipeline, Rehearsal};
     use crate::upgrade::testing::{Place, id};
+    use crate::upgrade::{Pipeline, Rehearsal};
 
     /// A binary "new" on trial in place of "old", with so many starts before.
     fn on_trial(starts: u32) -> Place {
@@ -284,7 +284,8 @@ mod tests {
         std::fs::write(&state_dir, "").unwrap();
         let acceptance = Acceptance { state_dir: Some(state_dir), ..Acceptance::default() };
         let origin = Origin::of_test(place.path.clone(), &["app"], &[]);
-        let (observer, rehearsal) = (Observer::start(Verbosity::Silent, None), Rehearsal::default());
+        let (observer, rehearsal) =
+            (Observer::start(Verbosity::Silent, None), Rehearsal::default());
         let opened = Pipeline::open(origin, acceptance, None, observer, rehearsal, Some(*found));
         let words = opened.err().unwrap().to_string();
         assert!(words.contains("`state_dir`"), "{words}");

@@ -200,7 +200,10 @@ fn a_lock_on_the_previous_binary_does_not_keep_it_from_coming_back() {
     let trial = Trial::load(target.folder()).unwrap().unwrap();
     let swapped = take_up(&target, &trial).unwrap();
     restore(&mut target, swapped).unwrap();
-    assert_eq!((place.names(), place.content("app")), (vec![TRIAL.into(), "app".into()], b"old".into()));
+    assert_eq!(
+        (place.names(), place.content("app")),
+        (vec![TRIAL.into(), "app".into()], b"old".into())
+    );
     assert!(target.is_in_place() && target.is_locked() && mode(&place.path) == 0o755);
     drop(stranger);
     assert!(Target::open(place.path.clone(), None).is_err(), "the lock at the path is ours");
