@@ -249,6 +249,8 @@ fn what_is_cleared_between_a_commit_and_the_succession_is_cleared_by_the_next_ma
     published.publisher.wait_for("GET 304", 2);
     published.publisher.publish(Answer::Whole(second));
     published.service.wait_for("event committed: generation 2 ");
+    // The last that the upgrade thread does before the succession.
+    published.service.assert_files(&[".app.selfup-previous"]);
     assert_eq!(published.service.get("/clear"), "Ok(())\n");
     published.service.wait_for("event master_replaced: ");
     published.publisher.publish(Answer::Whole(refused.clone()));
