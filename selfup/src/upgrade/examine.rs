@@ -119,6 +119,11 @@ impl Pipeline {
         let note = note::check(candidate.path(), replaced.as_ref(), &self.acceptance)?;
         candidate.set_note(note);
         self.ask_hook(candidate)?;
+        self.probe(candidate)
+    }
+
+    /// Starts it once, and hears where it listens.
+    pub(super) fn probe(&self, candidate: &mut Candidate) -> Result<()> {
         let wanted = self.wanted.as_ref().map(OwnedFd::as_fd);
         let (path, limits) = (candidate.path(), self.probe_limits);
         let snapshot = self.rehearsal.get();
@@ -225,4 +230,4 @@ fn is_busy(error: &(dyn StdError + 'static)) -> bool {
 }
 
 /// In bytes. One that is longer is not remembered, so the fetcher asks without it.
-const LONGEST_VALIDATOR: usize = 4096;
+pub(super) const LONGEST_VALIDATOR: usize = 4096;

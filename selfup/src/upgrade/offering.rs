@@ -15,11 +15,10 @@
 //! digest, two offerings look the same. One that came to its end is read at every poll, and told once;
 //! one that did not costs too much for that, so whatever such a source offers next waits, too.
 
-use std::time::Duration;
-
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
+use super::history::BACK_OFF;
 use crate::fetcher::{Download, Signature};
 use crate::identity::BinaryId;
 
@@ -91,12 +90,10 @@ impl Unproven {
     }
 }
 
-/// As long as after a candidate that failed while it ran.
-const BACK_OFF: [Duration; 3] =
-    [Duration::from_secs(60), Duration::from_secs(10 * 60), Duration::from_secs(60 * 60)];
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::upgrade::testing::{download, id};
 

@@ -62,7 +62,7 @@ impl Service {
             None,
         )
         .unwrap();
-        pipeline.probe_limits.time = Duration::from_secs(2);
+        pipeline.probe_limits.time = Duration::from_secs(10);
         Self { place, pipeline, events }
     }
 
