@@ -6,7 +6,7 @@ use super::{
 };
 use crate::error::{BoxError, Error, ErrorKind, Result};
 use crate::event::{Event, Verbosity};
-use crate::fetcher::Fetcher;
+use crate::fetcher::{self, Fetcher};
 use crate::upgrade::Candidate;
 
 mod acceptance;
@@ -104,7 +104,7 @@ impl Builder {
             let message = format!("`fetcher`: {}", crate::error::chain(&*source));
             self.wrong.push(Error::new(ErrorKind::Config, message).caused_by(source));
         }
-        self.config.upgrades.fetcher = Some(Box::new(fetcher));
+        self.config.upgrades.fetcher = Some(fetcher::boxed(fetcher));
         self
     }
 

@@ -20,8 +20,9 @@ use super::Report;
 use crate::config::Acceptance;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::event::{Event, Observer};
-use crate::fetcher::{BoxFetcher, Fetched};
-use crate::master::busy::{Running, guarded};
+use crate::fetcher::schedule::Turn;
+use crate::fetcher::{BoxFetcher, Fetched, Fetcher as _};
+use crate::master::busy::{LONGEST_ANSWER, Running, guarded, within};
 use crate::master::plan::Input;
 use crate::origin::Origin;
 use crate::upgrade::{
@@ -109,8 +110,8 @@ impl Work {
     pub(super) fn interval(&self) -> Duration {
         let Some(fetcher) = &self.fetcher else { return Duration::from_secs(60) };
         // A fetcher that panics has said so on stderr.
-        let interval = catch_unwind(AssertUnwindSafe(|| fetcher.poll_interval()));
-        interval.map_or(self.min_fetch_interval, |interval| interval.max(self.min_fetch_interval))
+        let interval = catch_unwind(AssertUnwindSafe(|| fetcher.interval()));
+        interval.unwrap_or(self.min_fetch_interval)
     }
 
     /// Waits until the fetcher has reason to be asked early.
@@ -118,7 +119,7 @@ impl Work {
         let (Stand::Open(_), Some(fetcher)) = (&self.stand, &mut self.fetcher) else {
             return pending().await;
         };
-        let waited = guarded(async { fetcher.changed_boxed().await }).await;
+        let waited = guarded(async { fetcher.changed().await }).await;
         if waited.is_err() {
             // One that panics has said so on stderr, and is asked at its interval.
             pending().await
@@ -128,25 +129,26 @@ impl Work {
     /// Asks the fetcher once, and takes what it gives through the pipeline; or looks whether the
     /// binary can be upgraded by now. What goes wrong is told as an event, and the next poll begins
     /// anew.
-    pub(super) async fn poll(&mut self) -> Option<Candidate> {
+    pub(super) async fn poll(&mut self) -> (Turn, Option<Candidate>) {
         if !matches!(self.stand, Stand::Open(_)) {
             self.look();
-            return None;
+            return (Turn::Answered, None);
         }
         match self.try_poll().await {
-            Ok(candidate) => candidate,
+            Ok(candidate) => (Turn::Answered, candidate),
             // The binary cannot be replaced any more, whatever is offered.
             Err(error) if error.kind() == ErrorKind::Swap => {
                 self.close(error);
-                None
-            }
-            Err(error) if error.kind() == ErrorKind::Fetch => {
-                self.opening.observer.tell(&Event::FetchFailed { error: error.into() });
-                None
+                (Turn::Answered, None)
             }
             Err(error) => {
-                self.opening.observer.warn(error);
-                None
+                let turn = Turn::failed(&error);
+                if error.kind() == ErrorKind::Fetch {
+                    self.opening.observer.tell(&Event::FetchFailed { error: error.into() });
+                } else {
+                    self.opening.observer.warn(error);
+                }
+                (turn, None)
             }
         }
     }
@@ -156,10 +158,10 @@ impl Work {
         let Some(fetcher) = &mut self.fetcher else { return Ok(None) };
         let current = pipeline.current();
         let running = Running::tell(&self.report, "the fetcher");
-        let fetching = async { fetcher.fetch_boxed(&current).await };
-        let answer = guarded(fetching).await;
+        let fetching = async { fetcher.fetch(&current).await };
+        let answer = within(LONGEST_ANSWER, async { guarded(fetching).await? }).await;
         drop(running);
-        let answer = answer.and_then(|answer| answer).context(
+        let answer = answer.context(
             ErrorKind::Fetch,
             || "no answer of the fetcher; it is asked again at its next poll",
         )?;
