@@ -86,6 +86,7 @@ impl Taken {
         let builder = ServiceBuilder::new(&Release::good()).set("FETCHER", server.url());
         let builder = builder.set("NO_RESTART_AFTER_FETCH", "1").set("INTERVAL", "1h");
         let mut service = builder.start();
+        assert_eq!(service.get("/check"), "Ok(())\n");
         // It has polled once, and knows its first answer by its tag.
         service.wait_for("event fetch_failed: ");
         flush();

@@ -108,7 +108,9 @@ impl Builder {
         self
     }
 
-    /// The shortest time between two polls, whatever the fetcher's own interval. Default: 1 s.
+    /// The shortest time between two polls, whatever the fetcher's own interval, and whoever asks for
+    /// one. Default: 1 s. The other end of the [jitter](crate::fetcher#when-it-is-asked) is as far above
+    /// the interval as this is below it.
     pub fn min_fetch_interval(mut self, interval: impl IntoDuration) -> Self {
         if let Some(interval) = self.positive("min_fetch_interval", interval.into_duration()) {
             self.config.upgrades.min_fetch_interval = interval;

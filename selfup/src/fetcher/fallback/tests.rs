@@ -66,7 +66,7 @@ fn broken_off() -> impl AsyncRead + Send + 'static {
             Poll::Ready(Err(io::Error::other("the wire was cut")))
         }
     }
-    AsyncReadExt::chain(&b"ab"[..], Broken)
+    (&b"ab"[..]).chain(Broken)
 }
 
 /// Polls once, as the pipeline does: the validator of what was read to its end is remembered.
