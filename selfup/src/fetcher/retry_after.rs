@@ -39,12 +39,13 @@ impl RetryAfter {
         self.after
     }
 
-    /// The time that `error` comes with, or one of its causes.
+    /// The time that `error` comes with, or one of its causes, a day at most: a source that says a century
+    /// is not forgotten.
     pub(crate) fn within(error: &(dyn StdError + 'static)) -> Option<Duration> {
         let causes = iter::successors(Some(error), |&error| below(error));
         // An error of the user's may be its own cause.
         let mut found = causes.take(DEEPEST).filter_map(<dyn StdError>::downcast_ref);
-        found.next().map(Self::after)
+        found.next().map(|found: &Self| found.after.min(LONGEST))
     }
 }
 
@@ -55,6 +56,8 @@ fn below<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 
         None => error.source(),
     }
 }
+
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// So many causes are looked at.
 const DEEPEST: usize = 64;
@@ -89,6 +92,7 @@ mod tests {
         let deep = Err::<(), _>(io::Error::other(asks(90)));
         let deep = deep.context(ErrorKind::Fetch, || "no answer").unwrap_err();
         assert_eq!(found(&Error::new(ErrorKind::Fetch, "it failed").caused_by(deep)), ninety);
+        assert_eq!(found(&asks(u64::MAX)), Some(LONGEST));
         assert_eq!(found(&io::Error::other("the quota is used up")), None);
         assert_eq!(found(&Error::new(ErrorKind::Fetch, "it failed")), None);
     }

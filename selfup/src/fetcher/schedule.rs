@@ -125,7 +125,7 @@ impl Schedule {
                 self.failures = self.failures.saturating_add(1);
                 // From its end: it may have failed for want of time.
                 self.regular = now + self.pause(self.backed_off(mean));
-                self.rests_until = rests.map(|rests| now + rests.min(LONGEST_REST));
+                self.rests_until = rests.map(|rests| now + rests);
                 if let Some(until) = self.rests_until {
                     self.regular = self.regular.max(until + mean.mul_f64(self.random.f64()));
                 }
@@ -173,9 +173,6 @@ const EARLY: Duration = Duration::from_secs(30);
 
 /// So long may pass between two polls after errors, unless the interval itself is longer.
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(60 * 60);
-
-/// So long a source may have itself left alone: one that says a century is not forgotten.
-const LONGEST_REST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// An interval that is longer counts as this: no clock can be added a thousand years to.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);

@@ -33,7 +33,8 @@ impl<'a> Fallback<'a> {
         }
         let count = self.call.args.len();
         if all.is_ok() && count != 2 {
-            let advice = if count > 2 { "; for more of them, `fallback(a, fallback(b, c))`" } else { "" };
+            let advice =
+                if count > 2 { "; for more of them, `fallback(a, fallback(b, c))`" } else { "" };
             let message = format!(
                 "`{NAME}` takes two fetchers, the first choice and its mirror{advice}: `{EXAMPLE}`"
             );

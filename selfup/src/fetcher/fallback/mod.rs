@@ -103,7 +103,7 @@ impl<F: Fetcher> Side<F> {
             }
         };
         let rests = RetryAfter::within(&*error);
-        self.rests_until = rests.map(|rests| Instant::now() + rests.min(LONGEST_REST));
+        self.rests_until = rests.map(|rests| Instant::now() + rests);
         Err(Silence { words: crate::error::chain(&*error), rests })
     }
 
@@ -233,9 +233,6 @@ impl Drop for Watched {
 
 /// So long one of the two may take to answer, so that the other has time to.
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
-
-/// More than this counts as this.
-const LONGEST_REST: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[cfg(test)]
 mod tests;

@@ -109,7 +109,10 @@ async fn a_first_that_wants_to_be_left_alone_does_not_keep_the_second_from_being
     let error = poll(&mut both, &mut known).await.unwrap_err();
     assert_eq!(RetryAfter::within(&*error), None, "the second is asked at the next poll");
     let words = error.to_string();
-    assert!(words.contains("left alone for another 59m") && words.contains("it is down"), "{words}");
+    assert!(
+        words.contains("left alone for another 59m") && words.contains("it is down"),
+        "{words}"
+    );
     assert_eq!(both.first.fetcher.asked.len(), 1);
 }
 

@@ -204,14 +204,6 @@ fn a_source_is_left_alone_as_long_as_it_says_and_then_met_over_a_whole_interval(
 }
 
 #[test]
-fn a_source_that_wants_to_be_left_alone_for_ever_is_asked_again_in_a_day() {
-    let mut host = Host::new(1, INTERVAL, Instant::now());
-    host.poll(host.start, INTERVAL, Turn::Failed { rests: Some(Duration::MAX) });
-    assert_eq!(host.schedule.soonest(), Some(host.start + LONGEST_REST));
-    assert!(host.schedule.due() < host.start + LONGEST_REST + INTERVAL);
-}
-
-#[test]
 fn a_poll_that_something_else_ended_is_made_up_for_after_a_pause() {
     for mut host in fleet(INTERVAL) {
         host.run(INTERVAL, MINUTE * 30, Turn::Answered);

@@ -18,10 +18,10 @@ use tokio::sync::mpsc;
 
 use super::Report;
 use crate::config::Acceptance;
-use crate::error::{Context as _, Error, ErrorKind, Result};
+use crate::error::{BoxError, Context as _, Error, ErrorKind, Result};
 use crate::event::{Event, Observer};
 use crate::fetcher::schedule::Turn;
-use crate::fetcher::{BoxFetcher, Fetched, Fetcher as _};
+use crate::fetcher::{BoxFetcher, Fetched, Fetcher as _, RetryAfter};
 use crate::master::busy::{LONGEST_ANSWER, Running, guarded, within};
 use crate::master::plan::Input;
 use crate::origin::Origin;
@@ -161,11 +161,7 @@ impl Work {
         let fetching = async { fetcher.fetch(&current).await };
         let answer = within(LONGEST_ANSWER, async { guarded(fetching).await? }).await;
         drop(running);
-        let answer = answer.context(
-            ErrorKind::Fetch,
-            || "no answer of the fetcher; it is asked again at its next poll",
-        )?;
-        let Fetched::Binary(download) = answer else { return Ok(None) };
+        let Fetched::Binary(download) = answer.map_err(no_answer)? else { return Ok(None) };
         let examined = guarded(pipeline.examine(download)).await;
         examined.context(
             ErrorKind::Rejected,
@@ -304,6 +300,19 @@ impl Work {
         // The loop is gone only when the master ends.
         let _ = self.report.send(Report::Done(Input::Restart));
     }
+}
+
+fn no_answer(source: BoxError) -> Error {
+    let when = match RetryAfter::within(&*source) {
+        Some(rests) => {
+            // Nobody wants to read nanoseconds.
+            let rests = Duration::from_secs(rests.as_secs().max(1));
+            format!("in {} at the soonest, as it says", humantime::format_duration(rests))
+        }
+        None => "at its next poll".to_owned(),
+    };
+    let words = format!("no answer of the fetcher; it is asked again {when}");
+    Error::new(ErrorKind::Fetch, words).caused_by(source)
 }
 
 fn tell_closed(observer: &Observer, text: String) {
