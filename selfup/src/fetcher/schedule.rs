@@ -143,12 +143,17 @@ impl Schedule {
     }
 
     fn longest(&self, mean: Duration) -> Duration {
-        mean * 2 - self.least
+        self.least + self.room(mean)
+    }
+
+    /// What the times between two polls differ by.
+    fn room(&self, mean: Duration) -> Duration {
+        mean.saturating_sub(self.least) * 2
     }
 
     /// A time between two polls.
     fn pause(&mut self, mean: Duration) -> Duration {
-        self.least + ((mean - self.least) * 2).mul_f64(self.random.f64())
+        self.least + self.room(mean).mul_f64(self.random.f64())
     }
 
     /// What is left of a time between two polls at any moment of it.

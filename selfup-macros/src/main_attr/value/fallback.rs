@@ -91,7 +91,7 @@ mod tests {
                 r#"`fallback` takes two fetchers, the first choice and its mirror: `fallback(http("https://example.com/app", interval = "1m"), file("/srv/app"))`"#,
             ),
             (
-                r#"fallback(a, b, c)"#,
+                "fallback(a, b, c)",
                 r#"`fallback` takes two fetchers, the first choice and its mirror; for more of them, `fallback(a, fallback(b, c))`: `fallback(http("https://example.com/app", interval = "1m"), file("/srv/app"))`"#,
             ),
             (
