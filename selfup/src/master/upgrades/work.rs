@@ -122,7 +122,7 @@ impl Work {
         let waited = guarded(async { fetcher.changed().await }).await;
         if waited.is_err() {
             // One that panics has said so on stderr, and is asked at its interval.
-            pending().await
+            pending::<()>().await;
         }
     }
 
