@@ -41,8 +41,8 @@ impl Host {
 }
 
 fn fleet(interval: Duration) -> Vec<Host> {
-    let start = Instant::now();
-    (0..HOSTS).map(|seed| Host::new(seed.into(), interval, start)).collect()
+    let (start, mut seeds) = (Instant::now(), Rng::with_seed(1));
+    (0..HOSTS).map(|_| Host::new(seeds.u64(..), interval, start)).collect()
 }
 
 const HOSTS: u32 = 1000;
