@@ -101,6 +101,7 @@ impl Taken {
         };
         let builder = builder.set("NO_RESTART_AFTER_FETCH", "1").set("INTERVAL", "1h");
         let mut service = builder.start();
+        assert_eq!(service.get("/check"), "Ok(())\n");
         // It has polled once, and knows its first answer by its tag.
         service.wait_for("event fetch_failed: ");
         flush();

@@ -16,7 +16,7 @@ use super::verify::{self, Check, Signed};
 use super::{Pipeline, decode, note, probe, stage};
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::event::Event;
-use crate::fetcher::Download;
+use crate::fetcher::{Download, LONGEST_VALIDATOR};
 use crate::identity::BinaryId;
 
 impl Pipeline {
@@ -228,6 +228,3 @@ fn is_busy(error: &(dyn StdError + 'static)) -> bool {
         cause.is_some_and(|error| error.kind() == io::ErrorKind::ExecutableFileBusy)
     })
 }
-
-/// In bytes. One that is longer is not remembered, so the fetcher asks without it.
-pub(super) const LONGEST_VALIDATOR: usize = 4096;

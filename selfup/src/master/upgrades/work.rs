@@ -18,10 +18,11 @@ use tokio::sync::mpsc;
 
 use super::Report;
 use crate::config::Acceptance;
-use crate::error::{Context as _, Error, ErrorKind, Result};
+use crate::error::{BoxError, Context as _, Error, ErrorKind, Result};
 use crate::event::{Event, Observer};
-use crate::fetcher::{BoxFetcher, Fetched};
-use crate::master::busy::{Running, guarded};
+use crate::fetcher::schedule::Turn;
+use crate::fetcher::{BoxFetcher, Fetched, Fetcher as _, RetryAfter};
+use crate::master::busy::{LONGEST_ANSWER, Running, guarded, within};
 use crate::master::plan::Input;
 use crate::origin::Origin;
 use crate::upgrade::{
@@ -112,8 +113,8 @@ impl Work {
     pub(super) fn interval(&self) -> Duration {
         let Some(fetcher) = &self.fetcher else { return Duration::from_secs(60) };
         // A fetcher that panics has said so on stderr.
-        let interval = catch_unwind(AssertUnwindSafe(|| fetcher.poll_interval()));
-        interval.map_or(self.min_fetch_interval, |interval| interval.max(self.min_fetch_interval))
+        let interval = catch_unwind(AssertUnwindSafe(|| fetcher.interval()));
+        interval.unwrap_or(self.min_fetch_interval)
     }
 
     /// Waits until the fetcher has reason to be asked early.
@@ -121,7 +122,7 @@ impl Work {
         let (Stand::Open(_), Some(fetcher)) = (&self.stand, &mut self.fetcher) else {
             return pending().await;
         };
-        let waited = guarded(async { fetcher.changed_boxed().await }).await;
+        let waited = guarded(async { fetcher.changed().await }).await;
         if waited.is_err() {
             // One that panics has said so on stderr, and is asked at its interval.
             pending::<()>().await;
@@ -131,25 +132,26 @@ impl Work {
     /// Asks the fetcher once, and takes what it gives through the pipeline; or looks whether the
     /// binary can be upgraded by now. What goes wrong is told as an event, and the next poll begins
     /// anew.
-    pub(super) async fn poll(&mut self) -> Option<Candidate> {
+    pub(super) async fn poll(&mut self) -> (Turn, Option<Candidate>) {
         if !matches!(self.stand, Stand::Open(_)) {
             self.look();
-            return None;
+            return (Turn::Answered, None);
         }
         match self.try_poll().await {
-            Ok(candidate) => candidate,
+            Ok(candidate) => (Turn::Answered, candidate),
             // The binary cannot be replaced any more, whatever is offered.
             Err(error) if error.kind() == ErrorKind::Swap => {
                 self.close(error);
-                None
-            }
-            Err(error) if error.kind() == ErrorKind::Fetch => {
-                self.opening.observer.tell(&Event::FetchFailed { error: error.into() });
-                None
+                (Turn::Answered, None)
             }
             Err(error) => {
-                self.opening.observer.warn(error);
-                None
+                let turn = Turn::failed(&error);
+                if error.kind() == ErrorKind::Fetch {
+                    self.opening.observer.tell(&Event::FetchFailed { error: error.into() });
+                } else {
+                    self.opening.observer.warn(error);
+                }
+                (turn, None)
             }
         }
     }
@@ -159,14 +161,10 @@ impl Work {
         let Some(fetcher) = &mut self.fetcher else { return Ok(None) };
         let current = pipeline.current();
         let running = Running::tell(&self.report, "the fetcher");
-        let fetching = async { fetcher.fetch_boxed(&current).await };
-        let answer = guarded(fetching).await;
+        let fetching = async { fetcher.fetch(&current).await };
+        let answer = within(LONGEST_ANSWER, async { guarded(fetching).await? }).await;
         drop(running);
-        let answer = answer.and_then(|answer| answer).context(
-            ErrorKind::Fetch,
-            || "no answer of the fetcher; it is asked again at its next poll",
-        )?;
-        let Fetched::Binary(download) = answer else { return Ok(None) };
+        let Fetched::Binary(download) = answer.map_err(no_answer)? else { return Ok(None) };
         let examined = guarded(pipeline.examine(download)).await;
         examined.context(
             ErrorKind::Rejected,
@@ -314,6 +312,19 @@ impl Work {
         // The loop is gone only when the master ends.
         let _ = self.report.send(Report::Done(Input::Restart));
     }
+}
+
+fn no_answer(source: BoxError) -> Error {
+    let when = match RetryAfter::within(&*source) {
+        Some(rests) => {
+            // Nobody wants to read nanoseconds.
+            let rests = Duration::from_secs(rests.as_secs().max(1));
+            format!("in {} at the soonest, as it says", humantime::format_duration(rests))
+        }
+        None => "at its next poll".to_owned(),
+    };
+    let words = format!("no answer of the fetcher; it is asked again {when}");
+    Error::new(ErrorKind::Fetch, words).caused_by(source)
 }
 
 fn tell_closed(observer: &Observer, text: String) {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Delivered, Entry, History, shortened, step};
 use crate::error::{BoxError, ErrorKind};
-use crate::upgrade::examine::LONGEST_VALIDATOR;
+use crate::fetcher::LONGEST_VALIDATOR;
 
 /// The same instant on both clocks.
 #[derive(Debug, Clone, Copy)]
