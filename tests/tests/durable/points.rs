@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use nix::errno::Errno;
 use selfup_tests::traced::{Call, Verdict, Watch};
 
 /// Before a call, or after it.
@@ -23,6 +24,10 @@ pub(crate) enum Kind {
     /// Before every call, and after each that may change what the disk holds: what is before the
     /// next call is after any other. Of those that go through a file in a loop, the first two.
     Every,
+    /// The same, where no file can have two names.
+    Linkless,
+    /// The same, from the moment on at which a master writes down what its successor needs.
+    Succession,
     /// Before each call that may change what the disk holds.
     Changing,
 }
@@ -34,6 +39,8 @@ pub(crate) struct Search {
     wanted: Option<Point>,
     /// What happens there.
     verdict: Verdict,
+    /// Whether it goes on happening to each call of this kind.
+    lasts: bool,
     seen: Vec<Point>,
     counts: BTreeMap<String, usize>,
     last: Option<Call>,
@@ -48,8 +55,8 @@ impl Search {
     pub(crate) fn list(kind: Kind) -> Self {
         let (seen, counts, last) = (Vec::new(), BTreeMap::new(), None);
         let (wanted, verdict) = (None, Verdict::Go);
-        let (repeated, is_begun, is_found) = (0, false, false);
-        Self { kind, wanted, verdict, seen, counts, last, repeated, is_begun, is_found }
+        let (repeated, lasts, is_begun, is_found) = (0, false, false, false);
+        Self { kind, wanted, verdict, lasts, seen, counts, last, repeated, is_begun, is_found }
     }
 
     /// Looks for one of those that were listed.
@@ -57,12 +64,22 @@ impl Search {
         Self { wanted: Some(wanted), verdict, ..Self::list(kind) }
     }
 
+    /// From there on, the same happens to every other call of this kind.
+    pub(crate) fn lasting(self) -> Self {
+        Self { lasts: true, ..self }
+    }
+
     fn at(&mut self, call: &Call) -> Verdict {
         let is_after = call.result.is_some();
-        self.is_begun |= call.may_change() || call.is_of_first_thread;
+        self.is_begun |= match self.kind {
+            Kind::Succession => call.makes_memory(),
+            _ => call.may_change() || call.is_of_first_thread,
+        };
         if !self.is_begun {
             return Verdict::Go;
         }
+        let refuses = self.kind == Kind::Linkless && call.name == "link" && !is_after;
+        let otherwise = if refuses { Verdict::Fail(Errno::EPERM) } else { Verdict::Go };
         let words = call.in_words();
         if !is_after {
             let is_again = self.last.as_ref().is_some_and(|last| call.is_again(last));
@@ -73,16 +90,19 @@ impl Search {
             }
         }
         let is_kind = match self.kind {
-            Kind::Every => !is_after || call.may_change(),
+            Kind::Every | Kind::Linkless | Kind::Succession => !is_after || call.may_change(),
             Kind::Changing => !is_after && call.may_change(),
         };
+        if self.is_found && self.lasts && is_kind {
+            return self.verdict;
+        }
         if self.is_found || !is_kind || self.repeated > 1 {
-            return Verdict::Go;
+            return otherwise;
         }
         let point = Point { number: self.counts[&words], call: words, is_after };
         self.is_found = self.wanted.as_ref() == Some(&point);
         self.seen.push(point);
-        if self.is_found { self.verdict } else { Verdict::Go }
+        if self.is_found { self.verdict } else { otherwise }
     }
 }
 
@@ -111,6 +131,11 @@ impl Shared {
     /// Whether the point was come to.
     pub(crate) fn is_found(&self) -> bool {
         self.lock().is_found
+    }
+
+    /// Whether what happens there goes on happening.
+    pub(crate) fn lasts(&self) -> bool {
+        self.lock().lasts
     }
 
     /// The points so far, to the last at which something was changed: behind it are polls.
