@@ -186,10 +186,22 @@ impl Target {
     }
 
     /// Removes what an earlier upgrader left when it was killed. The lock says that it is gone.
-    pub(super) fn sweep(&self) -> io::Result<()> {
-        self.folder.sweep()?;
-        self.state.sweep()
+    pub(super) fn sweep(&self) -> Result<()> {
+        let swept = sweep(&self.folder);
+        // One directory that is sick is no reason to leave the other.
+        sweep(&self.state).and(swept)
     }
+}
+
+fn sweep(folder: &Folder) -> Result<()> {
+    folder.sweep().context(ErrorKind::Swap, || {
+        format!(
+            "leftovers of an upgrade in directory {} cannot be removed; make it writable, or remove \
+             its files {}* by hand",
+            folder.directory().display(),
+            folder.stage_prefix().display()
+        )
+    })
 }
 
 /// What a swap will need of the directory. Tells what an upgrade would lose of the binary.

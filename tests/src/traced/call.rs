@@ -104,11 +104,10 @@ impl Call {
         self.may_create
     }
 
-    /// Whether it is one of many that do the same to the same file.
+    /// Whether it is one of those that are made again and again, to go through a file.
     #[must_use]
-    pub fn is_again(&self, earlier: &Self) -> bool {
-        let loops = ["read", "write", "lseek", "copy_file_range", "sendfile"];
-        loops.contains(&self.name) && self.name == earlier.name && self.files == earlier.files
+    pub fn may_loop(&self) -> bool {
+        ["read", "write", "lseek", "copy_file_range", "sendfile"].contains(&self.name)
     }
 
     /// The file that it is about, by the descriptor that the caller has of it, while it is stopped.

@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use selfup_tests::traced::Verdict;
 use selfup_tests::{Load, Release, eventually};
 
-use crate::kill::{Left, failed, on_trial};
+use crate::kill::{Left, on_trial};
 use crate::points::{Kind, Point, Search, Shared, in_parallel};
 use crate::site::{End, Offer, PREVIOUS, Setting, Site, TRIAL};
 
@@ -69,8 +69,8 @@ fn assert_helpful(site: &Site, lines: &[String], point: &Point, error: Errno) ->
 }
 
 /// Has each of the calls of a start fail in its turn, with all that come after it or alone.
-fn fail_every_start(setting: Setting, offer: &Offer, end: End, at: &Point, with: [Errno; 2]) {
-    let left = Left::behind(setting, offer, end, at);
+fn fail_every_start(left: &Left, with: [Errno; 2]) {
+    let setting = Setting::Beside;
     let mut site = Site::new(setting);
     site.lay_out(&left.place);
     let shared = Shared::new(Search::list(Kind::Changing));
@@ -84,7 +84,8 @@ fn fail_every_start(setting: Setting, offer: &Offer, end: End, at: &Point, with:
     });
     let calls: BTreeSet<_> = points.iter().map(|point| &point.call).collect();
     assert!(calls.iter().any(|call| call.starts_with("first: ")), "{calls:#?}");
-    eprintln!("{} calls of a start failed twice, behind {at}, {setting:?}", points.len());
+    let [once, on] = with;
+    eprintln!("{} calls of a start failed, once with {once}, on and on with {on}", points.len());
 }
 
 fn fail_start_at(site: &mut Site, left: &Left, point: &Point, error: Errno, lasts: bool) {
@@ -99,7 +100,7 @@ fn fail_start_at(site: &mut Site, left: &Left, point: &Point, error: Errno, last
     assert!(words > 0 || !lasts || is_last(point), "nothing was told, {point}: {told:#?}");
     // Well again, it finds out what it was about, and upgrades.
     site.assert_good(&left.old, &left.new, point);
-    site.start_again(&left.old, &left.new, point);
+    let _ = site.start_again(&left.old, &left.new, point);
 }
 
 /// Behind the removal of the note nothing is left to do.
@@ -128,17 +129,18 @@ fn whichever_call_of_an_upgrade_finds_no_space_the_release_comes_all_the_same() 
 
 #[test]
 fn whichever_call_of_a_start_that_counts_fails_the_service_comes_up_and_says_what_to_do() {
-    let offer = || Offer::Release(Release::good());
-    for with in [SICK, FULL] {
-        fail_every_start(Setting::Beside, &offer(), End::Committed, &on_trial(), with);
-    }
+    let left = on_its_trial();
+    [SICK, FULL].into_iter().for_each(|with| fail_every_start(&left, with));
 }
 
 #[test]
 fn whichever_call_of_a_start_that_puts_a_binary_back_fails_the_service_comes_up_and_says_what_to_do()
-{
-    let offer = || Offer::Release(Release::flawed("unwell-at-start"));
-    for with in [SICK, FULL] {
-        fail_every_start(Setting::Beside, &offer(), End::RolledBack, &failed(), with);
-    }
+ {
+    let left = on_its_trial().counted();
+    [SICK, FULL].into_iter().for_each(|with| fail_every_start(&left, with));
+}
+
+fn on_its_trial() -> Left {
+    let offer = Offer::Release(Release::good());
+    Left::behind(Setting::Beside, &offer, End::Committed, &on_trial())
 }

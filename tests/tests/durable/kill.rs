@@ -14,7 +14,7 @@ use selfup_tests::traced::Verdict;
 
 use crate::place::Place;
 use crate::points::{Kind, Point, Search, Shared, assert_covered, in_parallel};
-use crate::site::{End, Offer, Setting, Site, TAKES_THE_PATH};
+use crate::site::{End, Offer, Setting, Site, TAKES_THE_PATH, TRIAL};
 
 /// An upgrade during which a master is killed.
 struct Story {
@@ -36,17 +36,22 @@ impl Story {
         let all = Site::upgraded(setting).list(kind, &offer(), end);
         let wanted = (0..all.len()).filter(|index| is_wanted(&all, *index));
         let points: Vec<_> = wanted.map(|index| all[index].clone()).collect();
-        let start = || Site::upgraded(setting);
-        in_parallel(&points, start, |site, point| {
-            let (old, offer) = (site.current.clone(), offer());
+        let start = || (Site::upgraded(setting), None);
+        in_parallel(&points, start, |(site, left_over), point| {
+            let old = site.current.clone();
+            let offer = left_over.take().unwrap_or_else(offer);
             let new = site.offered(&offer);
             site.kill_at(kind, point, &offer, end);
             let found = site.assert_good(&old, &new, point);
             assert_is_what_was_done(found, &old, point);
-            site.start_again(&old, &new, point);
-            // A rollback has to have where to go.
-            if point.is_after || matches!(offer, Offer::Previous) {
+            let is_in_place = site.start_again(&old, &new, point).id() == new.id();
+            // What was gone back from is not to be gone back to.
+            let is_stuck = is_in_place || !site.has_previous();
+            if point.is_after || (is_stuck && matches!(offer, Offer::Previous)) {
                 site.upgrade();
+            } else if !is_in_place && matches!(end, End::Committed | End::Followed) {
+                // Nobody has turned it down.
+                *left_over = Some(offer);
             }
         });
         eprintln!("killed at {} points: {end:?}, {setting:?}", points.len());
@@ -127,8 +132,7 @@ fn killed_at_any_call_of_a_swap_without_links_the_path_holds_a_binary_that_start
     let (is_linked, is_taken) = (is_behind(NOTES_THE_TRIAL), is_behind(TAKES_THE_PATH));
     let is_wanted =
         |points: &[Point], index: usize| is_linked(points, index) && !is_taken(points, index);
-    let story =
-        Story { kind: Kind::Linkless, ..Story::of(Setting::Beside, good, End::Committed) };
+    let story = Story { kind: Kind::Linkless, ..Story::of(Setting::Beside, good, End::Committed) };
     let points = story.kill_everywhere(is_wanted);
     let calls = [
         "link app .app.selfup-stage-",
@@ -196,10 +200,8 @@ fn killed_at_any_call_that_writes_a_history_elsewhere_the_path_holds_a_binary_th
 
 #[test]
 fn killed_at_any_call_of_a_succession_the_path_holds_the_binary_that_was_committed() {
-    let story = Story {
-        kind: Kind::Succession,
-        ..Story::of(Setting::Succession, good, End::Followed)
-    };
+    let story =
+        Story { kind: Kind::Succession, ..Story::of(Setting::Succession, good, End::Followed) };
     let points = story.kill_everywhere(|_, _| true);
     assert_covered(&points, &["first: write memfd:selfup (deleted)"]);
     assert_met(&points, &["first: memfd_create", "first: execve app", "flock app"]);
@@ -222,7 +224,7 @@ fn kill_every_start(setting: Setting, offer: &Offer, end: End, at: &Point) -> Ve
         assert!(shared.is_found(), "{point} was not come to: {:#?}", shared.seen());
         site.assert_good(&left.old, &left.new, point);
         if point.is_after {
-            site.start_again(&left.old, &left.new, point);
+            let _ = site.start_again(&left.old, &left.new, point);
             site.upgrade();
         }
     });
@@ -255,7 +257,7 @@ pub(crate) fn on_trial() -> Point {
 }
 
 /// Where a candidate is known to have failed, and is in place.
-pub(crate) fn failed() -> Point {
+fn failed() -> Point {
     Point { call: "rename .app.selfup-previous app".to_owned(), number: 1, is_after: false }
 }
 
@@ -276,6 +278,16 @@ impl Left {
         let half_written = site.place().path_of(".app.selfup-stage-ABCDEF");
         std::fs::write(half_written, &old.bytes()[..1_000_000]).expect("it can be written");
         Self::copy_of(site.place(), old, new)
+    }
+
+    /// The same, where the next start is one too many.
+    pub(crate) fn counted(self) -> Self {
+        let path = self.place.path_of(TRIAL);
+        let note = std::fs::read_to_string(&path).expect("it is noted");
+        let counted = note.replace("\"starts\": 0", "\"starts\": 2");
+        assert_ne!(note, counted, "no start was counted");
+        std::fs::write(path, counted).expect("it is ours");
+        self
     }
 
     /// The same, with locks of its own.

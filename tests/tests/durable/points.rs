@@ -43,8 +43,9 @@ pub(crate) struct Search {
     lasts: bool,
     seen: Vec<Point>,
     counts: BTreeMap<String, usize>,
-    last: Option<Call>,
-    repeated: usize,
+    /// How often each call was made of those that go through files in a loop, since another one.
+    loops: BTreeMap<String, usize>,
+    is_repeated: bool,
     /// Whether anything was changed yet: before that, polls come and go.
     is_begun: bool,
     is_found: bool,
@@ -53,10 +54,10 @@ pub(crate) struct Search {
 impl Search {
     /// Lists all points.
     pub(crate) fn list(kind: Kind) -> Self {
-        let (seen, counts, last) = (Vec::new(), BTreeMap::new(), None);
+        let (seen, counts, loops) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
         let (wanted, verdict) = (None, Verdict::Go);
-        let (repeated, lasts, is_begun, is_found) = (0, false, false, false);
-        Self { kind, wanted, verdict, lasts, seen, counts, last, repeated, is_begun, is_found }
+        let (is_repeated, lasts, is_begun, is_found) = (false, false, false, false);
+        Self { kind, wanted, verdict, lasts, seen, counts, loops, is_repeated, is_begun, is_found }
     }
 
     /// Looks for one of those that were listed.
@@ -82,10 +83,15 @@ impl Search {
         let otherwise = if refuses { Verdict::Fail(Errno::EPERM) } else { Verdict::Go };
         let words = call.in_words();
         if !is_after {
-            let is_again = self.last.as_ref().is_some_and(|last| call.is_again(last));
-            self.repeated = if is_again { self.repeated + 1 } else { 0 };
-            self.last = Some(call.clone());
-            if self.repeated < 2 {
+            self.is_repeated = false;
+            if call.may_loop() {
+                let round = self.loops.entry(words.clone()).or_default();
+                *round += 1;
+                self.is_repeated = *round > 2;
+            } else {
+                self.loops.clear();
+            }
+            if !self.is_repeated {
                 *self.counts.entry(words.clone()).or_default() += 1;
             }
         }
@@ -96,7 +102,7 @@ impl Search {
         if self.is_found && self.lasts && is_kind {
             return self.verdict;
         }
-        if self.is_found || !is_kind || self.repeated > 1 {
+        if self.is_found || !is_kind || self.is_repeated {
             return otherwise;
         }
         let point = Point { number: self.counts[&words], call: words, is_after };

@@ -105,7 +105,8 @@ impl Site {
 
     fn builder(&self) -> ServiceBuilder {
         let directory = self.place.directory();
-        let builder = builder(&directory, &self.publisher).set("STARTS", self.temporary.path().join(STARTS));
+        let builder =
+            builder(&directory, &self.publisher).set("STARTS", self.temporary.path().join(STARTS));
         match self.setting {
             Setting::Beside => builder,
             Setting::Elsewhere => builder.set("STATE_DIR", self.place.state()),
@@ -300,8 +301,8 @@ impl Site {
     }
 
     /// Starts it again, with nothing new to be had, and sees that what is at the path serves, which
-    /// may have been put back first, and that nothing is left of the upgrade.
-    pub(crate) fn start_again(&mut self, old: &Release, new: &Release, point: &Point) {
+    /// may have been put back first, and that nothing is left of the upgrade. Gives that.
+    pub(crate) fn start_again(&mut self, old: &Release, new: &Release, point: &Point) -> &Release {
         self.publisher.publish(Answer::Status(404));
         self.service = Some(self.builder().start());
         let runs = self.assert_good(old, new, point).clone();
@@ -314,6 +315,13 @@ impl Site {
         drop(is_quiet);
         self.previous = if runs.id() == new.id() { old.clone() } else { new.clone() };
         self.current = runs;
+        &self.current
+    }
+
+    /// Whether the previous binary lies there, and not one more of what is in place.
+    pub(crate) fn has_previous(&self) -> bool {
+        let found = fs::read(self.place.path_of(PREVIOUS));
+        found.is_ok_and(|found| found == self.previous.bytes())
     }
 
     /// Upgrades it to a release that is well.

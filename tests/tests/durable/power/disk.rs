@@ -83,8 +83,7 @@ impl<'l> Disk<'l> {
     /// No name ever goes from one directory to the other.
     fn flush_directory(&mut self, is_state: IsState) {
         let is_there = |step: &&Step| step.is_in_state_dir() == is_state;
-        let (flushed, pending): (Vec<_>, Vec<_>) =
-            self.pending.iter().copied().partition(is_there);
+        let (flushed, pending): (Vec<_>, Vec<_>) = self.pending.iter().copied().partition(is_there);
         for step in flushed {
             let before = self.names.clone();
             apply(&mut self.names, &before, step, false);

@@ -101,8 +101,7 @@ impl Recorder {
     ) -> Watch {
         let recorder = self.clone();
         Box::new(move |call| {
-            let is_of_user =
-                |file: &PathBuf| file.file_name().is_some_and(|name| name == STARTS);
+            let is_of_user = |file: &PathBuf| file.file_name().is_some_and(|name| name == STARTS);
             if call.files.iter().any(is_of_user) {
                 if call.is_of_first_thread && call.result.is_none() && call.may_create() {
                     recorder.told();
@@ -260,7 +259,7 @@ impl Log {
     }
 
     /// Which flush of its story the step `place` is: by what it flushes, and the change of names before
-    /// it, or behind it where it flushes a file.
+    /// it, or behind it where it flushes a file. It is the same wherever the history lies.
     pub(super) fn label(&self, place: usize) -> String {
         let is_name =
             |step: &&Step| matches!(step, Step::Name(..) | Step::Rename(..) | Step::Unname(_));
@@ -269,11 +268,13 @@ impl Log {
             _ => self.steps[..place].iter().rfind(is_name),
         };
         let flush = match self.steps[place] {
-            Step::FlushDirectory(false) => "the directory behind",
-            Step::FlushDirectory(true) => "the `state_dir` behind",
+            Step::FlushDirectory(_) => "the directory behind",
             _ => "a file before",
         };
-        let short = |name: &str| name.split("-stage-").next().unwrap_or_default().to_owned();
+        let short = |name: &str| {
+            let name = name.trim_start_matches("state/").replace("-*", "");
+            name.split("-stage-").next().unwrap_or_default().to_owned()
+        };
         let change = match change {
             Some(Step::Name(name, _)) => format!("the name {}", short(name)),
             Some(Step::Rename(from, to)) => format!("{} becomes {}", short(from), short(to)),
