@@ -82,8 +82,12 @@ fn count(path: &Path) -> Reckoning {
         );
         unfinished.trial.fail(&Error::new(ErrorKind::NotReady, words));
     }
-    if unfinished.trial.failed.is_some() && unfinished.roll_back().is_ok() {
-        return Reckoning::RolledBack(unfinished.target.inode());
+    if unfinished.trial.failed.is_some() {
+        let rolled_back = unfinished.roll_back();
+        // What could not be flushed is in place all the same, and this binary has no path any more.
+        if rolled_back.is_ok() || unfinished.target.id() == unfinished.trial.previous {
+            return Reckoning::RolledBack(unfinished.target.inode());
+        }
     }
     unfinished.uncounted = unfinished.note().err();
     Reckoning::OnTrial(Box::new(unfinished))

@@ -137,7 +137,9 @@ impl Call {
 
 fn short_name(file: &Path) -> String {
     let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let Some((binary, what)) = name.split_once(".selfup-") else { return name };
+    // A master that has put another in its place holds the old one open.
+    let name = name.trim_end_matches(" (deleted)");
+    let Some((binary, what)) = name.split_once(".selfup-") else { return name.to_owned() };
     // In a `state_dir` there are digits of the path in between.
     let is_digits = |text: &str| text.len() == 16 && text.bytes().all(|it| it.is_ascii_hexdigit());
     let binary = match binary.rsplit_once('-') {

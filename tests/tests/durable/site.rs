@@ -213,6 +213,7 @@ impl Site {
             ((shared.lasts() && is_off()) || polls()).then_some(())
         });
         drop(polls);
+        assert!(self.service().lines("without a master").is_empty(), "it has no master");
         assert!(self.service().get("/").starts_with("hello "));
         let told = self.service().lines("");
         self.service().signal(Signal::SIGTERM);
