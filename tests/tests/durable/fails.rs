@@ -130,14 +130,18 @@ fn whichever_call_of_an_upgrade_finds_no_space_the_release_comes_all_the_same() 
 #[test]
 fn whichever_call_of_a_start_that_counts_fails_the_service_comes_up_and_says_what_to_do() {
     let left = on_its_trial();
-    [SICK, FULL].into_iter().for_each(|with| fail_every_start(&left, with));
+    for with in [SICK, FULL] {
+        fail_every_start(&left, with);
+    }
 }
 
 #[test]
 fn whichever_call_of_a_start_that_puts_a_binary_back_fails_the_service_comes_up_and_says_what_to_do()
  {
     let left = on_its_trial().counted();
-    [SICK, FULL].into_iter().for_each(|with| fail_every_start(&left, with));
+    for with in [SICK, FULL] {
+        fail_every_start(&left, with);
+    }
 }
 
 fn on_its_trial() -> Left {

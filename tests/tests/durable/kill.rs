@@ -101,7 +101,6 @@ fn killed_at_any_call_of_an_upgrade_the_path_holds_a_binary_that_starts_and_upgr
     let calls = [
         "openat .app.selfup-stage-",
         "write .app.selfup-stage-",
-        "fchown .app.selfup-stage-",
         "fchmod .app.selfup-stage-",
         "fsync .app.selfup-stage-",
         "link app .app.selfup-stage-",

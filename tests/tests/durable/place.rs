@@ -49,13 +49,11 @@ impl Place {
     /// What a file is called, as in any other place.
     pub(crate) fn name_of(&self, file: &Path) -> Option<String> {
         let name = |file: &Path| Some(file.to_str()?.to_owned()).filter(|name| !name.is_empty());
-        match file.strip_prefix(self.directory()) {
-            Ok(file) => name(file),
-            Err(_) => {
-                let name = name(file.strip_prefix(self.state()).ok()?)?;
-                Some(format!("{STATE}{}", name.replace(&self.digits, "*")))
-            }
+        if let Ok(file) = file.strip_prefix(self.directory()) {
+            return name(file);
         }
+        let name = name(file.strip_prefix(self.state()).ok()?)?;
+        Some(format!("{STATE}{}", name.replace(&self.digits, "*")))
     }
 
     /// Where the file is that is called so.

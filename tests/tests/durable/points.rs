@@ -32,6 +32,15 @@ pub(crate) enum Kind {
     Changing,
 }
 
+/// How far a search has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Progress {
+    /// Nothing was changed yet: polls come and go.
+    Idle,
+    Begun,
+    Found,
+}
+
 /// Looks for a point, and lists those on the way to it.
 #[derive(Debug)]
 pub(crate) struct Search {
@@ -46,9 +55,7 @@ pub(crate) struct Search {
     /// How often each call was made of those that go through files in a loop, since another one.
     loops: BTreeMap<String, usize>,
     is_repeated: bool,
-    /// Whether anything was changed yet: before that, polls come and go.
-    is_begun: bool,
-    is_found: bool,
+    progress: Progress,
 }
 
 impl Search {
@@ -56,8 +63,8 @@ impl Search {
     pub(crate) fn list(kind: Kind) -> Self {
         let (seen, counts, loops) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
         let (wanted, verdict) = (None, Verdict::Go);
-        let (is_repeated, lasts, is_begun, is_found) = (false, false, false, false);
-        Self { kind, wanted, verdict, lasts, seen, counts, loops, is_repeated, is_begun, is_found }
+        let (is_repeated, lasts, progress) = (false, false, Progress::Idle);
+        Self { kind, wanted, verdict, lasts, seen, counts, loops, is_repeated, progress }
     }
 
     /// Looks for one of those that were listed.
@@ -72,13 +79,14 @@ impl Search {
 
     fn at(&mut self, call: &Call) -> Verdict {
         let is_after = call.result.is_some();
-        self.is_begun |= match self.kind {
+        let begins = match self.kind {
             Kind::Succession => call.makes_memory(),
             _ => call.may_change() || call.is_of_first_thread,
         };
-        if !self.is_begun {
+        if self.progress == Progress::Idle && !begins {
             return Verdict::Go;
         }
+        self.progress = self.progress.max(Progress::Begun);
         let refuses = self.kind == Kind::Linkless && call.name == "link" && !is_after;
         let otherwise = if refuses { Verdict::Fail(Errno::EPERM) } else { Verdict::Go };
         let words = call.in_words();
@@ -99,16 +107,21 @@ impl Search {
             Kind::Every | Kind::Linkless | Kind::Succession => !is_after || call.may_change(),
             Kind::Changing => !is_after && call.may_change(),
         };
-        if self.is_found && self.lasts && is_kind {
+        let is_found = self.progress == Progress::Found;
+        if is_found && self.lasts && is_kind {
             return self.verdict;
         }
-        if self.is_found || !is_kind || self.is_repeated {
+        if is_found || !is_kind || self.is_repeated {
             return otherwise;
         }
         let point = Point { number: self.counts[&words], call: words, is_after };
-        self.is_found = self.wanted.as_ref() == Some(&point);
+        let is_it = self.wanted.as_ref() == Some(&point);
         self.seen.push(point);
-        if self.is_found { self.verdict } else { otherwise }
+        if is_it {
+            self.progress = Progress::Found;
+            return self.verdict;
+        }
+        otherwise
     }
 }
 
@@ -136,7 +149,7 @@ impl Shared {
 
     /// Whether the point was come to.
     pub(crate) fn is_found(&self) -> bool {
-        self.lock().is_found
+        self.lock().progress == Progress::Found
     }
 
     /// Whether what happens there goes on happening.
