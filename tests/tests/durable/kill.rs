@@ -45,9 +45,8 @@ impl Story {
             let found = site.assert_good(&old, &new, point);
             assert_is_what_was_done(found, &old, point);
             let is_in_place = site.start_again(&old, &new, point).id() == new.id();
-            // What was gone back from is not to be gone back to.
-            let is_stuck = is_in_place || !site.has_previous();
-            if point.is_after || (is_stuck && matches!(offer, Offer::Previous)) {
+            // A rollback has to have where to go, as it had the first time.
+            if point.is_after || matches!(offer, Offer::Previous) {
                 site.upgrade();
             } else if !is_in_place && matches!(end, End::Committed | End::Followed) {
                 // Nobody has turned it down.

@@ -319,12 +319,6 @@ impl Site {
         &self.current
     }
 
-    /// Whether the previous binary lies there, and not one more of what is in place.
-    pub(crate) fn has_previous(&self) -> bool {
-        let found = fs::read(self.place.path_of(PREVIOUS));
-        found.is_ok_and(|found| found == self.previous.bytes())
-    }
-
     /// Upgrades it to a release that is well.
     pub(crate) fn upgrade(&mut self) {
         self.upgrade_leaving(PREVIOUS);
