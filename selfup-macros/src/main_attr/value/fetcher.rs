@@ -325,6 +325,16 @@ mod tests {
                 r#"`header` is a pair: `header = ("name", "value")`"#,
             ),
             (
+                r#"http("x", interval = "1", timeout = 0)"#,
+                "\"x\" is not an absolute URL; it must start with `https://` or `http://` | a duration needs a unit: write \"1s\" or \"1ms\" | a timeout of zero would end every download at once; use at least \"1ms\"",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn what_is_said_of_the_servers() {
+        check(&[
+            (
                 r#"http(URL, basic = ("me", password()), ca = CA, proxy = "none", check_headers = ["x-version"])"#,
                 "ok",
             ),
@@ -343,10 +353,6 @@ mod tests {
             (
                 r#"http(URL, headers = ("a", "b"), check_headers = "x-version")"#,
                 r#"`headers` is a list: `headers = [("name", "value")]` | `check_headers` is a list: `check_headers = ["x-version"]`"#,
-            ),
-            (
-                r#"http("x", interval = "1", timeout = 0)"#,
-                "\"x\" is not an absolute URL; it must start with `https://` or `http://` | a duration needs a unit: write \"1s\" or \"1ms\" | a timeout of zero would end every download at once; use at least \"1ms\"",
             ),
         ]);
     }
