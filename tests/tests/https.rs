@@ -31,7 +31,7 @@ async fn secure(directory: &Path, protocols: &[&str]) -> (SocketAddr, Receiver<V
             tokio::spawn(async move {
                 // Who trusts nobody goes away in the middle.
                 let Ok(stream) = acceptor.accept(stream).await else { return };
-                let answer = service_fn(|request| answer(request, tell.clone()));
+                let answer = service_fn(|request| std::future::ready(answer(&request, &tell)));
                 let builder = Builder::new(TokioExecutor::new());
                 let _ = builder.serve_connection(TokioIo::new(stream), answer).await;
             });
@@ -40,9 +40,9 @@ async fn secure(directory: &Path, protocols: &[&str]) -> (SocketAddr, Receiver<V
     (address, told)
 }
 
-async fn answer(
-    request: Request<Incoming>,
-    tell: Sender<Version>,
+fn answer(
+    request: &Request<Incoming>,
+    tell: &Sender<Version>,
 ) -> Result<Response<Body>, Infallible> {
     tell.send(request.version()).expect("the test listens");
     let mut response = Response::new(Body::empty());
@@ -56,8 +56,8 @@ async fn answer(
 }
 
 async fn poll(fetcher: &mut impl Fetcher, current: &Current) -> Result<Option<Download>, String> {
-    let fetched = tokio::time::timeout(PATIENCE, fetcher.fetch(current)).await;
-    match fetched.expect("it answers").map_err(|error| format!("{error:?}"))? {
+    let polled = tokio::time::timeout(PATIENCE, fetcher.fetch(current)).await;
+    match polled.expect("it answers").map_err(|error| format!("{error:?}"))? {
         Fetched::Binary(download) => Ok(Some(download)),
         _ => Ok(None),
     }
