@@ -99,6 +99,8 @@ mod http;
 mod mistake;
 mod retry_after;
 pub(crate) mod schedule;
+#[cfg(feature = "http")]
+mod web;
 
 pub use self::boxed::{BoxFetcher, boxed};
 pub use self::fallback::{Fallback, fallback};
