@@ -37,6 +37,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 use crate::error::BoxError;
 use crate::identity::BinaryId;
 
+mod checksums;
 mod file;
 mod from_fn;
 #[cfg(feature = "http")]

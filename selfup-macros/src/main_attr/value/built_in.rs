@@ -2,7 +2,7 @@
 
 use syn::{Expr, Ident};
 
-use super::{duration, hook, literal, peel, refuse, string, url};
+use super::{Flag, Value as _, duration, hook, literal, peel, refuse, string, url};
 
 /// One constructor in `selfup::fetcher`.
 pub(super) struct BuiltIn {
@@ -24,6 +24,9 @@ pub(super) enum Kind {
     Pairs,
     /// A file beside the binary.
     Place,
+    /// The same, where the binary has a path and no URL.
+    Path,
+    Flag,
 }
 
 impl BuiltIn {
@@ -40,7 +43,9 @@ impl Kind {
                 value,
                 Some("a timeout of zero would end every download at once; use at least \"1ms\""),
             ),
-            Self::Place => refuse(value, check_place(key, value)),
+            Self::Place => refuse(value, check_place(key, value, "URL")),
+            Self::Path => refuse(value, check_place(key, value, "path")),
+            Self::Flag => Flag::from_expr(key, value).map(drop),
             Self::Pairs => match peel(value) {
                 Expr::Tuple(pair) if pair.elems.len() == 2 => Ok(()),
                 _ => Err(syn::Error::new_spanned(
@@ -60,7 +65,7 @@ fn check_url(argument: &Expr) -> Option<String> {
     }
 }
 
-fn check_place(key: &Ident, value: &Expr) -> Option<String> {
+fn check_place(key: &Ident, value: &Expr, word: &str) -> Option<String> {
     let is_mistake = match (string(value), literal(value)) {
         (Some(text), _) => text.value().is_empty(),
         (None, other) => other.is_some(),
@@ -69,8 +74,8 @@ fn check_place(key: &Ident, value: &Expr) -> Option<String> {
         if key == "sha256" { (".sha256", "SHA256SUMS") } else { (".sig", "app.sig") };
     is_mistake.then(|| {
         format!(
-            "`{key}` says where it is published beside the binary: behind its URL, as \"{suffix}\", \
-             or by a name such as \"{name}\", or by a URL of its own"
+            "`{key}` says where it is published beside the binary: behind its {word}, as \"{suffix}\", \
+             or by a name such as \"{name}\", or by a {word} of its own"
         )
     })
 }
@@ -108,7 +113,12 @@ pub(super) static BUILT_IN: [BuiltIn; 3] = [
         first: "a path",
         example: "\"/srv/releases/app\"",
         check_first: check_path,
-        options: &[("interval", Kind::Interval)],
+        options: &[
+            ("interval", Kind::Interval),
+            ("prerelease", Kind::Flag),
+            ("sha256", Kind::Path),
+            ("signature", Kind::Path),
+        ],
     },
     BuiltIn {
         name: "from_fn",

@@ -23,7 +23,6 @@
 //! - `known`: the validator
 //! - `body`: the bytes
 //! - `sibling`: what is published beside them
-//! - `checksums`: what `sha256sum` writes
 //! - `resume`: the rest of them, where they broke off
 //!
 //! Limits: a server with nothing but a `Last-Modified` cannot show two releases within one second,
@@ -48,7 +47,6 @@ use crate::config::IntoDuration;
 use crate::error::{BoxError, Error, ErrorKind, Result};
 
 mod body;
-mod checksums;
 mod client;
 mod known;
 mod resume;

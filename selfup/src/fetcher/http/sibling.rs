@@ -6,10 +6,10 @@ use tokio::io::AsyncReadExt as _;
 use tokio::time::timeout;
 
 use super::body::Body;
-use super::checksums;
 use super::client::{Answer, Client, Question};
-use super::url::{fill, redacted};
+use super::url::{fill, name_of, redacted};
 use crate::error::{Context as _, Error, ErrorKind, Result};
+use crate::fetcher::checksums::{self, LONGEST_CHECKSUMS};
 use crate::fetcher::{Current, Fetched, LONGEST_SIGNATURE, Signature};
 use crate::identity::BinaryId;
 
@@ -113,7 +113,7 @@ impl Sibling {
             let words = format!("longer than {LONGEST_CHECKSUMS} bytes; expected SHA-256 digests");
             return Err(self.error(words));
         }
-        let found = checksums::find(&text, &checksums::name_of(binary.url), self.is_its_own);
+        let found = checksums::find(&text, &name_of(binary.url), self.is_its_own);
         found.map_err(|words| self.error(words))
     }
 
@@ -164,9 +164,6 @@ impl Sibling {
         format!("{}: {}", redacted(&self.url), what.as_ref())
     }
 }
-
-/// In bytes: some six hundred lines.
-const LONGEST_CHECKSUMS: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {
