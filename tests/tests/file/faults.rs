@@ -37,7 +37,7 @@ fn whatever_lies_at_the_path_the_next_good_release_is_taken() {
         ("umask 777; mkdir d; ln -s d/app app", "must be able to enter its directory"),
     ];
     for (generation, (fault, words)) in (2..).zip(faults) {
-        shell(directory.path(), fault);
+        shell(directory.path(), &format!("rm -rf app; {fault}"));
         let told = service.wait_for(words);
         assert!(told.contains("event fetch_failed: "), "{fault}: {told}");
         shell(directory.path(), "rm -rf app d");

@@ -32,17 +32,17 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use self::beside::Beside;
 use self::place::{Found, Place, fault, open};
 use self::reader::Reader;
 use self::stamp::Stamp;
-use self::watch::Watch;
+use self::watch::{News, Watch};
 use super::mistake::Mistake;
 use super::{Current, Download, Fetched, Fetcher};
 use crate::config::IntoDuration;
-use crate::error::{BoxError, Result};
+use crate::error::{BoxError, Error, Result};
 
 mod beside;
 mod place;
@@ -127,7 +127,7 @@ pub fn file(path: impl Into<PathBuf>) -> File {
         sha256: None,
         signature,
         watch: Watch::default(),
-        is_looking: false,
+        last: Last::default(),
         mistake,
     }
 }
@@ -144,9 +144,22 @@ pub struct File {
     /// `None` is a mistake.
     signature: Option<Beside>,
     watch: Watch,
-    /// Left so by a look that was given up.
-    is_looking: bool,
+    last: Last,
     mistake: Mistake,
+}
+
+/// What became of the last look that was asked for.
+#[derive(Debug, Default)]
+enum Last {
+    /// It failed, or there was none.
+    #[default]
+    None,
+    /// It is under way, or was given up.
+    Begun,
+    /// There was nothing new.
+    Unchanged(Option<Found>),
+    /// This was delivered, and may be refused for want of what is beside it.
+    Delivered(Found),
 }
 
 impl File {
@@ -200,33 +213,36 @@ impl File {
 
     async fn look(&mut self, current: &Current) -> Result<Fetched> {
         let known = current.validator().and_then(Stamp::parse);
-        let Some(mut seen) = self.find()? else { return Ok(Fetched::Unchanged) };
+        let mut found = self.find()?;
         let mut since = Instant::now();
         let deadline = since + self.patience;
-        while known.as_ref() != Some(&seen.stamp) {
-            let mut has_changed = false;
+        while let Some(seen) = found.take_if(|found| known.as_ref() != Some(&found.stamp)) {
             let left = self.quiet(&seen).saturating_sub(since.elapsed());
             if !left.is_zero() {
                 self.watch.wait(left).await;
             } else if let Some(download) = self.deliver(&seen, current)? {
+                self.last = Last::Delivered(seen);
                 return Ok(Fetched::Binary(download));
-            } else {
-                has_changed = true;
             }
-            let Some(found) = self.find()? else { return Ok(Fetched::Unchanged) };
-            if has_changed || found != seen {
+            found = self.find()?;
+            if found.as_ref().is_some_and(|found| left.is_zero() || *found != seen) {
                 if Instant::now() >= deadline {
-                    let words = format!(
-                        "keeps changing: {:?} were not enough for it to settle; copy the binary \
-                         under another name and rename it",
-                        self.patience
-                    );
-                    return Err(fault(&seen.path, words));
+                    return Err(self.restless(&seen));
                 }
-                (seen, since) = (found, Instant::now());
+                since = Instant::now();
             }
         }
+        self.last = Last::Unchanged(found);
         Ok(Fetched::Unchanged)
+    }
+
+    fn restless(&self, seen: &Found) -> Error {
+        let words = format!(
+            "keeps changing: {:?} were not enough for it to settle; copy the binary under another \
+             name and rename it",
+            self.patience
+        );
+        fault(&seen.path, words)
     }
 
     /// What is published, once everything is watched that could change that.
@@ -267,12 +283,12 @@ impl File {
 impl Fetcher for File {
     async fn fetch(&mut self, current: &Current) -> Result<Fetched, BoxError> {
         self.check()?;
-        if std::mem::replace(&mut self.is_looking, true) {
+        if let Last::Begun = std::mem::replace(&mut self.last, Last::Begun) {
             self.watch.forget();
         }
-        let found = self.look(current).await;
+        self.watch.forget_beside();
+        let found = self.look(current).await.inspect_err(|_| self.last = Last::None);
         self.watch.forget();
-        self.is_looking = false;
         Ok(found?)
     }
 
@@ -283,10 +299,23 @@ impl Fetcher for File {
 
     async fn changed(&mut self) {
         if !self.watch.is_set() && self.mistake.check().is_ok() {
-            // What is wrong there is told by the look.
+            // What is wrong there is told by the poll.
             let _ = self.find();
         }
-        self.watch.changed().await;
+        loop {
+            let news = self.watch.changed().await;
+            // Most of what happens on the way to a release is none yet, and a poll for it would hold
+            // up the one that is for the release.
+            let is_reason = match (self.find(), &self.last, news) {
+                (Ok(found), Last::Unchanged(last), _) => found != *last,
+                (Ok(found), Last::Delivered(last), News::File) => found.as_ref() != Some(last),
+                _ => true,
+            };
+            if is_reason {
+                return;
+            }
+            sleep(BREATH).await;
+        }
     }
 
     fn check(&self) -> Result<(), BoxError> {
@@ -311,6 +340,9 @@ const SETTLE: Duration = Duration::from_millis(200);
 
 /// A file that was finished may be given its owner, mode and times for so long: `install` does.
 const MOMENT: Duration = Duration::from_millis(20);
+
+/// Between two looks that found nothing, however much happens there.
+const BREATH: Duration = Duration::from_millis(10);
 
 /// How long a file that changes is waited for before that is worth a report.
 const PATIENCE: Duration = Duration::from_secs(30);

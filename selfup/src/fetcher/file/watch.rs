@@ -18,8 +18,8 @@
 //! for it would hold up the next one by `min_fetch_interval`. A sibling alone is waited with for a
 //! moment, for the binary comes after it.
 //!
-//! The work is bounded: events of other names cost a comparison, and a hundred reads a second are the
-//! most. The queue has an end in the kernel, and what does not fit is an event of its own, after which
+//! The work is bounded: events of other names cost a comparison, and what turns out to be none costs a
+//! look; of either there are a hundred a second at the most. The queue has an end in the kernel, and what does not fit is an event of its own, after which
 //! there is a look.
 //!
 //! Where it cannot be had (limits, rights, a path that leads through too many symlinks), or where it
@@ -58,8 +58,18 @@ pub(super) struct Watch {
     /// Names under which something was finished since it was last asked.
     finished: Vec<OsString>,
     is_news: bool,
-    /// When something beside the binary changed.
+    is_beside: bool,
+    /// Since when the binary is waited for that belongs to what is beside it.
     beside: Option<Instant>,
+}
+
+/// What something happened to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum News {
+    /// The file, or what leads to it.
+    File,
+    /// What is beside it, and nothing else for a moment.
+    Beside,
 }
 
 /// One reason to watch a directory.
@@ -83,7 +93,7 @@ impl Watch {
             self.inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).ok();
         }
         self.read();
-        (self.is_news, self.beside) = (false, None);
+        self.is_news = false;
         self.fresh.clear();
         self.is_whole = self.inotify.is_some();
     }
@@ -156,30 +166,48 @@ impl Watch {
         info.lines().filter(|line| line.starts_with("inotify ")).count()
     }
 
+    /// What is beside the binary by now is what will be read.
+    pub(super) fn forget_beside(&mut self) {
+        self.read();
+        (self.is_beside, self.beside) = (false, None);
+    }
+
     /// Waits until there is reason to look. Cancel-safe.
-    pub(super) async fn changed(&mut self) {
+    pub(super) async fn changed(&mut self) -> News {
         loop {
-            let waited = match self.beside {
-                None => return self.news().await,
-                Some(at) => timeout(AFTER_BESIDE.saturating_sub(at.elapsed()), self.news()).await,
+            let Some(at) = self.beside else {
+                match self.next().await {
+                    News::File => return News::File,
+                    News::Beside => self.beside = Some(Instant::now()),
+                }
+                continue;
             };
-            if waited.is_ok() || self.beside.is_some_and(|at| at.elapsed() >= AFTER_BESIDE) {
+            let left = AFTER_BESIDE.saturating_sub(at.elapsed());
+            let next = timeout(left, self.next()).await.ok();
+            if next == Some(News::File) || left.is_zero() {
                 self.beside = None;
-                return;
+                return next.unwrap_or(News::Beside);
+            }
+            if next.is_some() {
+                sleep(BREATH).await;
             }
         }
     }
 
     /// Waits for `longest`, or until something happens to the file.
     pub(super) async fn wait(&mut self, longest: Duration) {
-        let _ = timeout(longest, self.news()).await;
+        let file = async { while self.next().await != News::File {} };
+        let _ = timeout(longest, file).await;
     }
 
-    async fn news(&mut self) {
+    async fn next(&mut self) -> News {
         loop {
             let has_read = self.read();
             if std::mem::take(&mut self.is_news) {
-                return;
+                return News::File;
+            }
+            if std::mem::take(&mut self.is_beside) {
+                return News::Beside;
             }
             if has_read {
                 // Of other names, and more of that may come.
@@ -228,7 +256,7 @@ impl Watch {
                 self.finished.push(name);
             }
         } else if is_beside {
-            self.beside.get_or_insert_with(Instant::now);
+            self.is_beside = true;
         }
     }
 

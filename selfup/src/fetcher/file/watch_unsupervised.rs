@@ -11,6 +11,11 @@ use super::place::Versions;
 #[derive(Debug, Default)]
 pub(super) struct Watch;
 
+#[derive(Debug)]
+pub(super) enum News {
+    File,
+}
+
 impl Watch {
     pub(super) fn begin(&mut self) {}
 
@@ -36,7 +41,9 @@ impl Watch {
 
     pub(super) fn forget(&mut self) {}
 
-    pub(super) async fn changed(&mut self) {
+    pub(super) fn forget_beside(&mut self) {}
+
+    pub(super) async fn changed(&mut self) -> News {
         pending().await
     }
 

@@ -100,10 +100,10 @@ fn a_directory_that_is_missing_is_watched_for() {
         let (mut fetcher, _) = watching(&path).await;
         for command in ["mkdir a", "mkdir a/b", "echo one > a/b/app"] {
             shell(directory.path(), command);
-            assert!(is_noticed(&mut fetcher).await, "{command}");
-            let taken = take(&mut fetcher, None).await;
-            assert_eq!(taken.is_some(), command.starts_with("echo"), "{command}");
+            // A directory alone is no reason for a poll.
+            assert_eq!(is_noticed(&mut fetcher).await, command.starts_with("echo"), "{command}");
         }
+        assert!(take(&mut fetcher, None).await.is_some());
     });
 }
 
@@ -125,7 +125,10 @@ fn a_newer_version_is_noticed() {
             let (mut fetcher, validator) = watching(&directory.path().join(pattern)).await;
             shell(directory.path(), "echo older > app-1.8.0.minisig; echo > other; rm other");
             assert!(!is_noticed(&mut fetcher).await);
-            shell(directory.path(), command);
+            for step in command.split("; ") {
+                assert!(!is_noticed(&mut fetcher).await, "{command}");
+                shell(directory.path(), step);
+            }
             assert!(is_noticed(&mut fetcher).await, "{command}");
             let download = take(&mut fetcher, validator.as_deref()).await.unwrap();
             assert_eq!(content(download).await, "new\n", "{command}");
@@ -134,20 +137,51 @@ fn a_newer_version_is_noticed() {
 }
 
 #[test]
-fn what_is_of_no_concern_is_not_noticed_and_a_signature_is_a_moment_later() {
+fn what_is_of_no_concern_is_not_noticed() {
+    let (dir, path) = place();
+    fs::write(&path, "one").unwrap();
+    run(async {
+        let (mut fetcher, validator) = watching(&path).await;
+        assert!(take(&mut fetcher, validator.as_deref()).await.is_none());
+        for command in [
+            "echo x > other; mv other another; mkdir d; cat app; rm another",
+            // Nobody who writes it.
+            "true >> app",
+            // What is there is settled, so it does not matter who signs it.
+            "echo signature > app.minisig",
+        ] {
+            shell(dir.path(), command);
+            let noticed = timeout(2 * SETTLE, fetcher.changed()).await;
+            assert!(noticed.is_err(), "{command}");
+        }
+        shell(dir.path(), "rm app");
+        assert!(!is_noticed(&mut fetcher).await);
+        shell(dir.path(), "echo signature > app.minisig; echo one > app");
+        assert!(is_noticed(&mut fetcher).await);
+    });
+}
+
+#[test]
+fn what_comes_beside_a_binary_that_may_want_it_is_noticed_a_moment_later() {
     let (dir, path) = place();
     fs::write(&path, "one").unwrap();
     run(async {
         let (mut fetcher, _) = watching(&path).await;
-        shell(dir.path(), "echo x > other; mv other another; mkdir d; cat app; rm another");
-        assert!(!is_noticed(&mut fetcher).await);
-        shell(dir.path(), "rm app");
-        assert!(!is_noticed(&mut fetcher).await);
+        // It was delivered, and nobody has said that it was taken.
+        let signing = async {
+            sleep(SETTLE / 4).await;
+            shell(dir.path(), "echo signature > app.minisig");
+        };
+        beside(signing, fetcher.changed()).await;
         shell(dir.path(), "echo signature > app.minisig");
         assert!(!is_noticed(&mut fetcher).await);
+        shell(dir.path(), "echo two > app");
+        assert!(is_noticed(&mut fetcher).await, "the binary is not waited with");
+        let mut fetcher = file(&path).sha256("SHA256SUMS");
+        fetcher.fetch(&current(None)).await.unwrap_err();
+        shell(dir.path(), "sha256sum app > SHA256SUMS");
         fetcher.changed().await;
-        shell(dir.path(), "echo signature > app.minisig; echo one > app");
-        assert!(is_noticed(&mut fetcher).await);
+        assert!(take(&mut fetcher, None).await.is_some());
     });
 }
 
