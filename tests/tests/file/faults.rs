@@ -38,8 +38,7 @@ fn whatever_lies_at_the_path_the_next_good_release_is_taken() {
     ];
     for (generation, (fault, words)) in (2..).zip(faults) {
         shell(directory.path(), &format!("rm -rf app; {fault}"));
-        let told = service.wait_for(words);
-        assert!(told.contains("event fetch_failed: "), "{fault}: {told}");
+        service.wait_for(words);
         shell(directory.path(), "rm -rf app d");
         let release = Release::good();
         release.install(&path);
