@@ -21,8 +21,8 @@ fn a_digest_is_looked_for_where_it_is_told() {
         let message = run(fetcher.fetch(&current(None))).unwrap_err().to_string();
         assert!(message.contains("has more than 65536 bytes"), "{message}");
         fs::write(&at, format!("{DIGEST}  app\n")).unwrap();
-        let fetched = run(fetcher.fetch(&current(None))).unwrap();
-        let Fetched::Binary(download) = fetched else { panic!("it is there") };
+        let found = run(fetcher.fetch(&current(None))).unwrap();
+        let Fetched::Binary(download) = found else { panic!("it is there") };
         assert_eq!(download.get_sha256(), Some(DIGEST.parse().unwrap()));
     }
 }
