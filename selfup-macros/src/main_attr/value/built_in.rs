@@ -1,8 +1,8 @@
 //! The fetchers that the attribute knows by name, and their options.
 
-use syn::{Expr, Ident};
+use syn::{Expr, Ident, Lit};
 
-use super::{Flag, Value as _, duration, hook, literal, peel, refuse, string, url};
+use super::{duration, hook, literal, peel, refuse, string, url};
 
 /// One constructor in `selfup::fetcher`.
 pub(super) struct BuiltIn {
@@ -45,7 +45,7 @@ impl Kind {
             ),
             Self::Place => refuse(value, check_place(key, value, "URL")),
             Self::Path => refuse(value, check_place(key, value, "path")),
-            Self::Flag => Flag::from_expr(key, value).map(drop),
+            Self::Flag => refuse(value, check_flag(key, value)),
             Self::Pairs => match peel(value) {
                 Expr::Tuple(pair) if pair.elems.len() == 2 => Ok(()),
                 _ => Err(syn::Error::new_spanned(
@@ -78,6 +78,11 @@ fn check_place(key: &Ident, value: &Expr, word: &str) -> Option<String> {
              or by a name such as \"{name}\", or by a {word} of its own"
         )
     })
+}
+
+fn check_flag(key: &Ident, value: &Expr) -> Option<String> {
+    let is_mistake = literal(value).is_some_and(|found| !matches!(found, Lit::Bool(_)));
+    is_mistake.then(|| format!("`{key}` is `true` or `false`"))
 }
 
 fn check_path(argument: &Expr) -> Option<String> {

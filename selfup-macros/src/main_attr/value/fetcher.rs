@@ -319,7 +319,7 @@ mod tests {
                 r#"file("/srv/app-*", prerelease = true, sha256 = ".sha256", signature = at())"#,
                 "ok",
             ),
-            (r#"file("/srv/app-*", prerelease = "yes")"#, "`prerelease` is true or false"),
+            (r#"file("/srv/app-*", prerelease = "yes")"#, "`prerelease` is `true` or `false`"),
             (
                 r#"file("/srv/app", signature = "")"#,
                 "`signature` says where it is published beside the binary: behind its path, as \".sig\", or by a name such as \"app.sig\", or by a path of its own",

@@ -55,7 +55,7 @@ mod watch;
 ///
 /// On Linux it is told by the kernel (`inotify(7)`) when a file is renamed to the path, written there
 /// or copied, or when a symlink on the way is changed, and looks at once; `min_fetch_interval` after
-/// the last look at the earliest. Besides that it looks every 10 seconds, and every
+/// the last look at the earliest. Besides that it looks about every 10 seconds, and every
 /// second where the kernel does not tell everything: on NFS and other file systems that somebody else
 /// may write to, without the right to read the directory, at the limits of `fs.inotify`, and on other
 /// systems. [`interval`](File::interval) sets that. When nothing changed, a look costs a handful of
@@ -163,8 +163,8 @@ enum Last {
 }
 
 impl File {
-    /// The longest time between two looks; by default 10 seconds where the kernel tells of every
-    /// change, and 1 second elsewhere.
+    /// The time between two polls that nothing has asked for; by default 10 seconds where the kernel
+    /// tells of every change, and 1 second elsewhere.
     pub fn interval(mut self, interval: impl IntoDuration) -> Self {
         self.interval = self.mistake.duration("interval", interval).or(self.interval);
         self
