@@ -91,6 +91,7 @@ use crate::error::BoxError;
 use crate::identity::BinaryId;
 
 mod boxed;
+mod checksums;
 mod fallback;
 mod file;
 mod from_fn;

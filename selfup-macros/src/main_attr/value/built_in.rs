@@ -1,6 +1,6 @@
 //! The fetchers that the attribute knows by name, and their options.
 
-use syn::{Expr, Ident};
+use syn::{Expr, Ident, Lit};
 
 use super::{duration, hook, literal, peel, refuse, string, url};
 
@@ -28,9 +28,12 @@ pub(super) enum Kind {
     List,
     /// A file beside the binary.
     Place,
+    /// The same, where the binary has a path and no URL.
+    Path,
     Proxy,
     /// A text that is not empty.
     Text,
+    Flag,
 }
 
 impl BuiltIn {
@@ -47,7 +50,9 @@ impl Kind {
                 value,
                 Some("a timeout of zero would end every download at once; use at least \"1ms\""),
             ),
-            Self::Place => refuse(value, check_place(key, value)),
+            Self::Place => refuse(value, check_place(key, value, "URL")),
+            Self::Path => refuse(value, check_place(key, value, "path")),
+            Self::Flag => refuse(value, check_flag(key, value)),
             Self::Proxy => refuse(value, check_proxy(value)),
             Self::Text => refuse(value, check_text(key, value)),
             Self::List => refuse(value, check_list(key, value)),
@@ -70,7 +75,7 @@ fn check_url(argument: &Expr) -> Option<String> {
     }
 }
 
-fn check_place(key: &Ident, value: &Expr) -> Option<String> {
+fn check_place(key: &Ident, value: &Expr, word: &str) -> Option<String> {
     let is_mistake = match (string(value), literal(value)) {
         (Some(text), _) => text.value().is_empty(),
         (None, other) => other.is_some(),
@@ -79,8 +84,8 @@ fn check_place(key: &Ident, value: &Expr) -> Option<String> {
         if key == "sha256" { (".sha256", "SHA256SUMS") } else { (".sig", "app.sig") };
     is_mistake.then(|| {
         format!(
-            "`{key}` says where it is published beside the binary: behind its URL, as \"{suffix}\", \
-             or by a name such as \"{name}\", or by a URL of its own"
+            "`{key}` says where it is published beside the binary: behind its {word}, as \"{suffix}\", \
+             or by a name such as \"{name}\", or by a {word} of its own"
         )
     })
 }
@@ -119,6 +124,11 @@ fn check_pair(key: &Ident, value: &Expr, example: &str) -> syn::Result<()> {
             Err(syn::Error::new_spanned(value, message))
         }
     }
+}
+
+fn check_flag(key: &Ident, value: &Expr) -> Option<String> {
+    let is_mistake = literal(value).is_some_and(|found| !matches!(found, Lit::Bool(_)));
+    is_mistake.then(|| format!("`{key}` is `true` or `false`"))
 }
 
 fn check_path(argument: &Expr) -> Option<String> {
@@ -160,7 +170,12 @@ pub(super) static BUILT_IN: [BuiltIn; 3] = [
         first: "a path",
         example: "\"/srv/releases/app\"",
         check_first: check_path,
-        options: &[("interval", Kind::Interval)],
+        options: &[
+            ("interval", Kind::Interval),
+            ("prerelease", Kind::Flag),
+            ("sha256", Kind::Path),
+            ("signature", Kind::Path),
+        ],
     },
     BuiltIn {
         name: "from_fn",

@@ -337,6 +337,15 @@ mod tests {
             ),
             (r#"http("http://x/y", sha256 = "SHA256SUMS", signature = place())"#, "ok"),
             (
+                r#"file("/srv/app-*", prerelease = true, sha256 = ".sha256", signature = at())"#,
+                "ok",
+            ),
+            (r#"file("/srv/app-*", prerelease = "yes")"#, "`prerelease` is `true` or `false`"),
+            (
+                r#"file("/srv/app", signature = "")"#,
+                "`signature` says where it is published beside the binary: behind its path, as \".sig\", or by a name such as \"app.sig\", or by a path of its own",
+            ),
+            (
                 r#"http("http://x/y", sha256 = true)"#,
                 "`sha256` says where it is published beside the binary: behind its URL, as \".sha256\", or by a name such as \"SHA256SUMS\", or by a URL of its own",
             ),
