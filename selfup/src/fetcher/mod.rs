@@ -46,8 +46,8 @@
 //! - An error or a panic (where panics unwind) is told as the event `FetchFailed`, and it is asked again.
 //! - An answer that has not come in 10 minutes is told as a warning, and in 30 minutes it is given up
 //!   like an error, and asked for again. The download is no part of that. It is bounded whatever its
-//!   fetcher does: by `max_size`, by a minute of silence, and by a minute of waiting that brings less than
-//!   240 KiB.
+//!   fetcher does: by `max_size`, by five minutes of silence, and by five minutes of waiting that bring
+//!   less than 1200 KiB.
 //! - Code that **blocks its thread** instead of waiting cannot be given up, for nobody can end it from
 //!   outside, and the fetcher is inside of it. It is told as a warning after 10 minutes. The service serves
 //!   on, is restarted and stopped as ever; but until it returns there are no upgrades, rollbacks or
@@ -333,6 +333,11 @@ impl fmt::Debug for Download {
             .finish_non_exhaustive()
     }
 }
+
+/// So long a download may be silent, whatever its fetcher does meanwhile to go on with it: time for
+/// ten attempts of the fetcher for URLs, and not for a source that is gone.
+#[cfg(any(selfup_supervised, feature = "http"))]
+pub(crate) const LONGEST_SILENCE: Duration = Duration::from_secs(5 * 60);
 
 /// As much of a signature is read, in bytes: some four lines of a hundred characters.
 pub(crate) const LONGEST_SIGNATURE: usize = 8 * 1024;

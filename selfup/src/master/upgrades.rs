@@ -12,6 +12,7 @@ use std::future::pending;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{PipeReader, PipeWriter};
 use std::os::fd::OwnedFd;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver as BlockingReceiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -193,8 +194,14 @@ impl Upgrader {
     /// Has everything forgotten that was turned down.
     pub(super) fn clear_refused(&self) {
         if let Some(thread) = &self.0 {
+            thread.wishes.clear_waits.store(true, Ordering::Release);
             thread.wishes.clear.notify_one();
         }
+    }
+
+    /// Whether that was asked, and is still to be done. Of a thread that is parked this is exact.
+    pub(super) fn clear_waits(&self) -> bool {
+        self.0.as_ref().is_some_and(|thread| thread.wishes.clear_waits.load(Ordering::Acquire))
     }
 
     /// The next thing that the plan should know. Cancel-safe.

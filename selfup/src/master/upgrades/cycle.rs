@@ -3,6 +3,7 @@
 use std::future::pending;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use tokio::net::unix::pipe::Receiver;
@@ -21,6 +22,8 @@ pub(super) struct Wishes {
     pub(super) check: Notify,
     pub(super) roll_back: Notify,
     pub(super) clear: Notify,
+    /// Whether that was asked for, and is still to be done.
+    pub(super) clear_waits: AtomicBool,
 }
 
 /// What the thread owns.
@@ -77,6 +80,8 @@ impl Cycle {
                     let _ = self.report.send(Report::Answered);
                 }
                 Wish::Clear => {
+                    // Asked again from here on, it is done again.
+                    self.wishes.clear_waits.store(false, Ordering::Release);
                     self.work.clear();
                     // What was turned down is asked for again.
                     self.wishes.check.notify_one();

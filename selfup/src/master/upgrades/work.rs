@@ -3,9 +3,9 @@
 //!
 //! Only who holds the lock of the binary asks the fetcher and touches the history. Another master of
 //! the same binary looks at the path at each poll: a file that was upgraded there and proved itself
-//! is followed by a restart, as a deploy by hand is, and a lock that is free is taken: when its
-//! holder is gone, or executes its upgrade in place, which closes the descriptor. Where the binary cannot be
-//! replaced, it is asked again at each poll whether it can by now.
+//! is followed by a restart, any other is told, and a lock that is free is taken: when its
+//! holder is gone, or executes its upgrade in place, which closes the descriptor. Where the binary
+//! cannot be replaced, it is asked again at each poll whether it can by now.
 
 use std::future::pending;
 use std::os::fd::OwnedFd;
@@ -58,8 +58,8 @@ impl Opening {
 
 enum Stand {
     Open(Box<Pipeline>),
-    /// Somebody else has the lock; this file was seen at the path last.
-    Following(Option<Inode>),
+    /// Somebody else has the lock.
+    Following,
     /// It was told why.
     Closed(String),
 }
@@ -69,6 +69,9 @@ pub(super) struct Work {
     fetcher: Option<BoxFetcher>,
     opening: Opening,
     stand: Stand,
+    /// What was at the path when somebody else's work there was looked at last: at first, what this
+    /// process was started from, whatever is there by then.
+    seen: Option<Inode>,
     min_fetch_interval: Duration,
     /// Whether a new file at the path is followed at once, and not by the next restart.
     restarts: bool,
@@ -90,15 +93,15 @@ impl Work {
             Err(error) if is_taken(&error) => {
                 let reason = Arc::new(error);
                 opening.observer.tell(&Event::Following { reason });
-                // What this process was started from, whatever is there by now.
-                (Stand::Following(Inode::at(Path::new("/proc/self/exe")).ok()), None)
+                (Stand::Following, None)
             }
             Err(error) => {
                 tell_closed(&opening.observer, error.chain());
                 (Stand::Closed(error.chain()), Some(error))
             }
         };
-        let mut work = Self { fetcher, opening, stand, min_fetch_interval, restarts, report };
+        let seen = Inode::at(Path::new("/proc/self/exe")).ok();
+        let mut work = Self { fetcher, opening, stand, seen, min_fetch_interval, restarts, report };
         work.tell_what_waits();
         (work, error)
     }
@@ -173,7 +176,7 @@ impl Work {
     pub(super) fn previous(&mut self) -> Option<Candidate> {
         let found = match &mut self.stand {
             Stand::Open(pipeline) => pipeline.previous(),
-            Stand::Following(_) | Stand::Closed(_) => {
+            Stand::Following | Stand::Closed(_) => {
                 let words = "this service does not upgrade its binary, so it cannot roll it back; \
                              ask the one that does, or put a binary there by hand";
                 Err(Error::new(ErrorKind::Rollback, words))
@@ -231,15 +234,14 @@ impl Work {
 
     /// The binary cannot be upgraded for now.
     fn close(&mut self, error: Error) {
-        if is_taken(&error) {
+        if let Stand::Open(pipeline) = &self.stand {
             // Not what is there by now: that may be what is to be followed.
-            let seen = match &self.stand {
-                Stand::Open(pipeline) => Some(pipeline.inode()),
-                _ => Inode::at(Path::new("/proc/self/exe")).ok(),
-            };
+            self.seen = Some(pipeline.inode());
+        }
+        if is_taken(&error) {
             let reason = Arc::new(error);
             self.opening.observer.tell(&Event::Following { reason });
-            self.stand = Stand::Following(seen);
+            self.stand = Stand::Following;
             return;
         }
         let text = error.chain();
@@ -253,36 +255,46 @@ impl Work {
     fn look(&mut self) {
         match self.opening.open(None) {
             Ok(pipeline) => {
-                let proven = pipeline.proven();
-                let is_news = match self.stand {
-                    // Who had the lock may have let go of it just after an upgrade.
-                    Stand::Following(seen) => proven.is_some() && proven != seen,
-                    _ => false,
-                };
+                let is_following = matches!(self.stand, Stand::Following);
+                // Who had the lock may have let go of it just after an upgrade.
+                let news = is_following.then(|| pipeline.news(self.seen)).flatten();
                 self.stand = Stand::Open(Box::new(pipeline));
                 self.opening.observer.tell(&Event::UpgradesEnabled);
                 // Whoever had it on trial is gone.
                 let waits = self.tell_what_waits();
-                if (waits || is_news) && self.restarts {
+                if waits && self.restarts {
                     self.tell_restart();
+                } else if let Some(news) = news {
+                    self.take_note(news);
                 }
             }
-            Err(error) if is_taken(&error) => match self.stand {
-                Stand::Following(seen) => self.follow(seen),
-                _ => self.close(error),
-            },
-            Err(error) => self.close(error),
+            Err(error) => {
+                if matches!(self.stand, Stand::Following) {
+                    self.follow();
+                    if is_taken(&error) {
+                        return;
+                    }
+                }
+                self.close(error);
+            }
         }
     }
 
-    fn follow(&mut self, seen: Option<Inode>) {
+    fn follow(&mut self) {
         let Opening { origin, acceptance, .. } = &self.opening;
-        if let Some((found, is_committed)) = upgrade::look(origin, acceptance, seen) {
+        if let Some((found, news)) = upgrade::look(origin, acceptance, self.seen) {
             // Once: what comes of it is told.
-            self.stand = Stand::Following(Some(found));
-            if is_committed && self.restarts {
-                self.tell_restart();
-            }
+            self.seen = Some(found);
+            self.take_note(news);
+        }
+    }
+
+    /// Of a file that somebody else put at the path.
+    fn take_note(&self, news: Result<()>) {
+        match news {
+            Ok(()) if self.restarts => self.tell_restart(),
+            Ok(()) => {}
+            Err(error) => self.opening.observer.warn(error),
         }
     }
 
