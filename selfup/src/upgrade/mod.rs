@@ -152,9 +152,7 @@ impl Pipeline {
             observer.warn(Error::new(losses.kind(), losses.to_string()));
         }
         if let Err(error) = target.sweep() {
-            let directory = target.directory().display();
-            let words = format!("leftovers in directory {directory} cannot be removed");
-            observer.warn(Error::new(ErrorKind::Swap, words).caused_by(error));
+            observer.warn(error);
         }
         let history = History::load(&target).unwrap_or_else(|error| {
             observer.warn(error);

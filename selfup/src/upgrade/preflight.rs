@@ -194,14 +194,34 @@ impl Target {
     }
 
     /// Removes what an earlier upgrader left when it was killed. The lock says that it is gone.
-    pub(super) fn sweep(&self) -> io::Result<()> {
-        self.folder.sweep()?;
-        // The binary itself, as a swap leaves it that was killed half-way: nothing was replaced.
-        if Inode::of_name(&self.previous_path()).is_ok_and(|inode| inode == self.inode) {
-            std::fs::remove_file(self.previous_path())?;
-        }
-        self.state.sweep()
+    pub(super) fn sweep(&self) -> Result<()> {
+        let swept = sweep(&self.folder).and_then(|()| self.sweep_previous());
+        // One directory that is sick is no reason to leave the other.
+        sweep(&self.state).and(swept)
     }
+
+    /// The previous binary is the binary itself, as a swap leaves it that was killed half-way:
+    /// nothing was replaced.
+    fn sweep_previous(&self) -> Result<()> {
+        let path = self.previous_path();
+        if Inode::of_name(&path).is_ok_and(|inode| inode == self.inode) {
+            std::fs::remove_file(&path).context(ErrorKind::Swap, || left_in(&self.folder))?;
+        }
+        Ok(())
+    }
+}
+
+fn sweep(folder: &Folder) -> Result<()> {
+    folder.sweep().context(ErrorKind::Swap, || left_in(folder))
+}
+
+fn left_in(folder: &Folder) -> String {
+    format!(
+        "leftovers of an upgrade in directory {} cannot be removed; make it writable, or remove its \
+         files {}* by hand",
+        folder.directory().display(),
+        folder.stage_prefix().display()
+    )
 }
 
 /// What a swap will need of the directory. Tells what an upgrade would lose of the binary.

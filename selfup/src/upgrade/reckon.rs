@@ -95,8 +95,12 @@ fn count(path: &Path, is_overdue: bool) -> Reckoning {
     let (uncounted, env, limit) = (None, Vec::new(), None);
     let mut unfinished = Unfinished { target, trial, uncounted, env, limit, is_overdue };
     judge(&mut unfinished.trial, is_overdue);
-    if unfinished.trial.failed.is_some() && unfinished.roll_back().is_ok() {
-        return Reckoning::RolledBack(unfinished.target.inode());
+    if unfinished.trial.failed.is_some() {
+        let rolled_back = unfinished.roll_back();
+        // What could not be flushed is in place all the same, and this binary has no path any more.
+        if rolled_back.is_ok() || unfinished.target.id() == unfinished.trial.previous {
+            return Reckoning::RolledBack(unfinished.target.inode());
+        }
     }
     unfinished.uncounted = unfinished.trial.save(unfinished.target.folder()).err();
     Reckoning::OnTrial(Box::new(unfinished))
