@@ -43,6 +43,8 @@ mod from_fn;
 mod http;
 mod mistake;
 mod retry_after;
+#[cfg(feature = "http")]
+mod web;
 
 pub use self::file::{File, file};
 pub use self::from_fn::{FromFn, from_fn};

@@ -2,14 +2,11 @@
 
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode, Url};
-use tokio::io::AsyncReadExt as _;
-use tokio::time::timeout;
 
-use super::body::Body;
 use super::checksums;
-use super::client::{Answer, Client, Question};
-use super::url::{fill, redacted};
-use crate::error::{Context as _, Error, ErrorKind, Result};
+use crate::error::{BoxError, Error, ErrorKind, Result};
+use crate::fetcher::web::url::{fill, redacted};
+use crate::fetcher::web::{Answer, Client, Question};
 use crate::fetcher::{Current, Fetched, LONGEST_SIGNATURE, Signature};
 use crate::identity::BinaryId;
 
@@ -36,7 +33,7 @@ impl Siblings {
         current: &Current,
         client: &Client,
         binary: &Question<'_>,
-    ) -> Result<Fetched> {
+    ) -> Result<Fetched, BoxError> {
         let Fetched::Binary(mut download) = fetched else { return Ok(fetched) };
         if let Some(sha256) = &self.sha256 {
             let digest = sha256.digest(client, binary).await?;
@@ -100,68 +97,55 @@ impl Sibling {
     }
 
     /// The digest that is published here of what the `binary` question is for.
-    async fn digest(&self, client: &Client, binary: &Question<'_>) -> Result<BinaryId> {
-        let (answer, text) = self.read(client, binary, LONGEST_CHECKSUMS).await?;
-        if answer != StatusCode::OK {
-            let words = format!(
-                "status {answer}; expected the SHA-256 of the binary: publish it there, or leave \
-                 `sha256` out"
-            );
-            return Err(self.error(words));
+    async fn digest(&self, client: &Client, binary: &Question<'_>) -> Result<BinaryId, BoxError> {
+        let answer = self.ask(client, binary).await?;
+        if answer.status() != StatusCode::OK {
+            let expected = "the SHA-256 of the binary: publish it there, or leave `sha256` out";
+            return Err(answer.unexpected(&self.url, expected));
         }
+        let text = answer.read(LONGEST_CHECKSUMS, binary.patience).await?;
         if text.len() > LONGEST_CHECKSUMS {
             let words = format!("longer than {LONGEST_CHECKSUMS} bytes; expected SHA-256 digests");
-            return Err(self.error(words));
+            return Err(self.error(words).into());
         }
-        let found = checksums::find(&text, &checksums::name_of(binary.url), self.is_its_own);
-        found.map_err(|words| self.error(words))
+        let (text, name) = (String::from_utf8_lossy(&text), checksums::name_of(binary.url));
+        let found = checksums::find(&text, &name, self.is_its_own);
+        Ok(found.map_err(|words| self.error(words))?)
     }
 
-    /// The signature that is published here, if there is one.
-    async fn signature(&self, client: &Client, binary: &Question<'_>) -> Result<Signature> {
-        let (answer, text) = self.read(client, binary, LONGEST_SIGNATURE).await?;
-        match answer {
-            StatusCode::OK => Ok(Signature::Given(text)),
-            // Stores that may not be listed say "forbidden" of what is not there.
-            StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::FORBIDDEN => {
-                Ok(Signature::Missing(format!("{} answered {answer}", redacted(&self.url))))
-            }
-            _ => Err(self.error(format!("status {answer}; expected the signature of the binary"))),
-        }
-    }
-
-    /// The status, and what is there if it is 200: so much, and a byte more where there is more.
-    async fn read(
+    /// The signature that is published here, if there is one: so much of it, and a byte more where
+    /// there is more.
+    async fn signature(
         &self,
         client: &Client,
         binary: &Question<'_>,
-        longest: usize,
-    ) -> Result<(StatusCode, String)> {
+    ) -> Result<Signature, BoxError> {
+        let answer = self.ask(client, binary).await?;
+        match answer.status() {
+            StatusCode::OK => {
+                let text = answer.read(LONGEST_SIGNATURE, binary.patience).await?;
+                Ok(Signature::Given(String::from_utf8_lossy(&text).into_owned()))
+            }
+            // Stores that may not be listed say "forbidden" of what is not there.
+            status @ (StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::FORBIDDEN)
+                if !answer.is_overload() =>
+            {
+                Ok(Signature::Missing(format!("{} answered {status}", redacted(&self.url))))
+            }
+            _ => Err(answer.unexpected(&self.url, "the signature of the binary")),
+        }
+    }
+
+    async fn ask(&self, client: &Client, binary: &Question<'_>) -> Result<Answer> {
         let (nobodys, patience) = (HeaderMap::new(), binary.patience);
         let headers = if self.is_home { binary.headers } else { &nobodys };
         let range = HeaderMap::new();
         let question = Question { url: &self.url, headers, known: None, range, patience };
-        let reading = async {
-            let Answer { response, .. } = client.ask(Method::GET, &question).await?;
-            let status = response.status();
-            let mut bytes = Vec::new();
-            if status == StatusCode::OK {
-                let body = Body::new(response, patience, redacted(&self.url), None);
-                let read = body.take(longest as u64 + 1).read_to_end(&mut bytes).await;
-                read.context(ErrorKind::Fetch, || self.says("it could not be read"))?;
-            }
-            Ok((status, String::from_utf8_lossy(&bytes).into_owned()))
-        };
-        let read = timeout(patience, reading).await;
-        read.unwrap_or_else(|_| Err(self.error(format!("it did not come within {patience:?}"))))
+        client.ask(Method::GET, &question).await
     }
 
     fn error(&self, what: impl AsRef<str>) -> Error {
-        Error::new(ErrorKind::Fetch, self.says(what))
-    }
-
-    fn says(&self, what: impl AsRef<str>) -> String {
-        format!("{}: {}", redacted(&self.url), what.as_ref())
+        Error::new(ErrorKind::Fetch, format!("{}: {}", redacted(&self.url), what.as_ref()))
     }
 }
 
