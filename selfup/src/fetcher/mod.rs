@@ -38,6 +38,8 @@ use crate::error::BoxError;
 use crate::identity::BinaryId;
 
 mod file;
+#[cfg(any(feature = "github", feature = "gitlab", feature = "gitea"))]
+mod forge;
 mod from_fn;
 #[cfg(feature = "http")]
 mod http;
@@ -47,6 +49,14 @@ mod retry_after;
 mod web;
 
 pub use self::file::{File, file};
+#[cfg(any(feature = "github", feature = "gitlab", feature = "gitea"))]
+pub use self::forge::Forge;
+#[cfg(feature = "gitea")]
+pub use self::forge::gitea;
+#[cfg(feature = "github")]
+pub use self::forge::github;
+#[cfg(feature = "gitlab")]
+pub use self::forge::gitlab;
 pub use self::from_fn::{FromFn, from_fn};
 #[cfg(feature = "http")]
 pub use self::http::{Http, http};

@@ -35,7 +35,8 @@ impl Beside<'_> {
             let Some(text) = self.text(&name, LONGEST_CHECKSUMS).await? else { continue };
             // Its name does not say of which kind its digests are.
             let may_be_others = !name.to_ascii_lowercase().contains("sha256");
-            if may_be_others && !checksums::has_any(&text) {
+            let has_any = || text.split_whitespace().any(|word| word.parse::<BinaryId>().is_ok());
+            if may_be_others && !has_any() {
                 continue;
             }
             return self.find(&text, &name, false).map(Some);

@@ -1,5 +1,6 @@
 //! One poll: which release, which file of it, and whether that is news.
 
+use reqwest::header::HeaderMap;
 use reqwest::{StatusCode, Url};
 
 use super::Settings;
@@ -23,7 +24,7 @@ pub(super) struct Poll<'a> {
     pub(super) source: String,
     pub(super) known: Option<Known>,
     /// Of the answer that told of what is known.
-    pub(super) etag: Option<&'a str>,
+    pub(super) etag: Option<String>,
 }
 
 /// What a poll found.
@@ -52,7 +53,7 @@ impl Poll<'_> {
             Way::One(url) => (url, false),
             Way::List(url) => (url, true),
         };
-        let Some(page) = self.ask.page(url, self.etag).await? else { return Ok(unchanged()) };
+        let Some(page) = self.ask.page(url, self.etag.as_deref()).await? else { return Ok(unchanged()) };
         let etag = page.etag.clone();
         let release = if is_list { self.newest(page).await? } else { self.ask.one(&page)? };
         let asset = self.choose(&release)?;
@@ -151,7 +152,7 @@ impl Poll<'_> {
         if answer.status() != StatusCode::OK {
             return Err(ask.refused(&answer, &url, &format!("200 and {name}")));
         }
-        let question = ask.question(&url, &headers, Default::default());
+        let question = ask.question(&url, &headers, HeaderMap::new());
         let download = deliver(&ask.client, &question, answer, self.settings.idle);
         let mut download = self.told(download, asset)?.validator(known.to_string());
         let beside = Beside { ask, tag, name, assets };

@@ -4,6 +4,7 @@ use reqwest::Url;
 use reqwest::header::{HeaderName, HeaderValue};
 
 use super::model::{Asset, Release, Tag};
+use crate::fetcher::web::url::unescaped;
 
 /// A project of a forge.
 #[derive(Debug, Clone)]
@@ -119,24 +120,6 @@ pub(super) fn tag_behind(location: &Url, before: [&str; 2], after: usize) -> Opt
     let parts = parts.get(..parts.len().checked_sub(after)?)?;
     let at = parts.windows(2).rposition(|pair| pair == before)? + 2;
     Tag::new(&parts[at..].join("/"))
-}
-
-fn unescaped(part: &str) -> String {
-    let mut bytes = Vec::with_capacity(part.len());
-    let mut rest = part.as_bytes();
-    while let [first, after @ ..] = rest {
-        let digits = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-        let digits = digits.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
-        let escaped = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        if let (b'%', Some(byte)) = (first, escaped) {
-            bytes.push(byte);
-            rest = &after[2..];
-        } else {
-            bytes.push(*first);
-            rest = after;
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// The base of a forge, or the mistake in it.

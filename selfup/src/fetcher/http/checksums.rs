@@ -6,13 +6,14 @@
 
 use reqwest::Url;
 
+use crate::fetcher::web::url::unescaped;
 use crate::identity::BinaryId;
 
 /// The digest of the file `name` that `text` tells, or why it tells none.
 ///
 /// A digest without a name is that of any. A file that is about one binary alone, `is_its_own`, may
 /// call it as it likes.
-pub(super) fn find(text: &str, name: &str, is_its_own: bool) -> Result<BinaryId, String> {
+pub(in crate::fetcher) fn find(text: &str, name: &str, is_its_own: bool) -> Result<BinaryId, String> {
     let mut digests: Vec<_> = text.lines().filter_map(entry).collect();
     if !(is_its_own && digests.len() == 1) {
         digests.retain(|(_, found)| found.is_empty() || file_name(found) == name);
@@ -33,21 +34,7 @@ pub(super) fn find(text: &str, name: &str, is_its_own: bool) -> Result<BinaryId,
 /// The last part of the path of `url`, without its percent signs.
 pub(super) fn name_of(url: &Url) -> String {
     let name = url.path_segments().and_then(|mut parts| parts.next_back()).unwrap_or_default();
-    let mut bytes = Vec::new();
-    let mut rest = name.as_bytes();
-    while let [first, after @ ..] = rest {
-        let escaped = after.get(..2).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
-        let escaped = escaped.and_then(|digits| std::str::from_utf8(digits).ok());
-        let escaped = escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        if let (b'%', Some(byte)) = (first, escaped) {
-            bytes.push(byte);
-            rest = &after[2..];
-        } else {
-            bytes.push(*first);
-            rest = after;
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    unescaped(name)
 }
 
 /// The digest and the name in a line.

@@ -47,7 +47,7 @@ use crate::config::IntoDuration;
 use crate::error::{BoxError, Error, ErrorKind, Result};
 use crate::identity::BinaryId;
 
-mod checksums;
+pub(in crate::fetcher) mod checksums;
 mod sibling;
 
 /// A fetcher that asks for `url`, every 5 minutes unless [`interval`](Http::interval) says
