@@ -69,7 +69,7 @@ pub use self::retry_after::RetryAfter;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a fetcher",
     label = "expected a fetcher",
-    note = "use `selfup::fetcher::http(..)`, `file(..)` or `from_fn(..)`, or implement \
+    note = "use `selfup::fetcher::http(..)`, `file(..)`, `github(..)` or `from_fn(..)`, or implement \
             `selfup::Fetcher`"
 )]
 pub trait Fetcher: Send + 'static {

@@ -1,6 +1,6 @@
 //! The fetchers that the attribute knows by name, and their options.
 
-use syn::{Expr, Ident};
+use syn::{Expr, Ident, Lit};
 
 use super::{duration, hook, literal, peel, refuse, string, url};
 
@@ -24,6 +24,9 @@ pub(super) enum Kind {
     Pairs,
     /// A file beside the binary.
     Place,
+    /// A text that is not empty.
+    Text,
+    Flag,
 }
 
 impl BuiltIn {
@@ -41,6 +44,8 @@ impl Kind {
                 Some("a timeout of zero would end every download at once; use at least \"1ms\""),
             ),
             Self::Place => refuse(value, check_place(key, value)),
+            Self::Text => refuse(value, check_text(key, value)),
+            Self::Flag => refuse(value, check_flag(key, value)),
             Self::Pairs => match peel(value) {
                 Expr::Tuple(pair) if pair.elems.len() == 2 => Ok(()),
                 _ => Err(syn::Error::new_spanned(
@@ -75,6 +80,45 @@ fn check_place(key: &Ident, value: &Expr) -> Option<String> {
     })
 }
 
+fn check_text(key: &Ident, value: &Expr) -> Option<String> {
+    let is_mistake = match (string(value), literal(value)) {
+        (Some(text), _) => text.value().is_empty(),
+        (None, other) => other.is_some(),
+    };
+    is_mistake.then(|| format!("`{key}` is a text that is not empty: `{key} = \"...\"`"))
+}
+
+fn check_flag(key: &Ident, value: &Expr) -> Option<String> {
+    let is_mistake = literal(value).is_some_and(|found| !matches!(found, Lit::Bool(_)));
+    is_mistake.then(|| format!("`{key}` is `true` or `false`"))
+}
+
+fn check_repository(argument: &Expr) -> Option<String> {
+    check_project(argument, "owner/repo", |parts| parts == 2)
+}
+
+fn check_group(argument: &Expr) -> Option<String> {
+    check_project(argument, "group/project", |parts| parts >= 2)
+}
+
+fn check_project(
+    argument: &Expr,
+    example: &str,
+    is_count: impl FnOnce(usize) -> bool,
+) -> Option<String> {
+    let mistake = match (string(argument), literal(argument)) {
+        (Some(text), _) => {
+            let project = text.value();
+            let is_one = is_count(project.split('/').count())
+                && !project.split('/').any(str::is_empty)
+                && !project.contains(|c: char| c.is_whitespace() || c == ':');
+            (!is_one).then(|| format!("{project:?} is not a project"))
+        }
+        (None, other) => other.map(|_| "this is not a project".to_owned()),
+    };
+    mistake.map(|mistake| format!("{mistake}; expected \"{example}\""))
+}
+
 fn check_path(argument: &Expr) -> Option<String> {
     let is_mistake = match (string(argument), literal(argument)) {
         (Some(text), _) => text.value().is_empty(),
@@ -88,8 +132,21 @@ fn check_function(argument: &Expr) -> Option<String> {
         .then(|| "`from_fn` needs a function or a closure: `from_fn(my_fetch)`".to_owned())
 }
 
+const FORGE: &[(&str, Kind)] = &[
+    ("interval", Kind::Interval),
+    ("timeout", Kind::Timeout),
+    ("asset", Kind::Text),
+    ("tag", Kind::Text),
+    ("prerelease", Kind::Flag),
+    ("token", Kind::Text),
+    ("token_env", Kind::Text),
+    ("base", Kind::Text),
+    ("ca", Kind::Text),
+    ("proxy", Kind::Text),
+];
+
 /// In the order in which messages list them.
-pub(super) static BUILT_IN: [BuiltIn; 3] = [
+pub(super) static BUILT_IN: [BuiltIn; 6] = [
     BuiltIn {
         name: "http",
         first: "a URL",
@@ -109,6 +166,27 @@ pub(super) static BUILT_IN: [BuiltIn; 3] = [
         example: "\"/srv/releases/app\"",
         check_first: check_path,
         options: &[("interval", Kind::Interval)],
+    },
+    BuiltIn {
+        name: "github",
+        first: "a repository",
+        example: "\"owner/repo\"",
+        check_first: check_repository,
+        options: FORGE,
+    },
+    BuiltIn {
+        name: "gitlab",
+        first: "a project",
+        example: "\"group/project\"",
+        check_first: check_group,
+        options: FORGE,
+    },
+    BuiltIn {
+        name: "gitea",
+        first: "a repository",
+        example: "\"owner/repo\"",
+        check_first: check_repository,
+        options: FORGE,
     },
     BuiltIn {
         name: "from_fn",

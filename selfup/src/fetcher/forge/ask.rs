@@ -25,6 +25,8 @@ pub(super) struct Ask<'a> {
     pub(super) token: Option<&'a (HeaderName, HeaderValue)>,
     /// How long each server may take to answer.
     pub(super) patience: Duration,
+    /// How long it may be silent in the middle of that.
+    pub(super) idle: Duration,
 }
 
 /// What the API answered.
@@ -80,7 +82,7 @@ impl Ask<'_> {
         let etag = etag.map(str::to_owned);
         let next = answer.header(&LINK).and_then(next_page).and_then(|next| url.join(next).ok());
         let next = next.filter(|next| next.origin() == url.origin());
-        let json = answer.read(LONGEST_ANSWER, self.patience).await?;
+        let json = answer.read(LONGEST_ANSWER, self.idle).await?;
         if json.len() > LONGEST_ANSWER {
             let words = format!("its answer is longer than {LONGEST_ANSWER} bytes");
             return Err(self.error(words).into());

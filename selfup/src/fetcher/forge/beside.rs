@@ -80,7 +80,7 @@ impl Beside<'_> {
             StatusCode::NOT_FOUND | StatusCode::GONE if self.assets.is_none() => return Ok(None),
             _ => return Err(self.ask.refused(&answer, &url, &format!("200 and {name}"))),
         }
-        let text = answer.read(longest, self.ask.patience).await?;
+        let text = answer.read(longest, self.ask.idle).await?;
         if text.len() > longest {
             return Err(self.ask.error(format!("{name} is longer than {longest} bytes")).into());
         }

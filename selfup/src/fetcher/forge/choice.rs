@@ -29,7 +29,7 @@ impl Choice {
             Some(beginning) => Tag::new(beginning).map(|_| Wish::Beginning(beginning.to_owned())),
             None => Tag::new(text).map(Wish::Tag),
         };
-        let wish = wish.filter(|_| !text.trim_end_matches('*').contains('*'));
+        let wish = wish.filter(|_| !text.strip_suffix('*').unwrap_or(text).contains('*'));
         self.wish = Some(wish.ok_or_else(|| format!("`tag` is {text:?}; {expected}"))?);
         Ok(())
     }

@@ -224,8 +224,8 @@ impl Forge {
         self
     }
 
-    /// How long a server may be silent in the middle of a download; 30 seconds by default, as that of
-    /// `http`.
+    /// How long a server may be silent in the middle of a download, as that of `http`, and how long the
+    /// whole of a smaller answer may take; 30 seconds by default.
     pub fn timeout(mut self, timeout: impl IntoDuration) -> Self {
         let Settings { mistake, idle, .. } = &mut self.settings;
         *idle = mistake.duration("timeout", timeout).unwrap_or(*idle);
@@ -354,14 +354,14 @@ impl Forge {
         self.settings.check()?;
         let Some(site) = self.settings.site() else { return Ok(Fetched::Unchanged) };
         let client = self.clients.get(&site.api, &self.settings.access)?;
-        let Settings { dialect, patience, token, .. } = &self.settings;
-        let (dialect, patience, token) = (*dialect, *patience, token.as_ref());
+        let &Settings { dialect, patience, idle, .. } = &self.settings;
+        let token = self.settings.token.as_ref();
         let source = self.settings.source();
         let known = current.validator().and_then(|text| Known::parse(text, &source));
         let seen = self.seen.as_ref().filter(|seen| current.validator() == Some(&seen.validator));
         let etag = known.as_ref().and_then(|known| known.etag.clone());
         let etag = seen.map(|seen| seen.etag.clone()).or(etag);
-        let ask = Ask { client, dialect, site: &site, token, patience };
+        let ask = Ask { client, dialect, site: &site, token, patience, idle };
         let poll = Poll { settings: &self.settings, ask, current, source, known, etag };
         let Outcome { fetched, etag } = poll.run().await?;
         if let (Some(validator), Some(etag)) = (current.validator(), etag) {

@@ -153,7 +153,7 @@ impl Poll<'_> {
             return Err(ask.refused(&answer, &url, &format!("200 and {name}")));
         }
         let question = ask.question(&url, &headers, HeaderMap::new());
-        let download = deliver(&ask.client, &question, answer, self.settings.idle);
+        let download = deliver(&ask.client, &question, answer, ask.idle);
         let mut download = self.told(download, asset)?.validator(known.to_string());
         let beside = Beside { ask, tag, name, assets };
         if download.get_sha256().is_none()
