@@ -41,7 +41,8 @@ fn page(state: &State, request: &Request, path: &str) -> Reply {
     };
     let tag = tag.replace("%2F", "/");
     let release = state.release(&tag);
-    let is_there = release.is_some_and(|release| release.files.iter().any(|file| file.name == name));
+    let is_there =
+        release.is_some_and(|release| release.files.iter().any(|file| file.name == name));
     if is_there { state.stored_at(&tag, name) } else { Reply::status(404) }
 }
 

@@ -15,7 +15,9 @@ use std::time::SystemTime;
 use selfup::fetcher::Forge;
 
 pub use self::release::{ForgeFile, ForgeRelease};
-pub use self::source::{GitHubSource, GitLabSource, GiteaSource};
+pub use self::source::{
+    ForgeSource, GitHubSource, GitLabSource, GiteaSource, OfGitHub, OfGitLab, OfGitea, Whose,
+};
 use crate::faults::{Asked, Front, Reply, Request, Way};
 
 /// Whose API is followed.
@@ -172,8 +174,10 @@ impl State {
 
     /// Whether the one who asks may know.
     fn admits(&self, request: &Request) -> bool {
-        let shown = ["authorization", "private-token"].into_iter().find_map(|name| request.header(name));
-        let shown = shown.map(|shown| shown.trim_start_matches("Bearer ").trim_start_matches("token "));
+        let shown =
+            ["authorization", "private-token"].into_iter().find_map(|name| request.header(name));
+        let shown =
+            shown.map(|shown| shown.trim_start_matches("Bearer ").trim_start_matches("token "));
         self.token.is_none() || shown == self.token.as_deref()
     }
 
@@ -187,11 +191,7 @@ impl State {
     }
 
     /// Two releases a page, as a `Link` says where there are more.
-    fn page<'a>(
-        &'a self,
-        request: &Request,
-        json: impl Fn(&'a ForgeRelease) -> String,
-    ) -> Reply {
+    fn page<'a>(&'a self, request: &Request, json: impl Fn(&'a ForgeRelease) -> String) -> Reply {
         let query = request.target.split_once('?').map_or("", |(_, query)| query);
         let number = query.split('&').find_map(|pair| pair.strip_prefix("page="));
         let number: usize = number.and_then(|number| number.parse().ok()).unwrap_or(1);

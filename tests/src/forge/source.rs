@@ -26,7 +26,7 @@ pub type GitLabSource = ForgeSource<OfGitLab>;
 pub type GiteaSource = ForgeSource<OfGitea>;
 
 /// Whose it is.
-pub trait Kind {
+pub trait Whose {
     /// As a value.
     const KIND: ForgeKind;
 
@@ -34,29 +34,32 @@ pub trait Kind {
     const ASSET: Option<&'static str> = None;
 }
 
+/// GitHub's.
 #[derive(Debug)]
 pub struct OfGitHub;
 
+/// GitLab's.
 #[derive(Debug)]
 pub struct OfGitLab;
 
+/// Gitea's.
 #[derive(Debug)]
 pub struct OfGitea;
 
-impl Kind for OfGitHub {
+impl Whose for OfGitHub {
     const KIND: ForgeKind = ForgeKind::GitHub;
     const ASSET: Option<&'static str> = Some("app_{os}_{arch}");
 }
 
-impl Kind for OfGitLab {
+impl Whose for OfGitLab {
     const KIND: ForgeKind = ForgeKind::GitLab;
 }
 
-impl Kind for OfGitea {
+impl Whose for OfGitea {
     const KIND: ForgeKind = ForgeKind::Gitea;
 }
 
-impl<K: Kind> Source for ForgeSource<K> {
+impl<K: Whose> Source for ForgeSource<K> {
     type Fetcher = Forge;
 
     fn start(way: Way) -> Self {
@@ -84,6 +87,10 @@ impl<K: Kind> Source for ForgeSource<K> {
         self.forge.publish(ForgeRelease::new(&tag).with(&format!("app_{OS}_{ARCH}"), release));
     }
 
+    fn tells_when(&self, fault: Fault) -> bool {
+        matches!(fault, Fault::TooManyRequests | Fault::RateLimited)
+    }
+
     fn words(&self, fault: Fault) -> &'static str {
         match fault {
             Fault::TooManyRequests => "status 429 Too Many Requests",
@@ -97,7 +104,6 @@ impl<K: Kind> Source for ForgeSource<K> {
             Fault::Truncated => "the download broke off",
             Fault::ServerError => "status 500 Internal Server Error",
             Fault::UnknownAuthority => "UnknownIssuer",
-            _ => "",
         }
     }
 }

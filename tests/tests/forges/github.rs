@@ -117,9 +117,11 @@ fn the_digest_is_that_of_the_api_or_of_a_file_beside() {
     forge.publish(told().with_text("SHA256SUMS", "nothing of it"));
     fails(&mut Poller::new(forge.fetcher()), "SHA256SUMS: it has no SHA-256 of");
     // Without the API its name is guessed.
-    forge.publish(ForgeRelease::new("v1.0.0").with("app", &app).with_text("SHA256SUMS", {
-        format!("{}  app\n", app.id())
-    }));
+    forge.publish(
+        ForgeRelease::new("v1.0.0")
+            .with("app", &app)
+            .with_text("SHA256SUMS", { format!("{}  app\n", app.id()) }),
+    );
     let found = finds(&mut Poller::new(forge.fetcher().asset("app")));
     assert_eq!(found.get_sha256(), Some(app.id()));
 }
@@ -208,8 +210,14 @@ fn a_release_without_the_file_is_an_error_until_it_is_there() {
     let (mut poller, mut named) =
         (Poller::new(forge.fetcher()), Poller::new(forge.fetcher().asset("app-{version}-{os}")));
     fails(&mut poller, "it has app-1.0.0-plan9-mips; say which file it is with `asset`");
-    fails(&mut named, "the release has no file \"app-1.0.0-linux\", but app-1.0.0-plan9-mips; publish");
-    fails(&mut Poller::new(forge.fetcher().asset("app")), "expected 200 and app; is there a release");
+    fails(
+        &mut named,
+        "the release has no file \"app-1.0.0-linux\", but app-1.0.0-plan9-mips; publish",
+    );
+    fails(
+        &mut Poller::new(forge.fetcher().asset("app")),
+        "expected 200 and app; is there a release",
+    );
     let name = for_here("app");
     forge.publish(release("v1.0.0", &name).with_text("app-1.0.0-linux", "named"));
     assert_eq!(takes(&mut poller), "v1.0.0");
@@ -232,11 +240,12 @@ fn a_repository_that_was_renamed_is_followed_and_one_elsewhere_is_not() {
         "/gone/app/releases/latest/download/app" => Reply::redirect("http://127.0.0.1:9/app"),
         _ => Reply::status(404),
     });
-    let fetcher = |project: &str| {
-        selfup::fetcher::github(project).base(front.base()).asset("app")
-    };
+    let fetcher = |project: &str| selfup::fetcher::github(project).base(front.base()).asset("app");
     let mut poller = Poller::new(fetcher("old/app"));
     assert_eq!(takes(&mut poller), "renamed");
     is_idle(&mut poller);
-    fails(&mut Poller::new(fetcher("gone/app")), "gone/app at GitHub: it redirects to another host");
+    fails(
+        &mut Poller::new(fetcher("gone/app")),
+        "gone/app at GitHub: it redirects to another host",
+    );
 }

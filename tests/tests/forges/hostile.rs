@@ -14,7 +14,10 @@ fn answered(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static, words: &
 }
 
 fn release(more: &str) -> String {
-    format!("{{\"tag_name\": \"v1.0.0\", \"assets\": [{{\"id\": 7, \"name\": {:?}{more}}}]}}", for_here("app"))
+    format!(
+        "{{\"tag_name\": \"v1.0.0\", \"assets\": [{{\"id\": 7, \"name\": {:?}{more}}}]}}",
+        for_here("app")
+    )
 }
 
 #[test]
@@ -49,9 +52,8 @@ fn a_list_leads_to_no_other_host_and_has_an_end() {
     let elsewhere = Front::start(Way::Plain, |_| Reply::ok("[]"));
     let link = format!("<{}/next>; rel=\"next\"", elsewhere.base());
     let front = Front::start(Way::Plain, move |_| Reply::ok("[]").with("Link", &link));
-    let fetcher = |front: &Front| {
-        github("owner/app").base(front.base()).token("swordfish").prerelease(true)
-    };
+    let fetcher =
+        |front: &Front| github("owner/app").base(front.base()).token("swordfish").prerelease(true);
     fails(&mut Poller::new(fetcher(&front)), "no release is the newest, pre-releases included,");
     assert_eq!((front.asked().len(), elsewhere.asked().len()), (1, 0));
 
@@ -62,7 +64,8 @@ fn a_list_leads_to_no_other_host_and_has_an_end() {
 
 #[test]
 fn a_redirect_to_a_tag_that_is_none_is_followed_to_its_end() {
-    for location in ["/owner/app/releases/download/../app", "/owner/app/releases/download/%0A/app"] {
+    for location in ["/owner/app/releases/download/../app", "/owner/app/releases/download/%0A/app"]
+    {
         let front = Front::start(Way::Plain, move |_| Reply::redirect(location));
         let fetcher = github("owner/app").base(front.base()).asset("app");
         fails(&mut Poller::new(fetcher), "more than 5 redirects, and none to a release");

@@ -54,7 +54,8 @@ fn fails<F: Fetcher>(poller: &mut Poller<F>, words: &str) {
 
 /// What is asked by `polls`: method, path and status, and bytes of the body if there are any.
 fn asked(forge: &FakeForge, polls: impl FnOnce()) -> Vec<String> {
-    let (before, stored) = (forge.front.asked().len(), forge.asked().len() - forge.front.asked().len());
+    let (before, stored) =
+        (forge.front.asked().len(), forge.asked().len() - forge.front.asked().len());
     polls();
     let mut all = forge.front.asked().split_off(before);
     all.extend(forge.storage.iter().flat_map(|storage| storage.asked().split_off(stored)));
@@ -69,9 +70,8 @@ fn line(asked: &Asked) -> String {
 
 /// Who was shown a secret: the names of headers, of the forge and of its storage.
 fn shown(forge: &FakeForge) -> (bool, bool) {
-    let is_shown = |asked: &Asked| {
-        asked.request.headers.iter().any(|(_, value)| value.contains("swordfish"))
-    };
+    let is_shown =
+        |asked: &Asked| asked.request.headers.iter().any(|(_, value)| value.contains("swordfish"));
     let storage = forge.storage.as_ref().expect("it has one");
     assert!(!storage.asked().is_empty(), "nothing was asked of it");
     (forge.front.asked().iter().all(is_shown), storage.asked().iter().any(is_shown))

@@ -11,7 +11,8 @@ fn start(forge: &FakeForge, release: &Release, variables: &[(&str, &str)]) -> Se
     let own = forge.variables();
     let own = own.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let all = own.chain(variables.iter().copied()).chain([("INTERVAL", "200ms")]);
-    all.fold(ServiceBuilder::new(release), |builder, (name, value)| builder.set(name, value)).start()
+    all.fold(ServiceBuilder::new(release), |builder, (name, value)| builder.set(name, value))
+        .start()
 }
 
 /// Published in an archive, signed, in a private repository whose files are elsewhere.
@@ -67,7 +68,8 @@ fn a_release_that_runs_is_not_fetched_again_after_a_restart() {
         let fetched = forge.storage.as_ref().expect("it has one").asked().len();
         let variables = forge.variables();
         let builder = ServiceBuilder::of(service.directory()).set("INTERVAL", "200ms");
-        let set = |builder: ServiceBuilder, (name, value): &(String, String)| builder.set(name, value);
+        let set =
+            |builder: ServiceBuilder, (name, value): &(String, String)| builder.set(name, value);
         let mut again = variables.iter().fold(builder, set).start();
         forge.front.wait_for(3);
         again.assert_runs(&second);

@@ -297,8 +297,14 @@ mod tests {
                 "ok",
             ),
             (r#"gitlab("group/sub/app", tag = TAG, base = "https://git.example.com")"#, "ok"),
-            (r#"github("group/sub/app")"#, "\"group/sub/app\" is not a project; expected \"owner/repo\""),
-            (r#"gitea("https://codeberg.org/owner/app")"#, "\"https://codeberg.org/owner/app\" is not a project; expected \"owner/repo\""),
+            (
+                r#"github("group/sub/app")"#,
+                "\"group/sub/app\" is not a project; expected \"owner/repo\"",
+            ),
+            (
+                r#"gitea("https://codeberg.org/owner/app")"#,
+                "\"https://codeberg.org/owner/app\" is not a project; expected \"owner/repo\"",
+            ),
             (r#"gitlab(7)"#, "this is not a project; expected \"group/project\""),
             ("github()", r#"`github` needs a repository: `github("owner/repo")`"#),
             (r#"github("o/r", tag = "")"#, "`tag` is a text that is not empty: `tag = \"...\"`"),

@@ -93,7 +93,8 @@ impl Ask<'_> {
     /// The release in `page`.
     pub(super) fn one(&self, page: &Page) -> Result<Release, Error> {
         let release = self.dialect.one(&page.json);
-        let release = release.context(ErrorKind::Fetch, || self.says("its answer is no release"))?;
+        let release =
+            release.context(ErrorKind::Fetch, || self.says("its answer is no release"))?;
         release.ok_or_else(|| self.error("its answer is a release without a tag that can be one"))
     }
 
@@ -126,9 +127,11 @@ impl Ask<'_> {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/octet-stream"));
         let more = more.iter().copied();
-        headers.extend(more.map(|(name, value)| {
-            (HeaderName::from_static(name), HeaderValue::from_static(value))
-        }));
+        headers.extend(
+            more.map(|(name, value)| {
+                (HeaderName::from_static(name), HeaderValue::from_static(value))
+            }),
+        );
         if let Some((name, value)) = self.token.filter(|_| self.site.is_home(url)) {
             headers.insert(name, value.clone());
         }
@@ -146,10 +149,9 @@ impl Ask<'_> {
             (StatusCode::NOT_FOUND | StatusCode::FORBIDDEN, true) => {
                 "; is there a release, with that file, that the `token` may read?"
             }
-            (
-                StatusCode::NOT_FOUND | StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED,
-                false,
-            ) => "; is there a release, with that file? A private project needs a `token`",
+            (StatusCode::NOT_FOUND | StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED, false) => {
+                "; is there a release, with that file? A private project needs a `token`"
+            }
             _ => "",
         };
         answer.unexpected(url, &format!("{expected}{advice}"))

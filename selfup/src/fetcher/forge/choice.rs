@@ -104,7 +104,8 @@ mod tests {
 
     #[test]
     fn the_newest_is_that_of_the_highest_version_and_not_the_first() {
-        let tags = ["v1.9.0", "v1.10.0", "v2.0.0-rc.1", "v1.10.0-rc.2", "nightly", "v3", "app-v0.1.0"];
+        let tags =
+            ["v1.9.0", "v1.10.0", "v2.0.0-rc.1", "v1.10.0-rc.2", "nightly", "v3", "app-v0.1.0"];
         let stable = Choice::default();
         assert_eq!(newest(&stable, &tags).as_deref(), Some("v1.10.0"));
         let any = Choice { prerelease: true, ..Choice::default() };

@@ -47,7 +47,9 @@ pub(super) fn by_name<'a>(assets: &'a [Asset], name: &str) -> Result<&'a Asset> 
     let found = assets.iter().find(|asset| asset.name == name);
     found.ok_or_else(|| {
         let others = shown(assets.iter());
-        none(format!("the release has no file {name:?}, but {others}; publish it, or correct `asset`"))
+        none(format!(
+            "the release has no file {name:?}, but {others}; publish it, or correct `asset`"
+        ))
     })
 }
 
@@ -124,7 +126,8 @@ impl<'a> Named<'a> {
         let platform = Platform::of(triple.iter().map(String::as_str))?;
         // A number behind a name that is not the project's is another version.
         let is_number = |word: &String| word.starts_with(|letter: char| letter.is_ascii_digit());
-        let is_another = words.get(project_end.max(1)..).is_some_and(|words| words.iter().any(is_number));
+        let is_another =
+            words.get(project_end.max(1)..).is_some_and(|words| words.iter().any(is_number));
         let is_one = platform.is_told() && !words.is_empty() && !is_another;
         is_one.then(|| Self { asset, program: words.join("-"), platform, triple, packing })
     }

@@ -20,10 +20,12 @@ pub(super) fn reached(answer: &Answer, forge: &str, has_token: bool) -> Option<B
     }
     let now = SystemTime::now();
     let wait = wait(answer.response.headers(), now)?;
-    let (until, left) = (humantime::format_rfc3339_seconds(now + wait), humantime::format_duration(wait));
+    let (until, left) =
+        (humantime::format_rfc3339_seconds(now + wait), humantime::format_duration(wait));
     let advice = if has_token { "ask less often" } else { "ask less often, or with a `token`" };
-    let words =
-        format!("the requests that {forge} answers are used up until {until}, for {left}; {advice}");
+    let words = format!(
+        "the requests that {forge} answers are used up until {until}, for {left}; {advice}"
+    );
     Some(RetryAfter::new(wait, Error::new(ErrorKind::Fetch, words)).into())
 }
 
@@ -39,12 +41,13 @@ fn wait(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     if number("ratelimit-remaining")? > 0 {
         return None;
     }
-    let reset = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(number("ratelimit-reset")?))?;
+    let reset =
+        SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(number("ratelimit-reset")?))?;
     let sent = headers.get(DATE).and_then(|date| date.to_str().ok());
     let sent = sent.and_then(|date| httpdate::parse_http_date(date).ok()).unwrap_or(now);
-    // The second in which it ends is not over when it begins.
-    let left = reset.duration_since(sent).unwrap_or_default() + Duration::from_secs(1);
-    Some(left.min(LONGEST))
+    let left = reset.duration_since(sent).unwrap_or_default();
+    let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+    Some(Duration::from_secs(seconds).min(LONGEST))
 }
 
 const LONGEST: Duration = Duration::from_secs(60 * 60);
@@ -56,7 +59,8 @@ mod tests {
     use super::*;
 
     fn seconds(headers: &[(&'static str, &'static str)]) -> Option<u64> {
-        let header = |&(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value));
+        let header =
+            |&(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value));
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
         Some(wait(&headers.iter().map(header).collect(), now)?.as_secs())
     }
@@ -66,11 +70,11 @@ mod tests {
         let none_left = ("x-ratelimit-remaining", "0");
         let date = ("date", "Mon, 12 Jan 1970 13:45:00 GMT");
         for (headers, expected) in [
-            (vec![none_left, ("x-ratelimit-reset", "1000060")], Some(61)),
-            (vec![("ratelimit-remaining", "0"), ("ratelimit-reset", "1000060")], Some(61)),
+            (vec![none_left, ("x-ratelimit-reset", "1000060")], Some(60)),
+            (vec![("ratelimit-remaining", "0"), ("ratelimit-reset", "1000060")], Some(60)),
             // A server whose clock is 100 seconds behind ours.
-            (vec![none_left, ("x-ratelimit-reset", "1000060"), date], Some(161)),
-            (vec![none_left, ("x-ratelimit-reset", "5")], Some(1)),
+            (vec![none_left, ("x-ratelimit-reset", "1000060"), date], Some(160)),
+            (vec![none_left, ("x-ratelimit-reset", "5")], Some(0)),
             (vec![none_left, ("x-ratelimit-reset", "99999999999999999")], Some(3600)),
             (vec![none_left, ("x-ratelimit-reset", "18446744073709551615")], None),
             (vec![none_left, ("x-ratelimit-reset", "soon")], None),

@@ -377,7 +377,8 @@ impl Settings {
         if self.base.is_some() {
             return Ok(());
         }
-        let words = "`base` is missing; give the URL of the forge, such as \"https://codeberg.org\"";
+        let words =
+            "`base` is missing; give the URL of the forge, such as \"https://codeberg.org\"";
         Err(Error::new(ErrorKind::Config, words))
     }
 

@@ -70,7 +70,8 @@ impl Word {
     fn of(word: &str) -> Option<Self> {
         let find = |table: &[(&'static str, &[&str])]| {
             let mut rows = table.iter();
-            rows.find(|(name, others)| *name == word || others.contains(&word)).map(|(name, _)| *name)
+            rows.find(|(name, others)| *name == word || others.contains(&word))
+                .map(|(name, _)| *name)
         };
         find(ARCHS)
             .map(Self::Arch)

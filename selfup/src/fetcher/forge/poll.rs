@@ -53,7 +53,9 @@ impl Poll<'_> {
             Way::One(url) => (url, false),
             Way::List(url) => (url, true),
         };
-        let Some(page) = self.ask.page(url, self.etag.as_deref()).await? else { return Ok(unchanged()) };
+        let Some(page) = self.ask.page(url, self.etag.as_deref()).await? else {
+            return Ok(unchanged());
+        };
         let etag = page.etag.clone();
         let release = if is_list { self.newest(page).await? } else { self.ask.one(&page)? };
         let asset = self.choose(&release)?;

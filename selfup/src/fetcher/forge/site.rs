@@ -125,7 +125,8 @@ pub(super) fn tag_behind(location: &Url, before: [&str; 2], after: usize) -> Opt
 /// The base of a forge, or the mistake in it.
 pub(super) fn base(text: &str) -> Result<Url, String> {
     let expected = "expected the URL of the forge, such as \"https://git.example.com\"";
-    let url = Url::parse(text).map_err(|error| format!("`base` is not a URL: {error}; {expected}"))?;
+    let url =
+        Url::parse(text).map_err(|error| format!("`base` is not a URL: {error}; {expected}"))?;
     let is_url = matches!(url.scheme(), "http" | "https");
     if !is_url || url.query().is_some() || url.fragment().is_some() {
         return Err(format!("`base` is another kind of URL; {expected}"));

@@ -150,8 +150,16 @@ fn hostile_answers_are_bounded_and_end_nothing() {
 #[test]
 fn random_changes_of_good_answers_end_nothing() {
     let mut random = fastrand::Rng::with_seed(7);
-    let splices: [&[u8]; 8] =
-        [b"{", b"]", b"\"", b"..", b"\\u0000", b"-1", b"app-linux-amd64.tar.gz", b"v9999999999.1.1"];
+    let splices: [&[u8]; 8] = [
+        b"{",
+        b"]",
+        b"\"",
+        b"..",
+        b"\\u0000",
+        b"-1",
+        b"app-linux-amd64.tar.gz",
+        b"v9999999999.1.1",
+    ];
     let lists = [ANSWER, LINKS].map(|answer| format!("[{answer},{answer}]"));
     for _ in 0..20_000 {
         let answers = [ANSWER, LINKS, &lists[0], &lists[1]];

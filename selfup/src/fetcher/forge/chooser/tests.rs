@@ -109,7 +109,13 @@ fn what_projects_publish_is_understood() {
     for (project, tag, names, target, expected) in [
         ("ripgrep", "14.1.1", RIPGREP, MUSL, "ripgrep-14.1.1-x86_64-unknown-linux-musl.tar.gz"),
         ("ripgrep", "14.1.1", RIPGREP, ARM64, "ripgrep-14.1.1-aarch64-unknown-linux-gnu.tar.gz"),
-        ("ripgrep", "14.1.1", RIPGREP, ARMV7, "ripgrep-14.1.1-armv7-unknown-linux-gnueabihf.tar.gz"),
+        (
+            "ripgrep",
+            "14.1.1",
+            RIPGREP,
+            ARMV7,
+            "ripgrep-14.1.1-armv7-unknown-linux-gnueabihf.tar.gz",
+        ),
         ("bat", "v0.24.0", BAT, GNU, "bat-v0.24.0-x86_64-unknown-linux-gnu.tar.gz"),
         ("bat", "v0.24.0", BAT, MUSL, "bat-v0.24.0-x86_64-unknown-linux-musl.tar.gz"),
         ("bat", "v0.24.0", BAT, ARM, "bat-v0.24.0-arm-unknown-linux-gnueabihf.tar.gz"),
@@ -121,7 +127,13 @@ fn what_projects_publish_is_understood() {
         ("cli", "v2.60.1", GH, ARM, "gh_2.60.1_linux_armv6.tar.gz"),
         ("cli", "v2.60.1", GH, "x86_64-pc-windows-msvc", "gh_2.60.1_windows_amd64.zip"),
         ("lazygit", "v0.44.1", LAZYGIT, MUSL, "lazygit_0.44.1_Linux_x86_64.tar.gz"),
-        ("lazygit", "v0.44.1", LAZYGIT, "aarch64-apple-darwin", "lazygit_0.44.1_Darwin_arm64.tar.gz"),
+        (
+            "lazygit",
+            "v0.44.1",
+            LAZYGIT,
+            "aarch64-apple-darwin",
+            "lazygit_0.44.1_Darwin_arm64.tar.gz",
+        ),
         ("hugo", "v0.134.1", HUGO, GNU, "hugo_0.134.1_linux-amd64.tar.gz"),
         ("hugo", "v0.134.1", HUGO, ARM, "hugo_0.134.1_linux-arm.tar.gz"),
         ("yq", "v4.44.3", YQ, GNU, "yq_linux_amd64"),
@@ -181,7 +193,10 @@ fn another_program_of_the_release_is_never_taken() {
         choose("linux-arm-tool", "v1", "linux-arm-tool-linux-amd64", GNU).as_deref(),
         Ok("linux-arm-tool-linux-amd64")
     );
-    assert_eq!(choose("My_App", "v1", "my-app-1-linux-amd64", GNU).as_deref(), Ok("my-app-1-linux-amd64"));
+    assert_eq!(
+        choose("My_App", "v1", "my-app-1-linux-amd64", GNU).as_deref(),
+        Ok("my-app-1-linux-amd64")
+    );
 }
 
 #[test]
@@ -192,10 +207,7 @@ fn the_exact_triple_goes_before_its_words_and_those_before_less() {
     assert_eq!(choose("app", "v1", some, GNU).as_deref(), Ok("app-amd64-linux-gnu"));
     let less = "app-linux-amd64 app-x86_64-unknown-linux-musl";
     assert_eq!(choose("app", "v1", less, GNU).as_deref(), Ok("app-linux-amd64"));
-    assert_eq!(
-        choose("app", "v1", less, MUSL).as_deref(),
-        Ok("app-x86_64-unknown-linux-musl")
-    );
+    assert_eq!(choose("app", "v1", less, MUSL).as_deref(), Ok("app-x86_64-unknown-linux-musl"));
 }
 
 #[test]
@@ -212,7 +224,8 @@ fn what_may_be_several_is_an_error_that_lists_them() {
 
 #[test]
 fn of_one_program_in_several_packings_the_least_is_taken() {
-    let all = "app-linux-amd64.zip app-linux-amd64.tar.gz app-linux-amd64.tar.xz app-linux-amd64.gz";
+    let all =
+        "app-linux-amd64.zip app-linux-amd64.tar.gz app-linux-amd64.tar.xz app-linux-amd64.gz";
     assert_eq!(choose("app", "v1", all, GNU).as_deref(), Ok("app-linux-amd64.tar.xz"));
     let plain = format!("{all} app-linux-amd64");
     assert_eq!(choose("app", "v1", &plain, GNU).as_deref(), Ok("app-linux-amd64"));
@@ -242,14 +255,16 @@ fn the_version_is_found_wherever_it_is_and_in_every_form() {
 
 #[test]
 fn a_name_is_a_name_letter_by_letter() {
-    let assets = ["app", "App", "app.gz"].map(|name| Asset { name: name.into(), ..Asset::default() });
+    let assets =
+        ["app", "App", "app.gz"].map(|name| Asset { name: name.into(), ..Asset::default() });
     assert_eq!(by_name(&assets, "App").unwrap().name, "App");
     let words = by_name(&assets, "ap").unwrap_err().to_string();
     assert_eq!(
         words,
         "the release has no file \"ap\", but app, App, app.gz; publish it, or correct `asset`"
     );
-    let many: Vec<_> = (0..1000).map(|at| Asset { name: "x".repeat(at), ..Asset::default() }).collect();
+    let many: Vec<_> =
+        (0..1000).map(|at| Asset { name: "x".repeat(at), ..Asset::default() }).collect();
     assert!(by_name(&many, "app").unwrap_err().to_string().len() < 3000);
 }
 
