@@ -7,16 +7,11 @@
 use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderName};
 
-use super::model::{Asset, Release, ReleaseText, Tag};
+use super::as_github::{self, page, repository};
+use super::model::{Asset, Release, Tag};
 use super::site::{Dialect, Site, Way, below, tag_behind};
 
 pub(super) struct Gitea;
-
-impl Gitea {
-    fn repository<'a>(site: &'a Site, path: impl IntoIterator<Item = &'a str>) -> Url {
-        below(&below(&below(&site.api, ["repos"]), site.project.split('/')), path)
-    }
-}
 
 impl Dialect for Gitea {
     fn name(&self) -> &'static str {
@@ -37,17 +32,17 @@ impl Dialect for Gitea {
 
     fn newest(&self, site: &Site, _: Option<&str>, has_token: bool) -> Way {
         if has_token {
-            return Way::One(Self::repository(site, ["releases", "latest"]));
+            return Way::One(repository(site, ["releases", "latest"]));
         }
-        Way::Redirect(site.page(["releases", "latest"]))
+        Way::Redirect(page(site, ["releases", "latest"]))
     }
 
     fn by_tag(&self, site: &Site, tag: &Tag) -> Url {
-        Self::repository(site, ["releases", "tags", tag.as_str()])
+        repository(site, ["releases", "tags", tag.as_str()])
     }
 
     fn list(&self, site: &Site) -> Url {
-        let mut url = Self::repository(site, ["releases"]);
+        let mut url = repository(site, ["releases"]);
         url.set_query(Some("limit=20"));
         url
     }
@@ -57,7 +52,7 @@ impl Dialect for Gitea {
     }
 
     fn direct(&self, site: &Site, tag: &Tag, name: &str) -> Option<Url> {
-        Some(site.page(["releases", "download", tag.as_str(), name]))
+        Some(page(site, ["releases", "download", tag.as_str(), name]))
     }
 
     fn file(&self, site: &Site, tag: &Tag, asset: &Asset, _: bool) -> Option<Url> {
@@ -65,12 +60,11 @@ impl Dialect for Gitea {
     }
 
     fn one(&self, json: &[u8]) -> serde_json::Result<Option<Release>> {
-        Ok(serde_json::from_slice::<ReleaseText>(json)?.into_release())
+        as_github::one(json)
     }
 
     fn many(&self, json: &[u8]) -> serde_json::Result<Vec<Release>> {
-        let texts: Vec<ReleaseText> = serde_json::from_slice(json)?;
-        Ok(texts.into_iter().filter_map(ReleaseText::into_release).collect())
+        as_github::many(json)
     }
 }
 

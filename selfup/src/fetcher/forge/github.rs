@@ -9,16 +9,11 @@
 use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderName};
 
-use super::model::{Asset, Release, ReleaseText, Tag};
+use super::as_github::{self, page, repository};
+use super::model::{Asset, Release, Tag};
 use super::site::{Dialect, Site, Way, below, tag_behind};
 
 pub(super) struct GitHub;
-
-impl GitHub {
-    fn repository<'a>(site: &'a Site, path: impl IntoIterator<Item = &'a str>) -> Url {
-        below(&below(&below(&site.api, ["repos"]), site.project.split('/')), path)
-    }
-}
 
 impl Dialect for GitHub {
     fn name(&self) -> &'static str {
@@ -51,18 +46,18 @@ impl Dialect for GitHub {
     fn newest(&self, site: &Site, file: Option<&str>, has_token: bool) -> Way {
         match file {
             Some(name) if !has_token => {
-                Way::Redirect(site.page(["releases", "latest", "download", name]))
+                Way::Redirect(page(site, ["releases", "latest", "download", name]))
             }
-            _ => Way::One(Self::repository(site, ["releases", "latest"])),
+            _ => Way::One(repository(site, ["releases", "latest"])),
         }
     }
 
     fn by_tag(&self, site: &Site, tag: &Tag) -> Url {
-        Self::repository(site, ["releases", "tags", tag.as_str()])
+        repository(site, ["releases", "tags", tag.as_str()])
     }
 
     fn list(&self, site: &Site) -> Url {
-        let mut url = Self::repository(site, ["releases"]);
+        let mut url = repository(site, ["releases"]);
         url.set_query(Some("per_page=20"));
         url
     }
@@ -72,23 +67,22 @@ impl Dialect for GitHub {
     }
 
     fn direct(&self, site: &Site, tag: &Tag, name: &str) -> Option<Url> {
-        Some(site.page(["releases", "download", tag.as_str(), name]))
+        Some(page(site, ["releases", "download", tag.as_str(), name]))
     }
 
     fn file(&self, site: &Site, tag: &Tag, asset: &Asset, has_token: bool) -> Option<Url> {
         if has_token {
-            return Some(Self::repository(site, ["releases", "assets", &asset.id.to_string()]));
+            return Some(repository(site, ["releases", "assets", &asset.id.to_string()]));
         }
         self.direct(site, tag, &asset.name)
     }
 
     fn one(&self, json: &[u8]) -> serde_json::Result<Option<Release>> {
-        Ok(serde_json::from_slice::<ReleaseText>(json)?.into_release())
+        as_github::one(json)
     }
 
     fn many(&self, json: &[u8]) -> serde_json::Result<Vec<Release>> {
-        let texts: Vec<ReleaseText> = serde_json::from_slice(json)?;
-        Ok(texts.into_iter().filter_map(ReleaseText::into_release).collect())
+        as_github::many(json)
     }
 }
 

@@ -4,7 +4,6 @@
 //! either is passed over, and of a file only what is needed is kept.
 
 use semver::Version;
-use serde::Deserialize;
 
 use crate::identity::BinaryId;
 
@@ -75,61 +74,6 @@ impl Tag {
     }
 }
 
-/// What GitHub answers, and those who follow it.
-#[derive(Debug, Deserialize)]
-pub(super) struct ReleaseText {
-    tag_name: String,
-    #[serde(default)]
-    draft: bool,
-    #[serde(default)]
-    prerelease: bool,
-    #[serde(default)]
-    assets: Vec<AssetText>,
-}
-
-#[derive(Debug, Deserialize)]
-struct AssetText {
-    #[serde(default)]
-    id: u64,
-    name: String,
-    size: Option<u64>,
-    /// Of GitHub's alone: a file that is still being uploaded is there already.
-    state: Option<String>,
-    /// Of GitHub's alone, and only for files that are newer than June 2025.
-    digest: Option<String>,
-    created_at: Option<String>,
-    updated_at: Option<String>,
-    browser_download_url: Option<String>,
-}
-
-impl ReleaseText {
-    pub(super) fn into_release(self) -> Option<Release> {
-        Some(Release {
-            tag: Tag::new(&self.tag_name)?,
-            is_published: !self.draft,
-            is_prerelease: self.prerelease,
-            assets: self.assets.into_iter().filter_map(AssetText::into_asset).collect(),
-        })
-    }
-}
-
-impl AssetText {
-    fn into_asset(self) -> Option<Asset> {
-        if self.state.is_some_and(|state| state != "uploaded") || !is_name(&self.name) {
-            return None;
-        }
-        let sha256 = self.digest.as_deref().and_then(|digest| digest.strip_prefix("sha256:"));
-        Some(Asset {
-            sha256: sha256.and_then(|digest| digest.parse().ok()),
-            stamp: self.updated_at.or(self.created_at).unwrap_or_default(),
-            url: self.browser_download_url.unwrap_or_default(),
-            length: self.size,
-            id: self.id,
-            name: self.name,
-        })
-    }
-}
-
 /// Whether a file can be called so.
 pub(super) fn is_name(text: &str) -> bool {
     !text.is_empty()
@@ -169,21 +113,5 @@ mod tests {
         for text in ["", ".", "..", "a\nb", "a\\b", &"x".repeat(256)] {
             assert_eq!(Tag::new(text), None, "{text:?}");
         }
-    }
-
-    #[test]
-    fn a_file_that_is_not_there_yet_or_has_no_name_is_passed_over() {
-        let text = r#"{"tag_name": "v1", "assets": [
-            {"name": "app", "id": 7, "size": 3, "state": "uploaded", "updated_at": "b",
-             "digest": "sha256:1111111111111111111111111111111111111111111111111111111111111111"},
-            {"name": "late", "state": "starter"}, {"name": ""}, {"name": "a/b"}, {"name": "a\nb"},
-            {"name": "other", "digest": "md5:1", "created_at": "a"}]}"#;
-        let release: ReleaseText = serde_json::from_str(text).unwrap();
-        let release = release.into_release().unwrap();
-        let [app, other] = &release.assets[..] else { panic!("{release:?}") };
-        assert_eq!((app.name.as_str(), app.id, app.length), ("app", 7, Some(3)));
-        assert_eq!(app.sha256, Some(BinaryId::from_bytes([0x11; 32])));
-        assert_eq!((other.sha256, other.stamp.as_str()), (None, "a"));
-        assert!(release.is_published && !release.is_prerelease);
     }
 }

@@ -106,7 +106,7 @@ pub(super) fn is_separator(letter: char) -> bool {
 }
 
 /// As Rust writes them in a triple, and what others write. `arm` alone is the one of Rust's triple,
-/// ARMv6; ambiguous words, such as `64bit`, are none.
+/// `ARMv6`; ambiguous words, such as `64bit`, are none.
 const ARCHS: &[(&str, &[&str])] = &[
     ("x86_64", &["amd64", "x64"]),
     ("aarch64", &["arm64", "armv8"]),

@@ -99,19 +99,20 @@ impl Poll<'_> {
 
     /// The newest of the releases that are meant, on the first page that has any.
     async fn newest(&self, mut page: Page) -> Result<Release, BoxError> {
-        for _ in 0..PAGES {
+        for left in (0..PAGES).rev() {
             let newest = self.settings.choice.newest(self.ask.many(&page)?);
             if let Some(release) = newest {
                 return Ok(release);
             }
-            let Some(next) = page.next.take() else { break };
+            let Some(next) = page.next.take().filter(|_| left > 0) else { break };
             match self.ask.page(&next, None).await? {
                 Some(next) => page = next,
                 None => break,
             }
         }
         let words = format!(
-            "no release is {} with a version such as v1.2.3 in its tag, as far as {PAGES} pages tell",
+            "no page of its releases, of {PAGES} at most, has {}; expected a tag with a version, such \
+             as v1.2.3",
             self.settings.choice
         );
         Err(self.ask.error(words).into())

@@ -91,11 +91,6 @@ impl Site {
     pub(super) fn is_home(&self, url: &Url) -> bool {
         url.origin() == self.api.origin() || url.origin() == self.base.origin()
     }
-
-    /// A path below the project's page.
-    pub(super) fn page<'a>(&'a self, path: impl IntoIterator<Item = &'a str>) -> Url {
-        below(&below(&self.base, self.project.split('/')), path)
-    }
 }
 
 /// `url` with these parts behind its path; what separates parts is escaped in them.

@@ -1,9 +1,10 @@
 //! What is said of settings, and what hostile answers can do.
 
+use super::model::Release;
+use super::site::Site;
 use super::*;
-use crate::fetcher::forge::model::Release;
 
-fn mistake(forge: Forge) -> String {
+fn mistake(forge: &Forge) -> String {
     forge.check().map_or_else(|error| error.to_string(), |()| "none".to_owned())
 }
 
@@ -26,7 +27,7 @@ fn forge(dialect: &'static dyn Dialect) -> Forge {
 fn a_mistake_in_a_setting_is_told_at_the_start() {
     for dialect in dialects() {
         let forge = || forge(dialect);
-        assert_eq!(mistake(forge()), "none");
+        assert_eq!(mistake(&forge()), "none");
         for (wrong, words) in [
             (forge().interval("5"), "`interval`: "),
             (forge().timeout("0s"), "`timeout` is zero"),
@@ -41,7 +42,7 @@ fn a_mistake_in_a_setting_is_told_at_the_start() {
             (forge().ca(""), "`ca` is empty"),
             (Forge::new(dialect, "app".to_owned()), "\"app\" is not a project; expected"),
         ] {
-            let mistake = mistake(wrong);
+            let mistake = mistake(&wrong);
             assert!(mistake.starts_with(words), "{mistake}");
             assert!(!mistake.contains("swordfish"), "{mistake}");
         }
@@ -52,7 +53,7 @@ fn a_mistake_in_a_setting_is_told_at_the_start() {
 #[test]
 fn a_gitea_has_to_be_named() {
     assert_eq!(
-        mistake(gitea("owner/app")),
+        mistake(&gitea("owner/app")),
         "`base` is missing; give the URL of the forge, such as \"https://codeberg.org\""
     );
 }
@@ -60,7 +61,7 @@ fn a_gitea_has_to_be_named() {
 #[cfg(not(feature = "archives"))]
 #[test]
 fn a_packed_file_that_nothing_unpacks_is_a_mistake() {
-    let mistake = mistake(forge(dialects()[0]).asset("app.tar.gz"));
+    let mistake = mistake(&forge(dialects()[0]).asset("app.tar.gz"));
     assert!(mistake.contains("build the program with selfup's feature `archives`"), "{mistake}");
 }
 
@@ -176,6 +177,8 @@ fn random_changes_of_good_answers_end_nothing() {
                 break;
             }
         }
-        dialects().into_iter().for_each(|dialect| read(dialect, &json));
+        for dialect in dialects() {
+            read(dialect, &json);
+        }
     }
 }
