@@ -22,8 +22,13 @@ pub(super) enum Kind {
     Timeout,
     /// A name and a value, as often as one likes.
     Pairs,
+    /// A user and a password.
+    Pair,
+    /// An array, or what gives one.
+    List,
     /// A file beside the binary.
     Place,
+    Proxy,
     /// A text that is not empty.
     Text,
     Flag,
@@ -44,16 +49,18 @@ impl Kind {
                 Some("a timeout of zero would end every download at once; use at least \"1ms\""),
             ),
             Self::Place => refuse(value, check_place(key, value)),
-            Self::Text => refuse(value, check_text(key, value)),
             Self::Flag => refuse(value, check_flag(key, value)),
-            Self::Pairs => match peel(value) {
-                Expr::Tuple(pair) if pair.elems.len() == 2 => Ok(()),
-                _ => Err(syn::Error::new_spanned(
-                    value,
-                    format!("`{key}` is a pair: `{key} = (\"name\", \"value\")`"),
-                )),
-            },
+            Self::Proxy => refuse(value, check_proxy(value)),
+            Self::Text => refuse(value, check_text(key, value)),
+            Self::List => refuse(value, check_list(key, value)),
+            Self::Pairs => check_pair(key, value, "(\"name\", \"value\")"),
+            Self::Pair => check_pair(key, value, "(\"user\", \"password\")"),
         }
+    }
+
+    /// Whether the setter takes the two parts of a tuple.
+    pub(super) fn is_pair(self) -> bool {
+        matches!(self, Self::Pairs | Self::Pair)
     }
 }
 
@@ -119,6 +126,34 @@ fn check_project(
     mistake.map(|mistake| format!("{mistake}; expected \"{example}\""))
 }
 
+fn check_proxy(value: &Expr) -> Option<String> {
+    let is_mistake = match (string(value), literal(value)) {
+        (Some(text), _) => {
+            let text = text.value();
+            text != "none" && !text.starts_with("http://") && !text.starts_with("https://")
+        }
+        (None, other) => other.is_some(),
+    };
+    let message = "`proxy` is a URL such as \"http://proxy.example:3128\", or \"none\"";
+    is_mistake.then(|| message.to_owned())
+}
+
+fn check_list(key: &Ident, value: &Expr) -> Option<String> {
+    let is_mistake = literal(value).is_some() || matches!(peel(value), Expr::Tuple(_));
+    let example = if key == "headers" { "(\"name\", \"value\")" } else { "\"x-version\"" };
+    is_mistake.then(|| format!("`{key}` is a list: `{key} = [{example}]`"))
+}
+
+fn check_pair(key: &Ident, value: &Expr, example: &str) -> syn::Result<()> {
+    match peel(value) {
+        Expr::Tuple(pair) if pair.elems.len() == 2 => Ok(()),
+        _ => {
+            let message = format!("`{key}` is a pair: `{key} = {example}`");
+            Err(syn::Error::new_spanned(value, message))
+        }
+    }
+}
+
 fn check_path(argument: &Expr) -> Option<String> {
     let is_mistake = match (string(argument), literal(argument)) {
         (Some(text), _) => text.value().is_empty(),
@@ -142,7 +177,7 @@ const FORGE: &[(&str, Kind)] = &[
     ("token_env", Kind::Text),
     ("base", Kind::Text),
     ("ca", Kind::Text),
-    ("proxy", Kind::Text),
+    ("proxy", Kind::Proxy),
 ];
 
 /// In the order in which messages list them.
@@ -156,6 +191,12 @@ pub(super) static BUILT_IN: [BuiltIn; 6] = [
             ("interval", Kind::Interval),
             ("timeout", Kind::Timeout),
             ("header", Kind::Pairs),
+            ("headers", Kind::List),
+            ("basic", Kind::Pair),
+            ("bearer", Kind::Text),
+            ("ca", Kind::Text),
+            ("proxy", Kind::Proxy),
+            ("check_headers", Kind::List),
             ("sha256", Kind::Place),
             ("signature", Kind::Place),
         ],

@@ -190,10 +190,7 @@ impl<'a> BuiltInCall<'a> {
         let setters =
             self.arguments.iter().filter_map(option).map(|(key, value)| match peel(value) {
                 Expr::Tuple(pair)
-                    if self
-                        .built_in
-                        .kind(&key.to_string())
-                        .is_some_and(|kind| matches!(kind, Kind::Pairs)) =>
+                    if self.built_in.kind(&key.to_string()).is_some_and(Kind::is_pair) =>
                 {
                     let parts = &pair.elems;
                     quote!(.#key(#parts))
@@ -329,7 +326,7 @@ mod tests {
             ),
             (
                 r#"http("http://x/y", colour = 1)"#,
-                "`http` has no option `colour`; expected one of `interval`, `timeout`, `header`, `sha256`, `signature`",
+                "`http` has no option `colour`; expected one of `interval`, `timeout`, `header`, `headers`, `basic`, `bearer`, `ca`, `proxy`, `check_headers`, `sha256`, `signature`",
             ),
             (r#"http("http://x/y", sha256 = "SHA256SUMS", signature = place())"#, "ok"),
             (
@@ -343,6 +340,26 @@ mod tests {
             (
                 r#"http("http://x/y", header = "a: b")"#,
                 r#"`header` is a pair: `header = ("name", "value")`"#,
+            ),
+            (
+                r#"http(URL, basic = ("me", password()), ca = CA, proxy = "none", check_headers = ["x-version"])"#,
+                "ok",
+            ),
+            (
+                r#"http(URL, bearer = token(), proxy = PROXY, headers = [("a", "b")], check_headers = NAMES)"#,
+                "ok",
+            ),
+            (
+                r#"http(URL, basic = "me:swordfish", bearer = "")"#,
+                r#"`basic` is a pair: `basic = ("user", "password")` | `bearer` is a text that is not empty: `bearer = "..."`"#,
+            ),
+            (
+                r#"http(URL, proxy = "proxy.example:3128", ca = true)"#,
+                r#"`proxy` is a URL such as "http://proxy.example:3128", or "none" | `ca` is a text that is not empty: `ca = "..."`"#,
+            ),
+            (
+                r#"http(URL, headers = ("a", "b"), check_headers = "x-version")"#,
+                r#"`headers` is a list: `headers = [("name", "value")]` | `check_headers` is a list: `check_headers = ["x-version"]`"#,
             ),
             (
                 r#"http("x", interval = "1", timeout = 0)"#,

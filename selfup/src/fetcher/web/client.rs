@@ -8,6 +8,7 @@ use reqwest::header::{
     CONTENT_ENCODING, CONTENT_LENGTH, ETAG, HeaderMap, HeaderName, LAST_MODIFIED,
 };
 use reqwest::{Method, Response, StatusCode, Url, redirect};
+use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncReadExt as _;
 use tokio::time::timeout;
 
@@ -20,6 +21,7 @@ use super::tls;
 use super::url::redacted;
 use crate::error::{BoxError, Context as _, Error, ErrorKind, Result};
 use crate::fetcher::RetryAfter;
+use crate::identity::BinaryId;
 
 /// A client that is made when it is first needed, and anew after a request that failed: the
 /// certificates and proxies that the system has by then may be others.
@@ -177,6 +179,19 @@ impl Answer {
             length: self.length(),
             ..Known::nothing(url, self.response.url())
         }
+    }
+
+    /// A digest of the headers of these names; none where there are none.
+    pub(in crate::fetcher) fn named(&self, names: &[HeaderName]) -> Option<String> {
+        let (mut digest, mut is_named) = (Sha256::new(), false);
+        for name in names {
+            for value in self.response.headers().get_all(name) {
+                is_named = true;
+                // No name and no value has a line break in it.
+                digest.update([name.as_str().as_bytes(), b"\n", value.as_bytes(), b"\n"].concat());
+            }
+        }
+        is_named.then(|| BinaryId::from_bytes(digest.finalize().into()).to_string())
     }
 
     /// The length of the binary, as its server has it.
