@@ -103,7 +103,7 @@ impl<K: Whose> Source for ForgeSource<K> {
             Fault::ResetInHead => "connection",
             Fault::Truncated => "the download broke off",
             Fault::ServerError => "status 500 Internal Server Error",
-            Fault::UnknownAuthority => "UnknownIssuer",
+            Fault::UnknownAuthority => "invalid peer certificate",
         }
     }
 }

@@ -120,7 +120,7 @@ fn the_digest_is_that_of_the_api_or_of_a_file_beside() {
     forge.publish(
         ForgeRelease::new("v1.0.0")
             .with("app", &app)
-            .with_text("SHA256SUMS", { format!("{}  app\n", app.id()) }),
+            .with_text("SHA256SUMS", format!("{}  app\n", app.id())),
     );
     let found = finds(&mut Poller::new(forge.fetcher().asset("app")));
     assert_eq!(found.get_sha256(), Some(app.id()));
