@@ -28,7 +28,7 @@ impl Nginx {
         if Command::new("nginx").arg("-v").stderr(Stdio::null()).status().is_err() {
             let message = "SKIPPED: nginx is not installed (nginx-light of Debian)";
             assert!(std::env::var("CI").as_deref() != Ok("true"), "{message}");
-            println!("{message}");
+            eprintln!("{message}");
             return None;
         }
         let directory = tempfile::tempdir().expect("a temporary directory");

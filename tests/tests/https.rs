@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, reason = "what is not as it should be fails the test")]
 
 use std::convert::Infallible;
+use std::future::ready;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -31,7 +32,8 @@ async fn secure(directory: &Path, protocols: &[&str]) -> (SocketAddr, Receiver<V
             tokio::spawn(async move {
                 // Who trusts nobody goes away in the middle.
                 let Ok(stream) = acceptor.accept(stream).await else { return };
-                let answer = service_fn(|request| answer(request, tell.clone()));
+                let answer =
+                    service_fn(|request| ready(Ok::<_, Infallible>(answer(&request, &tell))));
                 let builder = Builder::new(TokioExecutor::new());
                 let _ = builder.serve_connection(TokioIo::new(stream), answer).await;
             });
@@ -40,10 +42,7 @@ async fn secure(directory: &Path, protocols: &[&str]) -> (SocketAddr, Receiver<V
     (address, told)
 }
 
-async fn answer(
-    request: Request<Incoming>,
-    tell: Sender<Version>,
-) -> Result<Response<Body>, Infallible> {
+fn answer(request: &Request<Incoming>, tell: &Sender<Version>) -> Response<Body> {
     tell.send(request.version()).expect("the test listens");
     let mut response = Response::new(Body::empty());
     if request.headers().contains_key("if-none-match") {
@@ -52,12 +51,12 @@ async fn answer(
         response.headers_mut().insert("etag", "\"1\"".parse().expect("a tag"));
         *response.body_mut() = Body::from("one");
     }
-    Ok(response)
+    response
 }
 
 async fn poll(fetcher: &mut impl Fetcher, current: &Current) -> Result<Option<Download>, String> {
-    let fetched = tokio::time::timeout(PATIENCE, fetcher.fetch(current)).await;
-    match fetched.expect("it answers").map_err(|error| format!("{error:?}"))? {
+    let polled = tokio::time::timeout(PATIENCE, fetcher.fetch(current)).await;
+    match polled.expect("it answers").map_err(|error| format!("{error:?}"))? {
         Fetched::Binary(download) => Ok(Some(download)),
         _ => Ok(None),
     }
@@ -95,7 +94,7 @@ async fn an_authority_that_is_changed_on_disk_is_trusted_at_the_next_poll() {
     let mut fetcher = http(format!("https://{address}/app")).ca(&ca);
     let current = Current::new(BinaryId::from_bytes([0; 32]));
     let error = poll(&mut fetcher, &current).await.expect_err("nobody knows it");
-    assert!(error.contains("invalid peer certificate"), "{error}");
+    assert!(error.contains("InvalidCertificate"), "{error}");
     assert_eq!(told.try_iter().count(), 0);
     std::fs::copy(right.path().join("cert.pem"), &ca).expect("the directory is ours");
     assert!(poll(&mut fetcher, &current).await.expect("it is trusted").is_some());

@@ -42,8 +42,8 @@ fn a_download_that_nginx_breaks_off_is_gone_on_with_by_a_range() {
     let current = Current::new(BinaryId::from_bytes([0; 32]));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(async {
-        let fetched = fetcher.fetch(&current).await.expect("it is published");
-        let Fetched::Binary(mut download) = fetched else { panic!("{fetched:?}") };
+        let found = fetcher.fetch(&current).await.expect("it is published");
+        let Fetched::Binary(mut download) = found else { panic!("{found:?}") };
         let mut bytes = vec![0; 100_000];
         download.read_exact(&mut bytes).await.expect("it is there");
         // What is under way fits in no buffer.

@@ -227,7 +227,8 @@ impl Shared {
             let Some(target) = request.target.strip_prefix(&format!("http://{HOST}")) else {
                 return stream.write_all(Reply::status(400).head().as_bytes());
             };
-            request.target = target.to_owned();
+            let target = target.to_owned();
+            request.target = target;
         }
         if fault == Some(Fault::ResetInHead) {
             stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Le")?;

@@ -58,6 +58,25 @@ fn a_private_project_is_asked_with_a_token_that_nobody_else_sees() {
 }
 
 #[test]
+fn a_link_to_another_host_is_followed_without_the_token() {
+    use selfup_tests::faults::{Front, Reply, Way};
+    let elsewhere = Front::start(Way::Plain, |_| Reply::ok("elsewhere"));
+    let (name, url) = (for_here("app"), format!("{}/app", elsewhere.base()));
+    let release = format!(
+        "{{\"tag_name\": \"v1\", \"assets\": {{\"links\": [{{\"name\": \"{name}\", \"url\": \"{url}\"}}]}}}}"
+    );
+    let front = Front::start(Way::Plain, move |request| match request.method.as_str() {
+        "HEAD" => Reply::redirect("/api/v4/projects/24/releases/v1"),
+        _ => Reply::ok(release.as_str()),
+    });
+    let fetcher = selfup::fetcher::gitlab("owner/app").base(front.base()).token("swordfish");
+    assert_eq!(takes(&mut Poller::new(fetcher)), "elsewhere");
+    assert!(front.asked().iter().all(|asked| asked.request.header("private-token").is_some()));
+    let [asked] = &elsewhere.asked()[..] else { panic!("{:?}", elsewhere.asked()) };
+    assert!(!format!("{asked:?}").contains("swordfish"), "{asked:?}");
+}
+
+#[test]
 fn digests_and_pinned_tags_and_prereleases_are_as_elsewhere() {
     let forge = forge();
     let name = for_here("app");

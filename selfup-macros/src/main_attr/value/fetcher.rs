@@ -289,23 +289,6 @@ mod tests {
     #[test]
     fn arguments_and_options() {
         check(&[
-            (
-                r#"github("owner/app", asset = "app-{target}", token_env = "GITHUB_TOKEN", prerelease = true)"#,
-                "ok",
-            ),
-            (r#"gitlab("group/sub/app", tag = TAG, base = "https://git.example.com")"#, "ok"),
-            (
-                r#"github("group/sub/app")"#,
-                "\"group/sub/app\" is not a project; expected \"owner/repo\"",
-            ),
-            (
-                r#"gitea("https://codeberg.org/owner/app")"#,
-                "\"https://codeberg.org/owner/app\" is not a project; expected \"owner/repo\"",
-            ),
-            (r#"gitlab(7)"#, "this is not a project; expected \"group/project\""),
-            ("github()", r#"`github` needs a repository: `github("owner/repo")`"#),
-            (r#"github("o/r", tag = "")"#, "`tag` is a text that is not empty: `tag = \"...\"`"),
-            (r#"github("o/r", prerelease = "yes")"#, "`prerelease` is `true` or `false`"),
             ("http()", r#"`http` needs a URL: `http("https://example.com/app")`"#),
             ("http(3)", "`http` needs a URL: \"https://example.com/app\""),
             ("file()", r#"`file` needs a path: `file("/srv/releases/app")`"#),
@@ -342,6 +325,16 @@ mod tests {
                 r#"`header` is a pair: `header = ("name", "value")`"#,
             ),
             (
+                r#"http("x", interval = "1", timeout = 0)"#,
+                "\"x\" is not an absolute URL; it must start with `https://` or `http://` | a duration needs a unit: write \"1s\" or \"1ms\" | a timeout of zero would end every download at once; use at least \"1ms\"",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn what_is_said_of_the_servers() {
+        check(&[
+            (
                 r#"http(URL, basic = ("me", password()), ca = CA, proxy = "none", check_headers = ["x-version"])"#,
                 "ok",
             ),
@@ -361,10 +354,29 @@ mod tests {
                 r#"http(URL, headers = ("a", "b"), check_headers = "x-version")"#,
                 r#"`headers` is a list: `headers = [("name", "value")]` | `check_headers` is a list: `check_headers = ["x-version"]`"#,
             ),
+        ]);
+    }
+
+    #[test]
+    fn projects_of_forges_and_their_options() {
+        check(&[
             (
-                r#"http("x", interval = "1", timeout = 0)"#,
-                "\"x\" is not an absolute URL; it must start with `https://` or `http://` | a duration needs a unit: write \"1s\" or \"1ms\" | a timeout of zero would end every download at once; use at least \"1ms\"",
+                r#"github("owner/app", asset = "app-{target}", token_env = "GITHUB_TOKEN", prerelease = true)"#,
+                "ok",
             ),
+            (r#"gitlab("group/sub/app", tag = TAG, base = "https://git.example.com")"#, "ok"),
+            (
+                r#"github("group/sub/app")"#,
+                "\"group/sub/app\" is not a project; expected \"owner/repo\"",
+            ),
+            (
+                r#"gitea("https://codeberg.org/owner/app")"#,
+                "\"https://codeberg.org/owner/app\" is not a project; expected \"owner/repo\"",
+            ),
+            ("gitlab(7)", "this is not a project; expected \"group/project\""),
+            ("github()", r#"`github` needs a repository: `github("owner/repo")`"#),
+            (r#"github("o/r", tag = "")"#, "`tag` is a text that is not empty: `tag = \"...\"`"),
+            (r#"github("o/r", prerelease = "yes")"#, "`prerelease` is `true` or `false`"),
         ]);
     }
 }

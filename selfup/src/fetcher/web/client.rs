@@ -217,16 +217,12 @@ impl Answer {
         let url = redacted(self.response.url());
         let (mut bytes, body) = (Vec::new(), Body::new(self.response, patience, url.clone(), None));
         let mut body = body.take(longest as u64 + 1);
-        match timeout(patience, body.read_to_end(&mut bytes)).await {
-            Ok(read) => {
-                read.context(ErrorKind::Fetch, || format!("{url}: it could not be read"))?;
-                Ok(bytes)
-            }
-            Err(_) => {
-                let words = format!("{url}: it did not come within {patience:?}");
-                Err(Error::new(ErrorKind::Fetch, words))
-            }
-        }
+        let read = timeout(patience, body.read_to_end(&mut bytes)).await;
+        let late =
+            || Error::new(ErrorKind::Fetch, format!("{url}: it did not come within {patience:?}"));
+        let read = read.map_err(|_| late())?;
+        read.context(ErrorKind::Fetch, || format!("{url}: it could not be read"))?;
+        Ok(bytes)
     }
 
     /// The error of an answer that is none to the question for `url`: a [`RetryAfter`] if the server
