@@ -101,7 +101,6 @@ impl FakeForge {
     }
 
     /// The fetcher for it.
-    #[must_use]
     pub fn fetcher(&self) -> Forge {
         let fetcher = match self.kind {
             ForgeKind::GitHub => selfup::fetcher::github("owner/app"),

@@ -36,14 +36,17 @@ pub trait Whose {
 
 /// GitHub's.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct OfGitHub;
 
 /// GitLab's.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct OfGitLab;
 
 /// Gitea's.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct OfGitea;
 
 impl Whose for OfGitHub {
