@@ -10,7 +10,11 @@ use crate::identity::BinaryId;
 ///
 /// A digest without a name is that of any. A file that is about one binary alone, `is_its_own`, may
 /// call it as it likes.
-pub(super) fn find(text: &str, name: &str, is_its_own: bool) -> Result<BinaryId, String> {
+pub(in crate::fetcher) fn find(
+    text: &str,
+    name: &str,
+    is_its_own: bool,
+) -> Result<BinaryId, String> {
     let mut digests: Vec<_> = text.lines().filter_map(entry).collect();
     if !(is_its_own && digests.len() == 1) {
         digests.retain(|(_, found)| found.is_empty() || file_name(found) == name);

@@ -98,6 +98,37 @@ fn check_text(key: &Ident, value: &Expr) -> Option<String> {
     is_mistake.then(|| format!("`{key}` is a text that is not empty: `{key} = \"...\"`"))
 }
 
+fn check_flag(key: &Ident, value: &Expr) -> Option<String> {
+    let is_mistake = literal(value).is_some_and(|found| !matches!(found, Lit::Bool(_)));
+    is_mistake.then(|| format!("`{key}` is `true` or `false`"))
+}
+
+fn check_repository(argument: &Expr) -> Option<String> {
+    check_project(argument, "owner/repo", |parts| parts == 2)
+}
+
+fn check_group(argument: &Expr) -> Option<String> {
+    check_project(argument, "group/project", |parts| parts >= 2)
+}
+
+fn check_project(
+    argument: &Expr,
+    example: &str,
+    is_count: impl FnOnce(usize) -> bool,
+) -> Option<String> {
+    let mistake = match (string(argument), literal(argument)) {
+        (Some(text), _) => {
+            let project = text.value();
+            let is_one = is_count(project.split('/').count())
+                && !project.split('/').any(str::is_empty)
+                && !project.contains(|c: char| c.is_whitespace() || c == ':');
+            (!is_one).then(|| format!("{project:?} is not a project"))
+        }
+        (None, other) => other.map(|_| "this is not a project".to_owned()),
+    };
+    mistake.map(|mistake| format!("{mistake}; expected \"{example}\""))
+}
+
 fn check_proxy(value: &Expr) -> Option<String> {
     let is_mistake = match (string(value), literal(value)) {
         (Some(text), _) => {
@@ -126,11 +157,6 @@ fn check_pair(key: &Ident, value: &Expr, example: &str) -> syn::Result<()> {
     }
 }
 
-fn check_flag(key: &Ident, value: &Expr) -> Option<String> {
-    let is_mistake = literal(value).is_some_and(|found| !matches!(found, Lit::Bool(_)));
-    is_mistake.then(|| format!("`{key}` is `true` or `false`"))
-}
-
 fn check_path(argument: &Expr) -> Option<String> {
     let is_mistake = match (string(argument), literal(argument)) {
         (Some(text), _) => text.value().is_empty(),
@@ -144,8 +170,21 @@ fn check_function(argument: &Expr) -> Option<String> {
         .then(|| "`from_fn` needs a function or a closure: `from_fn(my_fetch)`".to_owned())
 }
 
+const FORGE: &[(&str, Kind)] = &[
+    ("interval", Kind::Interval),
+    ("timeout", Kind::Timeout),
+    ("asset", Kind::Text),
+    ("tag", Kind::Text),
+    ("prerelease", Kind::Flag),
+    ("token", Kind::Text),
+    ("token_env", Kind::Text),
+    ("base", Kind::Text),
+    ("ca", Kind::Text),
+    ("proxy", Kind::Proxy),
+];
+
 /// In the order in which messages list them.
-pub(super) static BUILT_IN: [BuiltIn; 3] = [
+pub(super) static BUILT_IN: [BuiltIn; 6] = [
     BuiltIn {
         name: "http",
         first: "a URL",
@@ -176,6 +215,27 @@ pub(super) static BUILT_IN: [BuiltIn; 3] = [
             ("sha256", Kind::Path),
             ("signature", Kind::Path),
         ],
+    },
+    BuiltIn {
+        name: "github",
+        first: "a repository",
+        example: "\"owner/repo\"",
+        check_first: check_repository,
+        options: FORGE,
+    },
+    BuiltIn {
+        name: "gitlab",
+        first: "a project",
+        example: "\"group/project\"",
+        check_first: check_group,
+        options: FORGE,
+    },
+    BuiltIn {
+        name: "gitea",
+        first: "a repository",
+        example: "\"owner/repo\"",
+        check_first: check_repository,
+        options: FORGE,
     },
     BuiltIn {
         name: "from_fn",

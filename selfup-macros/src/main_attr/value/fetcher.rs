@@ -305,7 +305,7 @@ mod tests {
             ),
             (
                 r#"my::own(interval = "1s")"#,
-                "only the built-in fetchers take `key = value` options: `http`, `file`, `from_fn`",
+                "only the built-in fetchers take `key = value` options: `http`, `file`, `github`, `gitlab`, `gitea`, `from_fn`",
             ),
         ]);
     }
@@ -387,6 +387,29 @@ mod tests {
                 r#"http(URL, headers = ("a", "b"), check_headers = "x-version")"#,
                 r#"`headers` is a list: `headers = [("name", "value")]` | `check_headers` is a list: `check_headers = ["x-version"]`"#,
             ),
+        ]);
+    }
+
+    #[test]
+    fn projects_of_forges_and_their_options() {
+        check(&[
+            (
+                r#"github("owner/app", asset = "app-{target}", token_env = "GITHUB_TOKEN", prerelease = true)"#,
+                "ok",
+            ),
+            (r#"gitlab("group/sub/app", tag = TAG, base = "https://git.example.com")"#, "ok"),
+            (
+                r#"github("group/sub/app")"#,
+                "\"group/sub/app\" is not a project; expected \"owner/repo\"",
+            ),
+            (
+                r#"gitea("https://codeberg.org/owner/app")"#,
+                "\"https://codeberg.org/owner/app\" is not a project; expected \"owner/repo\"",
+            ),
+            ("gitlab(7)", "this is not a project; expected \"group/project\""),
+            ("github()", r#"`github` needs a repository: `github("owner/repo")`"#),
+            (r#"github("o/r", tag = "")"#, "`tag` is a text that is not empty: `tag = \"...\"`"),
+            (r#"github("o/r", prerelease = "yes")"#, "`prerelease` is `true` or `false`"),
         ]);
     }
 }
