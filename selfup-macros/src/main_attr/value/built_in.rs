@@ -2,15 +2,17 @@
 
 use syn::{Expr, Ident};
 
-use super::{duration, hook, literal, peel, refuse, string, url};
+use super::{Flag, PlainText, Value as _, duration, hook, literal, peel, refuse, string, url};
 
 /// One constructor in `selfup::fetcher`.
 pub(super) struct BuiltIn {
     pub(super) name: &'static str,
-    /// What its one positional argument is, with its article.
+    /// What its positional arguments are, with their articles.
     pub(super) first: &'static str,
     pub(super) example: &'static str,
     pub(super) check_first: fn(&Expr) -> Option<String>,
+    /// Of a second one, if there is one.
+    pub(super) check_second: Option<fn(&Expr) -> Option<String>>,
     /// Each is a setter of the same name.
     pub(super) options: &'static [(&'static str, Kind)],
 }
@@ -22,11 +24,22 @@ pub(super) enum Kind {
     Timeout,
     /// A name and a value, as often as one likes.
     Pairs,
+    /// One name and one value.
+    Pair,
     /// A file beside the binary.
     Place,
+    /// An object beside the binary.
+    KeyPlace,
+    Text,
+    Flag,
 }
 
 impl BuiltIn {
+    /// How many positional arguments it takes.
+    pub(super) fn count(&self) -> usize {
+        1 + usize::from(self.check_second.is_some())
+    }
+
     pub(super) fn kind(&self, option: &str) -> Option<Kind> {
         self.options.iter().find(|(name, _)| *name == option).map(|(_, kind)| *kind)
     }
@@ -41,7 +54,10 @@ impl Kind {
                 Some("a timeout of zero would end every download at once; use at least \"1ms\""),
             ),
             Self::Place => refuse(value, check_place(key, value)),
-            Self::Pairs => match peel(value) {
+            Self::KeyPlace => refuse(value, check_key_place(key, value)),
+            Self::Text => PlainText::from_expr(key, value).map(|_| ()),
+            Self::Flag => Flag::from_expr(key, value).map(|_| ()),
+            Self::Pairs | Self::Pair => match peel(value) {
                 Expr::Tuple(pair) if pair.elems.len() == 2 => Ok(()),
                 _ => Err(syn::Error::new_spanned(
                     value,
@@ -61,13 +77,9 @@ fn check_url(argument: &Expr) -> Option<String> {
 }
 
 fn check_place(key: &Ident, value: &Expr) -> Option<String> {
-    let is_mistake = match (string(value), literal(value)) {
-        (Some(text), _) => text.value().is_empty(),
-        (None, other) => other.is_some(),
-    };
     let (suffix, name) =
         if key == "sha256" { (".sha256", "SHA256SUMS") } else { (".sig", "app.sig") };
-    is_mistake.then(|| {
+    is_no_text(value).then(|| {
         format!(
             "`{key}` says where it is published beside the binary: behind its URL, as \"{suffix}\", \
              or by a name such as \"{name}\", or by a URL of its own"
@@ -75,12 +87,39 @@ fn check_place(key: &Ident, value: &Expr) -> Option<String> {
     })
 }
 
-fn check_path(argument: &Expr) -> Option<String> {
-    let is_mistake = match (string(argument), literal(argument)) {
+fn check_key_place(key: &Ident, value: &Expr) -> Option<String> {
+    let (suffix, name) =
+        if key == "sha256" { (".sha256", "SHA256SUMS") } else { (".sig", "app.sig") };
+    is_no_text(value).then(|| {
+        format!(
+            "`{key}` says where it is published beside the binary: behind its key, as \"{suffix}\", or \
+             by a name such as \"{name}\", or by \"/\" and a key of its own"
+        )
+    })
+}
+
+/// Whether it is a literal and not a string with something in it.
+fn is_no_text(value: &Expr) -> bool {
+    match (string(value), literal(value)) {
         (Some(text), _) => text.value().is_empty(),
         (None, other) => other.is_some(),
-    };
-    is_mistake.then(|| "`file` needs a path: \"/srv/releases/app\"".to_owned())
+    }
+}
+
+fn check_bucket(argument: &Expr) -> Option<String> {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+    let is_mistake = is_no_text(argument)
+        || string(argument).is_some_and(|text| !text.value().chars().all(is_plain));
+    is_mistake.then(|| "the first argument is the name of a bucket: \"releases\"".to_owned())
+}
+
+fn check_key(argument: &Expr) -> Option<String> {
+    let mistake = "the second argument is the key of an object: \"myapp/{target}\"";
+    is_no_text(argument).then(|| mistake.to_owned())
+}
+
+fn check_path(argument: &Expr) -> Option<String> {
+    is_no_text(argument).then(|| "`file` needs a path: \"/srv/releases/app\"".to_owned())
 }
 
 fn check_function(argument: &Expr) -> Option<String> {
@@ -89,12 +128,13 @@ fn check_function(argument: &Expr) -> Option<String> {
 }
 
 /// In the order in which messages list them.
-pub(super) static BUILT_IN: [BuiltIn; 3] = [
+pub(super) static BUILT_IN: [BuiltIn; 6] = [
     BuiltIn {
         name: "http",
         first: "a URL",
         example: "\"https://example.com/app\"",
         check_first: check_url,
+        check_second: None,
         options: &[
             ("interval", Kind::Interval),
             ("timeout", Kind::Timeout),
@@ -108,13 +148,79 @@ pub(super) static BUILT_IN: [BuiltIn; 3] = [
         first: "a path",
         example: "\"/srv/releases/app\"",
         check_first: check_path,
+        check_second: None,
         options: &[("interval", Kind::Interval)],
+    },
+    BuiltIn {
+        name: "s3",
+        first: "a bucket and a key",
+        example: "\"releases\", \"myapp\"",
+        check_first: check_bucket,
+        check_second: Some(check_key),
+        options: &[
+            ("region", Kind::Text),
+            ("access_key", Kind::Pair),
+            ("session_token", Kind::Text),
+            ("path_style", Kind::Flag),
+            ("interval", Kind::Interval),
+            ("timeout", Kind::Timeout),
+            ("endpoint", Kind::Text),
+            ("allow_http", Kind::Flag),
+            ("anonymous", Kind::Flag),
+            ("ca", Kind::Text),
+            ("proxy", Kind::Text),
+            ("sha256", Kind::KeyPlace),
+            ("signature", Kind::KeyPlace),
+        ],
+    },
+    BuiltIn {
+        name: "gcs",
+        first: "a bucket and a key",
+        example: "\"releases\", \"myapp\"",
+        check_first: check_bucket,
+        check_second: Some(check_key),
+        options: &[
+            ("service_account", Kind::Text),
+            ("token", Kind::Text),
+            ("interval", Kind::Interval),
+            ("timeout", Kind::Timeout),
+            ("endpoint", Kind::Text),
+            ("allow_http", Kind::Flag),
+            ("anonymous", Kind::Flag),
+            ("ca", Kind::Text),
+            ("proxy", Kind::Text),
+            ("sha256", Kind::KeyPlace),
+            ("signature", Kind::KeyPlace),
+        ],
+    },
+    BuiltIn {
+        name: "azure",
+        first: "a container and a key",
+        example: "\"releases\", \"myapp\"",
+        check_first: check_bucket,
+        check_second: Some(check_key),
+        options: &[
+            ("account", Kind::Text),
+            ("account_key", Kind::Text),
+            ("sas", Kind::Text),
+            ("token", Kind::Text),
+            ("interval", Kind::Interval),
+            ("timeout", Kind::Timeout),
+            ("endpoint", Kind::Text),
+            ("allow_http", Kind::Flag),
+            ("anonymous", Kind::Flag),
+            ("ca", Kind::Text),
+            ("proxy", Kind::Text),
+            ("sha256", Kind::KeyPlace),
+            ("signature", Kind::KeyPlace),
+        ],
     },
     BuiltIn {
         name: "from_fn",
         first: "a function",
         example: "my_fetch",
         check_first: check_function,
+        check_second: None,
         options: &[("interval", Kind::Interval)],
     },
 ];
