@@ -2,6 +2,7 @@
 //!
 //! `SELFUP_BUILD_UNSUPERVISED=1 cargo test -p selfup --target-dir target/unsupervised` builds it on
 //! Linux; elsewhere there is no other build. Where there can be a master, nothing is tested here.
+//! The programs are started by the `env` of the GNU coreutils.
 #![cfg(all(unix, not(selfup_supervised)))]
 #![allow(clippy::unwrap_used, reason = "what is not as it should be fails the test")]
 
@@ -120,7 +121,9 @@ struct Running {
 
 impl Running {
     fn start(program: &str, variables: &[(&str, &str)]) -> Self {
-        let mut command = Command::new(std::env::current_exe().unwrap());
+        // What a script's `cmd &` has everything below it ignore would stay ignored.
+        let mut command = Command::new("env");
+        command.arg("--default-signal").arg(std::env::current_exe().unwrap());
         command.args(["program", "--exact", "--nocapture"]).env(PROGRAM, program);
         command.env_remove("SELFUP").envs(variables.iter().copied());
         command.stdout(Stdio::null()).stderr(Stdio::piped());

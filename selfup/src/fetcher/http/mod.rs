@@ -5,11 +5,11 @@
 //! - the server gave an `ETag` or a `Last-Modified` last time: a GET that is conditional on it. A
 //!   server that ignores the condition is caught by comparing what it answers; its body is left
 //!   unread.
-//! - it gave neither, but a length: a HEAD, and a GET only if the length differs.
+//! - it gave neither, but a length; or the user said which headers count: a HEAD, and a GET only if
+//!   these differ.
 //! - nothing is known yet: a plain GET.
 //!
-//! Redirects are followed here and not by the client below, because what the user sets as a header
-//! is a secret more often than not, and belongs to the host that it was set for. The body is
+//! How servers are asked, and what a redirect does not carry along, is in `fetcher::web`. The body is
 //! streamed, so memory stays flat whatever the size; it is delivered as it was published, and
 //! unpacking it is not this room's business.
 //!
@@ -18,42 +18,37 @@
 //! be refused already, is not read at all. It is asked for where the user's URL leads, and not where
 //! that one's redirects end, for those are often good for one file alone.
 //!
-//! - `url`: what the user wrote, and what may be shown of it
-//! - `client`: TLS, proxies, redirects
-//! - `known`: the validator
-//! - `body`: the bytes
-//! - `sibling`: what is published beside them
+//! - `sibling`: what is published beside the binary
 //! - `checksums`: what `sha256sum` writes
-//! - `resume`: the rest of them, where they broke off
+//!
+//! Rejected: to decode a `Content-Encoding`. Digests and signatures are of bytes as they were published,
+//! and nothing is unpacked before these were compared. A server that encodes what it was asked to leave
+//! as it is has its bytes taken as published.
 //!
 //! Limits: a server with nothing but a `Last-Modified` cannot show two releases within one second,
 //! one with nothing but a length no two releases of the same length (RFC 9110, section 8.8). Give
 //! it `ETag`s.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{HeaderMap, HeaderName};
 use reqwest::{Method, StatusCode, Url};
+use sha2::{Digest as _, Sha256};
 
-use self::body::Body;
-use self::client::{Answer, Client, Question};
-use self::known::Known;
-use self::resume::Resume;
 use self::sibling::{Sibling, Siblings};
 use super::mistake::Mistake;
-use super::{Current, Download, Fetched, Fetcher, INTERVAL};
+use super::web::known::Known;
+use super::web::{Access, Answer, Client, Clients, Question, deliver, url};
+use super::{Current, Fetched, Fetcher, INTERVAL};
 use crate::config::IntoDuration;
 use crate::error::{BoxError, Error, ErrorKind, Result};
+use crate::identity::BinaryId;
 
-mod body;
 mod checksums;
-mod client;
-mod known;
-mod resume;
-mod sibling;
-mod url;
+pub(in crate::fetcher) mod sibling;
 
 /// A fetcher that asks for `url`, every 5 minutes unless [`interval`](Http::interval) says
 /// otherwise.
@@ -65,18 +60,23 @@ mod url;
 ///
 /// When nothing changed, a poll is one request without a body in its answer: conditional on the
 /// `ETag` or the `Last-Modified` of the last answer, or a HEAD whose length is compared where a
-/// server has neither. The first poll downloads, for there is nothing to compare with.
+/// server has neither, or whose [`check_headers`](Http::check_headers) are. The first poll downloads,
+/// for there is nothing to compare with. A server that answers an error with `Retry-After` is left alone
+/// for that long, a day at most: the error is a [`RetryAfter`](super::RetryAfter).
 ///
 /// A download that breaks off is gone on with where it did, up to 10 times, with 1 to 8 seconds
 /// between: with `Range` and `If-Range`, if the server gave a strong `ETag`, or a `Last-Modified` that
 /// was a minute old (RFC 9110, section 13.1.5). Without those, or where the server answers
 /// with anything but the rest of the same file, the next poll begins anew. The file is taken as it was
-/// published, compressed or not; with the feature `archives` it is unpacked once it is verified.
+/// published, compressed or not; with the feature `archives` it is unpacked once it is verified. It is
+/// asked for without a `Content-Encoding`; where a server adds one all the same, what it sends counts as
+/// what is published.
 ///
 /// Up to 10 redirects are followed, none from https to http. Headers and password go to the scheme,
-/// host and port of `url` alone. The certificates that the system trusts are trusted, and the
-/// proxies of the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`) are used, except for a URL
-/// on the loopback interface.
+/// host and port of `url` alone. Servers speak HTTP/2 or HTTP/1.1, as they like, over TLS 1.2 or 1.3.
+/// The certificates that the system trusts are trusted, and [`ca`](Http::ca) adds to them. The proxies of
+/// the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`) are used, except for a URL on the loopback
+/// interface, unless [`proxy`](Http::proxy) says otherwise.
 ///
 /// Where the service [verifies](crate::Builder::verify) signatures, that of a new binary is read from
 /// its URL with `.minisig` behind the path; see [`signature`](Http::signature). A SHA-256 is asked
@@ -85,9 +85,28 @@ mod url;
 ///
 /// ```
 /// let releases = selfup::fetcher::http("https://example.com/{target}/myapp")
-///     .header("authorization", "Bearer swordfish")
+///     .bearer("swordfish")
 ///     .interval("1m");
 /// assert!(!format!("{releases:?}").contains("swordfish"));
+/// ```
+///
+/// It can be asked without a service, too:
+///
+/// ```no_run
+/// # async fn look() -> Result<(), selfup::BoxError> {
+/// use selfup::BinaryId;
+/// use selfup::fetcher::{Current, Fetched, Fetcher as _, http};
+///
+/// let current = Current::new(BinaryId::of_file("/usr/bin/myapp")?);
+/// let fetched = http("https://example.com/myapp").fetch(&current).await?;
+/// if let Fetched::Binary(mut download) = fetched {
+///     let mut file = tokio::fs::File::create("/tmp/myapp").await?;
+///     tokio::io::copy(&mut download, &mut file).await?;
+///     // Give it to the next `Current`, and the next answer may be "unchanged".
+///     let validator = download.get_validator();
+/// }
+/// # Ok(())
+/// # }
 /// ```
 pub fn http(url: impl Into<String>) -> Http {
     let mut mistake = Mistake::default();
@@ -96,12 +115,13 @@ pub fn http(url: impl Into<String>) -> Http {
     Http {
         url,
         siblings,
-        headers: HeaderMap::new(),
+        access: Access::default(),
+        checked: Vec::new(),
         interval: INTERVAL,
         idle: IDLE,
         head: HEAD,
         mistake,
-        client: None,
+        clients: Clients::default(),
     }
 }
 
@@ -111,14 +131,15 @@ pub struct Http {
     /// `None` is a mistake.
     url: Option<Url>,
     siblings: Siblings,
-    headers: HeaderMap,
+    access: Access,
+    /// The headers that count, in place of the usual ones; in order, each once.
+    checked: Vec<HeaderName>,
     interval: Duration,
     idle: Duration,
     head: Duration,
     mistake: Mistake,
-    /// Made at the first poll: it reads the system's certificates, and belongs to the runtime that
-    /// polls.
-    client: Option<Arc<Client>>,
+    /// They belong to the runtime that polls.
+    clients: Clients,
 }
 
 impl Http {
@@ -133,20 +154,81 @@ impl Http {
     /// It is sent to the scheme, host and port of the URL only, never to where a redirect leads
     /// from there, and its value is never shown.
     pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
-        let name = name.as_ref();
-        let Ok(header) = HeaderName::try_from(name) else {
-            self.mistake.keep(format!("{name:?} is not the name of an HTTP header"));
-            return self;
-        };
-        let Ok(mut value) = HeaderValue::try_from(value.as_ref()) else {
-            self.mistake.keep(format!(
-                "the value of header {name:?} has a control character in it; is it a line break at \
-                 its end?"
-            ));
-            return self;
-        };
-        value.set_sensitive(true);
-        self.headers.append(header, value);
+        self.access.header(name.as_ref(), value.as_ref(), &mut self.mistake);
+        self
+    }
+
+    /// Headers of each request, added to those that were given before: see [`header`](Self::header).
+    pub fn headers<N: AsRef<str>, V: AsRef<str>>(
+        self,
+        headers: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
+        headers.into_iter().fold(self, |http, (name, value)| http.header(name, value))
+    }
+
+    /// A user and a password for the server (RFC 7617), in place of those in the URL and of any other
+    /// `Authorization`. They go where a [`header`](Self::header) goes, and are never shown.
+    pub fn basic(mut self, user: impl AsRef<str>, password: impl AsRef<str>) -> Self {
+        self.access.basic(user.as_ref(), password.as_ref(), &mut self.mistake);
+        self
+    }
+
+    /// A token for the server (RFC 6750), in place of any other `Authorization`. It goes where a
+    /// [`header`](Self::header) goes, and is never shown.
+    ///
+    /// The configuration is evaluated where the fetcher runs, in the master, so that the token may come
+    /// from its environment. An empty token is a mistake, and so is one with a line break at its end.
+    ///
+    /// ```
+    /// # fn main() {
+    /// let token = std::env::var("RELEASES_TOKEN").unwrap_or_default();
+    /// let releases = selfup::fetcher::http("https://example.com/myapp").bearer(token);
+    /// # }
+    /// ```
+    pub fn bearer(mut self, token: impl AsRef<str>) -> Self {
+        self.access.bearer(token.as_ref(), &mut self.mistake);
+        self
+    }
+
+    /// A file of certificates (PEM, 1 MiB at most) whose authorities are trusted beside those of the
+    /// system. Default: none.
+    ///
+    /// It is read at the first poll, and again after a request that failed, so that it can be replaced
+    /// while the service runs.
+    pub fn ca(mut self, path: impl Into<PathBuf>) -> Self {
+        self.access.ca(path.into(), &mut self.mistake);
+        self
+    }
+
+    /// The URL of a proxy for all requests, those to the loopback interface and to where redirects lead
+    /// included, or `"none"` for no proxy at all. Default: what the environment says.
+    ///
+    /// The URL is `http://` or `https://`, that of the way to the proxy; a user and a password in it are
+    /// sent to the proxy alone. What is fetched by https is not seen by it (`CONNECT`, RFC 9110, section
+    /// 9.3.6).
+    pub fn proxy(mut self, proxy: impl AsRef<str>) -> Self {
+        self.access.proxy(proxy.as_ref(), &mut self.mistake);
+        self
+    }
+
+    /// The headers of an answer that say which binary it has, in place of `ETag`, `Last-Modified` and
+    /// `Content-Length`: `["x-version"]`. A binary is new if one of them changed, and only then.
+    ///
+    /// It is for servers whose usual headers change although the file does not, or do not change although
+    /// it does. A poll is then a HEAD, and a GET where these headers differ. An answer that has none of
+    /// them is an error.
+    pub fn check_headers<N: AsRef<str>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        for name in names {
+            match HeaderName::try_from(name.as_ref()) {
+                Ok(name) => self.checked.push(name),
+                Err(_) => self.mistake.keep(format!(
+                    "`check_headers`: {:?} is not the name of an HTTP header",
+                    name.as_ref()
+                )),
+            }
+        }
+        self.checked.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+        self.checked.dedup();
         self
     }
 
@@ -191,25 +273,23 @@ impl Http {
         found.map_err(|words| self.mistake.keep(format!("`{setting}`: {words}"))).ok()
     }
 
-    async fn look(&mut self, current: &Current) -> Result<Fetched> {
+    async fn look(&mut self, current: &Current) -> Result<Fetched, BoxError> {
         self.mistake.check()?;
         let Some(url) = &self.url else { return Ok(Fetched::Unchanged) };
-        let client = match &mut self.client {
-            Some(client) => client,
-            none => none.insert(Arc::new(Client::new(url)?)),
-        };
+        let client = self.clients.get(url, &self.access)?;
         let known = current.validator().and_then(|text| Known::parse(text, url));
+        let known = known.filter(|known| known.named.is_none() == self.checked.is_empty());
         let question = Question {
             url,
-            headers: &self.headers,
+            headers: &self.access.headers,
             known: known.as_ref(),
             range: HeaderMap::new(),
             patience: self.head,
         };
-        if let Some(known) = question.known.filter(|known| known.has_only_length()) {
+        if let Some(known) = question.known.filter(|known| known.is_for_head()) {
             match client.ask(Method::HEAD, &question).await {
                 Ok(answer) if answer.status() == StatusCode::OK => {
-                    if known.names(&answer.facts(url)) {
+                    if known.names(&self.facts(url, &answer)) {
                         return Ok(Fetched::Unchanged);
                     }
                 }
@@ -222,45 +302,67 @@ impl Http {
         match answer.status() {
             StatusCode::NOT_MODIFIED if answer.conditional => Ok(Fetched::Unchanged),
             StatusCode::OK => {
-                let fetched = taken(client, &question, answer, self.idle);
-                self.siblings.complete(fetched, current, client, &question).await
+                let fetched = self.taken(&client, &question, answer)?;
+                self.siblings.complete(fetched, current, &client, &question).await
             }
             _ => Err(unexpected(url, &answer)),
         }
     }
-}
 
-/// What the answer to a GET delivers, unless it is what is known.
-fn taken(client: &Arc<Client>, question: &Question<'_>, answer: Answer, idle: Duration) -> Fetched {
-    let facts = answer.facts(question.url);
-    if question.known.is_some_and(|known| known.names(&facts)) {
-        return Fetched::Unchanged;
+    /// What the answer to a GET delivers, unless it is what is known.
+    fn taken(
+        &self,
+        client: &Arc<Client>,
+        question: &Question<'_>,
+        answer: Answer,
+    ) -> Result<Fetched> {
+        let facts = self.facts(question.url, &answer);
+        if facts.named.is_none() && !self.checked.is_empty() {
+            let (asked, names) = (url::redacted(question.url), &self.checked);
+            let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+            let names = names.join(", ");
+            let message =
+                format!("{asked}: expected an answer with {names}, as in `check_headers`");
+            return Err(Error::new(ErrorKind::Fetch, message));
+        }
+        if question.known.is_some_and(|known| known.names(&facts)) {
+            return Ok(Fetched::Unchanged);
+        }
+        let download = deliver(client, question, answer, self.idle);
+        let is_nothing = facts.is_nothing();
+        Ok(Fetched::Binary(if is_nothing {
+            download
+        } else {
+            download.validator(facts.to_string())
+        }))
     }
-    let length = answer.length();
-    let resume = Resume::of(client, question, &answer);
-    let body = Body::new(answer.response, idle, url::redacted(question.url), resume);
-    let mut download = Download::new(body);
-    if !facts.is_nothing() {
-        download = download.validator(facts.to_string());
+
+    /// What `answer` says about its bytes, to those who listen to the headers that count.
+    fn facts(&self, url: &Url, answer: &Answer) -> Known {
+        let mut digest = Sha256::new();
+        let mut is_named = false;
+        for name in &self.checked {
+            for value in answer.response.headers().get_all(name) {
+                is_named = true;
+                // No name and no value has a line break in it.
+                digest.update(format!("{name}\n"));
+                digest.update(value);
+                digest.update("\n");
+            }
+        }
+        let named = is_named.then(|| BinaryId::from_bytes(digest.finalize().into()).to_string());
+        Known { named, ..answer.facts(url) }
     }
-    Fetched::Binary(match length {
-        Some(length) => download.length(length),
-        None => download,
-    })
 }
 
 /// The error of an answer that is none to the question.
-fn unexpected(url: &Url, answer: &Answer) -> Error {
-    let (asked, status) = (url::redacted(url), answer.status());
-    let answered = url::redacted(answer.response.url());
-    let from = if asked == answered { String::new() } else { format!(" from {answered}") };
-    let message = format!("{asked}: status {status}{from}; expected 200 and the binary");
-    Error::new(ErrorKind::Fetch, message)
+fn unexpected(url: &Url, answer: &Answer) -> BoxError {
+    answer.unexpected(url, "200 and the binary")
 }
 
 impl Fetcher for Http {
     async fn fetch(&mut self, current: &Current) -> Result<Fetched, BoxError> {
-        Ok(self.look(current).await?)
+        self.look(current).await
     }
 
     fn interval(&self) -> Duration {
@@ -276,7 +378,8 @@ impl fmt::Debug for Http {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Http")
             .field("url", &self.url.as_ref().map(url::redacted))
-            .field("headers", &self.headers.keys().collect::<Vec<_>>())
+            .field("headers", &self.access.headers.keys().collect::<Vec<_>>())
+            .field("proxy", &self.access.shown_proxy())
             .field("interval", &self.interval)
             .field("timeout", &self.idle)
             .finish_non_exhaustive()

@@ -1,15 +1,14 @@
 //! A small file that is published beside the binary: its signature, or its digest.
 
+use std::time::Duration;
+
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode, Url};
-use tokio::io::AsyncReadExt as _;
-use tokio::time::timeout;
 
-use super::body::Body;
 use super::checksums;
-use super::client::{Answer, Client, Question};
-use super::url::{fill, redacted};
-use crate::error::{Context as _, Error, ErrorKind, Result};
+use crate::error::{BoxError, Error, ErrorKind, Result};
+use crate::fetcher::web::url::{fill, redacted};
+use crate::fetcher::web::{Answer, Client, Question};
 use crate::fetcher::{Current, Fetched, LONGEST_SIGNATURE, Signature};
 use crate::identity::BinaryId;
 
@@ -36,7 +35,7 @@ impl Siblings {
         current: &Current,
         client: &Client,
         binary: &Question<'_>,
-    ) -> Result<Fetched> {
+    ) -> Result<Fetched, BoxError> {
         let Fetched::Binary(mut download) = fetched else { return Ok(fetched) };
         if let Some(sha256) = &self.sha256 {
             let digest = sha256.digest(client, binary).await?;
@@ -100,68 +99,73 @@ impl Sibling {
     }
 
     /// The digest that is published here of what the `binary` question is for.
-    async fn digest(&self, client: &Client, binary: &Question<'_>) -> Result<BinaryId> {
-        let (answer, text) = self.read(client, binary, LONGEST_CHECKSUMS).await?;
-        if answer != StatusCode::OK {
-            let words = format!(
-                "status {answer}; expected the SHA-256 of the binary: publish it there, or leave \
-                 `sha256` out"
-            );
-            return Err(self.error(words));
-        }
-        if text.len() > LONGEST_CHECKSUMS {
-            let words = format!("longer than {LONGEST_CHECKSUMS} bytes; expected SHA-256 digests");
-            return Err(self.error(words));
-        }
-        let found = checksums::find(&text, &checksums::name_of(binary.url), self.is_its_own);
-        found.map_err(|words| self.error(words))
+    async fn digest(&self, client: &Client, binary: &Question<'_>) -> Result<BinaryId, BoxError> {
+        let (answer, name) = (self.ask(client, binary).await?, checksums::name_of(binary.url));
+        digest(answer, &self.url, &name, self.is_its_own, binary.patience).await
     }
 
     /// The signature that is published here, if there is one.
-    async fn signature(&self, client: &Client, binary: &Question<'_>) -> Result<Signature> {
-        let (answer, text) = self.read(client, binary, LONGEST_SIGNATURE).await?;
-        match answer {
-            StatusCode::OK => Ok(Signature::Given(text)),
-            // Stores that may not be listed say "forbidden" of what is not there.
-            StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::FORBIDDEN => {
-                Ok(Signature::Missing(format!("{} answered {answer}", redacted(&self.url))))
-            }
-            _ => Err(self.error(format!("status {answer}; expected the signature of the binary"))),
-        }
-    }
-
-    /// The status, and what is there if it is 200: so much, and a byte more where there is more.
-    async fn read(
+    async fn signature(
         &self,
         client: &Client,
         binary: &Question<'_>,
-        longest: usize,
-    ) -> Result<(StatusCode, String)> {
+    ) -> Result<Signature, BoxError> {
+        signature(self.ask(client, binary).await?, &self.url, binary.patience).await
+    }
+
+    async fn ask(&self, client: &Client, binary: &Question<'_>) -> Result<Answer> {
         let (nobodys, patience) = (HeaderMap::new(), binary.patience);
         let headers = if self.is_home { binary.headers } else { &nobodys };
         let range = HeaderMap::new();
         let question = Question { url: &self.url, headers, known: None, range, patience };
-        let reading = async {
-            let Answer { response, .. } = client.ask(Method::GET, &question).await?;
-            let status = response.status();
-            let mut bytes = Vec::new();
-            if status == StatusCode::OK {
-                let body = Body::new(response, patience, redacted(&self.url), None);
-                let read = body.take(longest as u64 + 1).read_to_end(&mut bytes).await;
-                read.context(ErrorKind::Fetch, || self.says("it could not be read"))?;
-            }
-            Ok((status, String::from_utf8_lossy(&bytes).into_owned()))
-        };
-        let read = timeout(patience, reading).await;
-        read.unwrap_or_else(|_| Err(self.error(format!("it did not come within {patience:?}"))))
+        client.ask(Method::GET, &question).await
     }
+}
 
-    fn error(&self, what: impl AsRef<str>) -> Error {
-        Error::new(ErrorKind::Fetch, self.says(what))
+/// The digest of the file `name` that the `answer` to a question for `url` tells, which may be about that
+/// file alone.
+pub(in crate::fetcher) async fn digest(
+    answer: Answer,
+    url: &Url,
+    name: &str,
+    is_its_own: bool,
+    patience: Duration,
+) -> Result<BinaryId, BoxError> {
+    if answer.status() != StatusCode::OK {
+        let expected = "the SHA-256 of the binary: publish it there, or leave `sha256` out";
+        return Err(answer.unexpected(url, expected));
     }
+    let error = |what: String| {
+        Error::new(ErrorKind::Fetch, format!("{}: {what}", redacted(url)))
+    };
+    let text = answer.read(LONGEST_CHECKSUMS, patience).await?;
+    if text.len() > LONGEST_CHECKSUMS {
+        let words = format!("longer than {LONGEST_CHECKSUMS} bytes; expected SHA-256 digests");
+        return Err(error(words).into());
+    }
+    let found = checksums::find(&String::from_utf8_lossy(&text), name, is_its_own);
+    Ok(found.map_err(error)?)
+}
 
-    fn says(&self, what: impl AsRef<str>) -> String {
-        format!("{}: {}", redacted(&self.url), what.as_ref())
+/// The signature that the `answer` to a question for `url` is, if there is one: so much of it, and a byte
+/// more where there is more.
+pub(in crate::fetcher) async fn signature(
+    answer: Answer,
+    url: &Url,
+    patience: Duration,
+) -> Result<Signature, BoxError> {
+    match answer.status() {
+        StatusCode::OK => {
+            let text = answer.read(LONGEST_SIGNATURE, patience).await?;
+            Ok(Signature::Given(String::from_utf8_lossy(&text).into_owned()))
+        }
+        // Stores that may not be listed say "forbidden" of what is not there.
+        status @ (StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::FORBIDDEN)
+            if !answer.is_overload() =>
+        {
+            Ok(Signature::Missing(format!("{} answered {status}", redacted(url))))
+        }
+        _ => Err(answer.unexpected(url, "the signature of the binary")),
     }
 }
 

@@ -42,7 +42,7 @@ use self::opened::Opened;
 use super::mistake::Mistake;
 use super::web::known::Known;
 use super::web::url::{self, redacted};
-use super::web::{Access, hop};
+use super::web::{Access, is_loopback};
 use super::{Current, Fetched, Fetcher, INTERVAL};
 use crate::config::IntoDuration;
 use crate::error::{BoxError, Error, ErrorKind, Result};
@@ -216,7 +216,7 @@ impl<B: Backend> Store<B> {
             return wrong("`anonymous` sends no credentials, and some are given; leave one out".into());
         }
         let endpoint = self.endpoint.as_ref().filter(|url| url.scheme() == "http");
-        if let Some(url) = endpoint.filter(|url| !self.allows_http && !hop::is_loopback(url)) {
+        if let Some(url) = endpoint.filter(|url| !self.allows_http && !is_loopback(url)) {
             return wrong(sender::plain(&redacted(url)));
         }
         Ok(())
@@ -235,7 +235,9 @@ impl<B: Backend> Store<B> {
         let (store, server) = built.map_err(|error| {
             Error::new(ErrorKind::Fetch, format!("{name}: {}", opened::flat(&error)))
         })?;
-        Opened::new(store, &name, &server, key.clone(), self.head)
+        let bucket = Url::parse(&format!("{}://{}/", B::SCHEME, self.bucket));
+        let bucket = bucket.map_err(|_| Error::new(ErrorKind::Fetch, format!("{name}: no URL")))?;
+        Ok(Opened::new(store, bucket, &server, key.clone(), self.head))
     }
 
     async fn look(&mut self, current: &Current) -> Result<Fetched, BoxError> {

@@ -1,17 +1,18 @@
 //! One object is asked for.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectStore};
 use reqwest::Url;
-use reqwest::header::HeaderName;
+use reqwest::header::{ETAG, HeaderName, HeaderValue};
 use tokio::time::timeout;
 
 use super::sender::Outcome;
 use crate::error::{BoxError, Error, ErrorKind, Result};
-use crate::fetcher::web::Answer;
+use crate::fetcher::web::{Answer, Asker, deliver_by};
 use crate::fetcher::{Download, RetryAfter};
 
 /// What makes the requests for a binary, and for what is published beside it.
@@ -93,7 +94,8 @@ impl Opened {
 
     /// The body of `answer`, whose server may be silent for `idle`.
     pub(super) fn deliver(self: &Arc<Self>, answer: Answer, idle: Duration) -> Download {
-        todo!()
+        let asker = Arc::clone(self);
+        deliver_by(asker, &self.shown, answer, idle)
     }
 
     /// The error of an answer that is none.
@@ -128,6 +130,25 @@ impl Opened {
     /// An error about the binary.
     pub(super) fn error(&self, words: &str) -> Error {
         Error::new(ErrorKind::Fetch, format!("{}: {words}", self.shown))
+    }
+}
+
+impl Asker for Opened {
+    fn ask_behind<'a>(
+        &'a self,
+        at: u64,
+        validator: &'a (HeaderName, HeaderValue),
+    ) -> Pin<Box<dyn Future<Output = Result<Answer>> + Send + 'a>> {
+        let tag = Some(&validator.1).filter(|_| validator.0 == ETAG);
+        let tag = tag.and_then(|tag| Some(tag.to_str().ok()?.to_owned()));
+        Box::pin(async move {
+            if tag.is_none() {
+                return Err(self.error("there is no ETag to ask for the rest by"));
+            }
+            let range = Some(GetRange::Offset(at));
+            let options = GetOptions { if_match: tag, range, ..GetOptions::default() };
+            self.get(&self.key, options).await
+        })
     }
 }
 

@@ -24,8 +24,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{Response, Url};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::fetcher::web::hop::is_loopback;
-use crate::fetcher::web::{Access, Answer, Clients, Question};
+use crate::fetcher::web::{Access, Answer, Clients, Question, is_loopback};
 
 /// Sends requests of one fetcher.
 pub(super) struct Sender {
@@ -67,7 +66,7 @@ impl Sender {
         if url.scheme() != "https" && !is_near && !(is_object && self.allows_http) {
             return Err(failed(plain(url.host_str().unwrap_or_default())));
         }
-        let direct = Access::without_proxy();
+        let direct = Access::direct();
         let (clients, access) = match (is_object, is_near) {
             (true, _) => (&self.objects, &self.access),
             (false, false) => (&self.credentials, &self.access),
@@ -194,3 +193,48 @@ const LONGEST_CREDENTIALS: usize = 64 * 1024;
 
 /// In bytes.
 const LONGEST_REASON: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_is_where_no_router_leads() {
+        for (url, expected) in [
+            ("http://169.254.169.254/latest/", true),
+            ("http://169.254.170.2/v2", true),
+            ("http://[fd00:ec2::254]/", true),
+            ("http://[fe80::1]/", true),
+            ("http://metadata.google.internal/", true),
+            ("http://169.253.0.1/", false),
+            ("http://[fd00:ec3::254]/", false),
+            ("http://10.0.0.1/", false),
+            ("http://metadata.google.internal.example/", false),
+        ] {
+            assert_eq!(is_metadata(&url.parse().unwrap()), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn over_http_nothing_is_asked_of_others() {
+        let sender = |allows| Sender::new(&Access::default(), allows, Duration::from_secs(9));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let asked = |allows, url: &str, is_object| {
+            let mut request = HttpRequest::new(bytes::Bytes::new().into());
+            *request.uri_mut() = url.parse().unwrap();
+            runtime.block_on(sender(allows).send(request, is_object)).err().unwrap().chain()
+        };
+        // Where they may be asked, nobody is there.
+        for (allows, url, is_object, may) in [
+            (false, "http://127.0.0.1:1/?k=swordfish", true, true),
+            (false, "http://127.0.0.1:1/?k=swordfish", false, true),
+            (false, "http://a.invalid/?k=swordfish", true, false),
+            (true, "http://a.invalid/?k=swordfish", false, false),
+            (false, "http://169.254.1.1:1/?k=swordfish", true, false),
+        ] {
+            let words = asked(allows, url, is_object);
+            assert_eq!(!words.contains("would be asked over http"), may, "{words}");
+            assert!(!words.contains("swordfish"), "{words}");
+        }
+    }
+}

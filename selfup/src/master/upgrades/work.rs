@@ -121,7 +121,7 @@ impl Work {
         let waited = guarded(async { fetcher.changed_boxed().await }).await;
         if waited.is_err() {
             // One that panics has said so on stderr, and is asked at its interval.
-            pending().await
+            pending::<()>().await;
         }
     }
 

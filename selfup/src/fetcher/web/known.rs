@@ -14,43 +14,52 @@ use crate::identity::BinaryId;
 /// URLs are in it as digests, for a validator is shown and written to disk, and URLs have secrets
 /// in them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Known {
+pub(in crate::fetcher) struct Known {
     /// The URL that was asked for: another one in the configuration makes this void.
-    pub(super) url: String,
+    pub(in crate::fetcher) url: String,
     /// The URL that answered after all redirects, without its query, which is often a signature.
-    pub(super) answered: String,
-    pub(super) etag: Option<String>,
-    pub(super) last_modified: Option<String>,
-    pub(super) length: Option<u64>,
+    pub(in crate::fetcher) answered: String,
+    pub(in crate::fetcher) etag: Option<String>,
+    pub(in crate::fetcher) last_modified: Option<String>,
+    pub(in crate::fetcher) length: Option<u64>,
+    /// A digest of what the headers say that the user wants to go by, if there are such.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::fetcher) named: Option<String>,
 }
 
 impl Known {
     /// Nothing yet about what `answered` the question for `url`.
-    pub(super) fn nothing(url: &Url, answered: &Url) -> Self {
+    pub(in crate::fetcher) fn nothing(url: &Url, answered: &Url) -> Self {
         Self {
             url: digest(url.as_str()),
             answered: place(answered),
             etag: None,
             last_modified: None,
             length: None,
+            named: None,
         }
     }
 
     /// What a validator says about `url`; `None` if it is about another one, or from another
     /// fetcher.
-    pub(super) fn parse(validator: &str, url: &Url) -> Option<Self> {
+    pub(in crate::fetcher) fn parse(validator: &str, url: &Url) -> Option<Self> {
         let known: Self = serde_json::from_str(validator).ok()?;
         (known.url == digest(url.as_str())).then_some(known)
     }
 
     /// Whether nothing is known by which the same bytes could be told from others.
-    pub(super) fn is_nothing(&self) -> bool {
-        self.etag.is_none() && self.last_modified.is_none() && self.length.is_none()
+    pub(in crate::fetcher) fn is_nothing(&self) -> bool {
+        self.named.is_none()
+            && self.etag.is_none()
+            && self.last_modified.is_none()
+            && self.length.is_none()
     }
 
-    /// Whether there is nothing that a condition could be made of, but a length.
-    pub(super) fn has_only_length(&self) -> bool {
-        self.etag.is_none() && self.last_modified.is_none() && self.length.is_some()
+    /// Whether a HEAD tells what there is nothing to make a condition of: the headers of the user's
+    /// choice, or a length alone.
+    pub(in crate::fetcher) fn is_for_head(&self) -> bool {
+        self.named.is_some()
+            || (self.etag.is_none() && self.last_modified.is_none() && self.length.is_some())
     }
 
     /// The condition of a GET for `url`, which is this one's URL or one that it redirects to.
@@ -59,8 +68,9 @@ impl Known {
     /// section 13.1.3), and one that does not would go by the second in which a release was made.
     /// A tag names bytes wherever they are; a date says nothing about a file at another place,
     /// where a redirect to a newer version may well find an older date.
-    pub(super) fn condition(&self, url: &Url) -> HeaderMap {
+    pub(in crate::fetcher) fn condition(&self, url: &Url) -> HeaderMap {
         let header = match (&self.etag, &self.last_modified) {
+            _ if self.named.is_some() => None,
             (Some(etag), _) => Some((IF_NONE_MATCH, etag)),
             (None, Some(date)) if self.answered == place(url) => Some((IF_MODIFIED_SINCE, date)),
             _ => None,
@@ -72,7 +82,10 @@ impl Known {
     }
 
     /// Whether `other` names the same bytes as this, as far as a server can tell.
-    pub(super) fn names(&self, other: &Self) -> bool {
+    pub(in crate::fetcher) fn names(&self, other: &Self) -> bool {
+        if self.named.is_some() || other.named.is_some() {
+            return self.named == other.named;
+        }
         match (&self.etag, &other.etag) {
             (Some(known), Some(other)) => opaque(known) == opaque(other),
             (None, None) => {

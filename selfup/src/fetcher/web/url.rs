@@ -7,7 +7,7 @@ use reqwest::Url;
 use crate::identity::TARGET;
 
 /// The URL that `text` is once its placeholders are filled, or the mistake in it.
-pub(super) fn parse(text: &str) -> Result<Url, String> {
+pub(in crate::fetcher) fn parse(text: &str) -> Result<Url, String> {
     let filled = fill(text)?;
     let shown = shown(text);
     let url = match Url::parse(&filled) {
@@ -28,7 +28,7 @@ pub(super) fn parse(text: &str) -> Result<Url, String> {
 }
 
 /// `url` without what may be a secret: its user, its password, and the values of its query.
-pub(super) fn redacted(url: &Url) -> String {
+pub(in crate::fetcher) fn redacted(url: &Url) -> String {
     let mut shown = url.clone();
     // Both refuse URLs that have no host; those have no user either.
     let _ = shown.set_username("");
@@ -56,7 +56,7 @@ fn shown(text: &str) -> &str {
 }
 
 /// `text` with `{os}`, `{arch}` and `{target}` filled in.
-pub(super) fn fill(text: &str) -> Result<String, String> {
+pub(in crate::fetcher) fn fill(text: &str) -> Result<String, String> {
     let mut filled = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('{') {

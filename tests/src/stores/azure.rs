@@ -1,0 +1,94 @@
+//! Azure's Blob Storage by Azurite, which checks signatures.
+
+use std::net::SocketAddr;
+use std::process::Command;
+
+use object_store::azure::{AzureAccessKey, AzureAuthorizer, AzureCredential};
+use object_store::client::{HttpRequest, HttpRequestBody};
+
+use super::Bucket;
+use super::gcs::send;
+use super::tool::{Tool, tool};
+
+/// A server with one container, for as long as this lives.
+#[derive(Debug)]
+pub struct Azurite {
+    tool: Tool,
+    key: String,
+}
+
+impl Azurite {
+    /// One on a port of its own, if the tool is there.
+    ///
+    /// # Panics
+    ///
+    /// If it does not work.
+    #[must_use]
+    pub fn start() -> Option<Self> {
+        let script = tool("azurite/node_modules/azurite/dist/src/blob/main.js")?;
+        let tool = Tool::start(|port| {
+            let port = port.to_string();
+            let mut command = Command::new("node");
+            command.arg(&script).args(["--silent", "--disableTelemetry", "--inMemoryPersistence"]);
+            command.args(["--skipApiVersionCheck", "--blobHost", "127.0.0.1", "--blobPort", &port]);
+            command
+        });
+        let server = Self { tool, key: KEY.to_owned() };
+        server.put_at("releases?restype=container", "", b"");
+        Some(server)
+    }
+
+    /// The same for a service that believes in another key.
+    #[must_use]
+    pub fn with_wrong_key(mut self) -> Self {
+        "c3dvcmRmaXNo".clone_into(&mut self.key);
+        self
+    }
+
+    fn put_at(&self, target: &str, kind: &str, bytes: &[u8]) {
+        let path = format!("/{ACCOUNT}/{target}");
+        let mut request = HttpRequest::new(HttpRequestBody::empty());
+        *request.method_mut() = "PUT".parse().expect("it is a method");
+        let url = format!("http://{}{path}", self.tool.address());
+        *request.uri_mut() = url.parse().expect("it is a URL");
+        let length = bytes.len().to_string();
+        let headers = request.headers_mut();
+        headers.insert("content-length", length.parse().expect("it is a header"));
+        if !kind.is_empty() {
+            headers.insert("x-ms-blob-type", kind.parse().expect("it is a header"));
+        }
+        let key = AzureAccessKey::try_new(KEY).expect("it is a key");
+        let credential = AzureCredential::AccessKey(key);
+        AzureAuthorizer::new(&credential, ACCOUNT).authorize(&mut request);
+        let headers = request.headers().iter();
+        let headers = headers.map(|(name, value)| {
+            format!("{name}: {}", value.to_str().expect("it is text"))
+        });
+        let headers = headers.collect::<Vec<_>>().join("\r\n");
+        send(self.tool.address(), &format!("PUT {path}"), &headers, bytes);
+    }
+}
+
+impl Bucket for Azurite {
+    fn put(&self, key: &str, bytes: &[u8]) {
+        self.put_at(&format!("releases/{key}"), "BlockBlob", bytes);
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.tool.address()
+    }
+
+    fn variables(&self, endpoint: &str) -> Vec<(&'static str, String)> {
+        vec![
+            ("FETCHER", "azure".into()),
+            ("ENDPOINT", format!("{endpoint}/{ACCOUNT}")),
+            ("CREDENTIALS", format!("{ACCOUNT} {}", self.key)),
+        ]
+    }
+}
+
+const ACCOUNT: &str = "devstoreaccount1";
+
+/// Everybody's, by Azurite's documentation.
+const KEY: &str =
+    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
