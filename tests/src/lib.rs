@@ -8,6 +8,7 @@
 mod certificate;
 mod client;
 mod control;
+pub mod faults;
 mod mounted;
 mod process;
 mod published;

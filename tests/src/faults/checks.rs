@@ -1,0 +1,192 @@
+//! What is checked of every source.
+
+use std::error::Error;
+use std::time::{Duration, Instant};
+
+use selfup::fetcher::{Current, Fetched, Fetcher, RetryAfter};
+use selfup::{BinaryId, BoxError};
+use tokio::io::AsyncReadExt as _;
+use tokio::runtime::Runtime;
+
+use super::{Fault, RETRY_AFTER, Source, Way};
+use crate::{Load, PATIENCE, Release, Service, ServiceBuilder, eventually};
+
+/// Whether two polls of a fetcher meet each fault as an error of its own, and the next one takes what is
+/// published.
+///
+/// # Panics
+///
+/// If that is not so.
+pub fn each_fault_is_an_error<S: Source>(way: Way) {
+    let source = S::start(way);
+    let mut poller = Poller::new(source.fetcher());
+    for fault in Fault::ALL.into_iter().filter(|fault| source.front().knows(*fault)) {
+        let release = Release::good();
+        source.publish(&release);
+        source.front().fail(fault);
+        for _ in 0..2 {
+            match (source.words(fault), poller.take()) {
+                ("", Ok(taken)) => assert!(taken.as_deref() != Some(release.bytes()), "{fault:?}"),
+                (words, Err(error)) => {
+                    let told = chain(&*error);
+                    println!("{fault:?}: {told}");
+                    assert!(told.contains(words), "{fault:?}: {told}");
+                    let when = error.downcast_ref().map(RetryAfter::after);
+                    assert_eq!(when.is_some(), source.tells_when(fault), "{fault:?}: {told}");
+                    assert!(when <= Some(Duration::from_secs(RETRY_AFTER)), "{fault:?}: {when:?}");
+                }
+                (_, Ok(taken)) => panic!("{fault:?}: {:?} bytes", taken.map(|bytes| bytes.len())),
+            }
+        }
+        source.front().heal();
+        let taken = poller.take().unwrap_or_else(|error| panic!("{fault:?}: {}", chain(&*error)));
+        assert!(taken.as_deref() == Some(release.bytes()), "{fault:?}: not what is published");
+        poller.keep();
+        assert!(poller.take().expect("nothing is wrong").is_none(), "{fault:?}: taken again");
+    }
+}
+
+/// Whether a service goes on through each of these faults, and takes the next release after it, while its
+/// clients ask and lose nothing.
+///
+/// # Panics
+///
+/// If that is not so.
+pub fn no_fault_is_noticed<S: Source>(way: Way, faults: &[Fault]) {
+    let source = S::start(way);
+    let (mut service, mut generation) = (serving(&source, "100ms"), 1);
+    let load = Load::start(service.address(), "/", 2);
+    for fault in faults.iter().copied().filter(|fault| source.front().knows(*fault)) {
+        let before = failures(&service);
+        let serving = service.get("/");
+        source.front().fail(fault);
+        let release = Release::good();
+        source.publish(&release);
+        eventually(&format!("{fault:?} is told"), || (failures(&service) > before).then_some(()));
+        assert_eq!(service.get("/"), serving, "{fault:?}: something else runs");
+        source.front().heal();
+        generation += 1;
+        service.wait_for(&format!("event committed: generation {generation} "));
+        service.assert_runs(&release);
+    }
+    load.wait_for(50);
+    assert_eq!(load.stop(), [""; 0]);
+    assert!(service.stop().success());
+}
+
+/// Whether a poll that finds nothing new is one request, and nothing but a head answers it. It prints
+/// how many bytes that is.
+///
+/// # Panics
+///
+/// If that is not so.
+pub fn an_idle_poll_is_one_request<S: Source>() {
+    let source = S::start(Way::Plain);
+    source.publish(&Release::good());
+    let mut poller = Poller::new(source.fetcher());
+    assert!(poller.take().expect("nothing is wrong").is_some());
+    poller.keep();
+    let before = source.front().asked().len();
+    for polls in 1..=10 {
+        assert!(poller.take().expect("nothing is wrong").is_none());
+        let asked = source.front().asked().split_off(before);
+        assert_eq!(asked.len(), polls, "{asked:?}");
+        assert!(asked.iter().all(|asked| asked.body == 0), "{asked:?}");
+    }
+    let last = source.front().asked().pop().expect("it was asked");
+    let (request, status, head) = (&last.request, last.status, last.head);
+    println!("an idle poll: {} {}: {status}, {head} bytes", request.method, request.target);
+}
+
+/// Publishes five releases one after another for a service that polls each second, and prints how long
+/// it takes until each is serving.
+///
+/// # Panics
+///
+/// If one does not come.
+pub fn publish_to_serving<S: Source>() {
+    let source = S::start(Way::Plain);
+    let mut service = serving(&source, "1s");
+    let mut times: Vec<Duration> = Vec::new();
+    for _ in 0..5 {
+        // A release that is published while another is on trial waits for that.
+        let committed = service.lines("event committed: ").len();
+        let release = Release::good();
+        let id = release.id().to_string();
+        source.publish(&release);
+        let begun = Instant::now();
+        eventually(&format!("{id} answers"), || service.get("/").contains(&id).then_some(()));
+        times.push(begun.elapsed());
+        service.wait_for_nth("event committed: ", committed + 1);
+    }
+    times.sort_unstable();
+    println!("published to serving, with an interval of 1s: {times:?}");
+    assert!(service.stop().success());
+}
+
+/// A service of a release that is published, which has found out that it runs already.
+fn serving<S: Source>(source: &S, interval: &str) -> Service {
+    let release = Release::good();
+    source.publish(&release);
+    let variables = source.variables().into_iter().chain(source.front().variables());
+    let builder = ServiceBuilder::new(&release).set("INTERVAL", interval);
+    let service = variables.fold(builder, |builder, (name, value)| builder.set(&name, value));
+    let service = service.start();
+    source.front().wait_for(2);
+    service
+}
+
+/// How often it was told that nothing could be had, or nothing good.
+fn failures(service: &Service) -> usize {
+    let told = ["event fetch_failed: ", "event candidate_refused: "];
+    told.iter().map(|event| service.lines(event).len()).sum()
+}
+
+/// What the upgrade pipeline is to a fetcher: it polls, reads to the end, and keeps the validator.
+struct Poller<F> {
+    runtime: Runtime,
+    fetcher: F,
+    delivered: Option<String>,
+    taken: Option<String>,
+}
+
+impl<F: Fetcher> Poller<F> {
+    fn new(fetcher: F) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        Self { runtime: runtime.expect("a runtime"), fetcher, delivered: None, taken: None }
+    }
+
+    /// One poll, and all bytes of what it finds.
+    fn take(&mut self) -> Result<Option<Vec<u8>>, BoxError> {
+        let current = Current::new(BinaryId::from_bytes([0; 32]));
+        let current = current.with_validator(self.taken.clone());
+        let (fetcher, validator) = (&mut self.fetcher, &mut self.delivered);
+        self.runtime.block_on(async {
+            let polling = async {
+                let Fetched::Binary(mut download) = fetcher.fetch(&current).await? else {
+                    return Ok(None);
+                };
+                let mut bytes = Vec::new();
+                download.read_to_end(&mut bytes).await?;
+                *validator = download.get_validator().map(str::to_owned);
+                Ok(Some(bytes))
+            };
+            tokio::time::timeout(PATIENCE, polling).await?
+        })
+    }
+
+    /// What was delivered last is taken.
+    fn keep(&mut self) {
+        self.taken.clone_from(&self.delivered);
+    }
+}
+
+/// An error and its causes, as they are reported.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let (mut text, mut cause) = (error.to_string(), error.source());
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

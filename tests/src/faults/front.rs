@@ -1,0 +1,328 @@
+//! The server that fetchers ask, with one fault at a time.
+
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Instant, SystemTime};
+
+use nix::sys::socket::{
+    AddressFamily, Backlog, Shutdown, SockFlag, SockType, SockaddrIn, bind, getsockname, listen,
+    setsockopt, shutdown, socket, sockopt,
+};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use tempfile::TempDir;
+
+use super::{Asked, Fault, RETRY_AFTER, Reply, Request, ca_of};
+use crate::{Certificate, PATIENCE};
+
+/// How the front is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Way {
+    /// By http, at an address.
+    Plain,
+    /// By https, under a certificate that the fetcher is given.
+    Tls,
+    /// By http through a proxy, which alone knows where the host is.
+    Proxy,
+    /// By https through a proxy, which alone knows where the host is.
+    TlsByProxy,
+}
+
+/// A server on a port of its own, before what gives its good answers.
+#[derive(Debug)]
+pub struct Front {
+    way: Way,
+    port: u16,
+    shared: Arc<Shared>,
+    accepting: Mutex<Option<(Arc<TcpListener>, JoinHandle<()>)>>,
+    /// It has the port when nobody listens there.
+    _port: OwnedFd,
+    directory: TempDir,
+}
+
+struct Shared {
+    way: Way,
+    answer: Box<dyn Fn(&Request) -> Reply + Send + Sync>,
+    trusted: Arc<ServerConfig>,
+    unknown: Arc<ServerConfig>,
+    fault: Mutex<Option<Fault>>,
+    asked: Mutex<Vec<Asked>>,
+    more: Condvar,
+}
+
+impl Front {
+    /// A front for what gives these answers.
+    ///
+    /// # Panics
+    ///
+    /// If no port can be had.
+    #[must_use]
+    pub fn start(way: Way, answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let other = tempfile::tempdir().expect("a temporary directory");
+        let trusted = Certificate::made_in(directory.path()).server(&["http/1.1"]);
+        let unknown = Certificate::made_in(other.path()).server(&["http/1.1"]);
+        let (port_holder, port) = bound(0);
+        let shared = Arc::new(Shared {
+            way,
+            answer: Box::new(answer),
+            trusted,
+            unknown,
+            fault: Mutex::default(),
+            asked: Mutex::default(),
+            more: Condvar::new(),
+        });
+        let accepting = Mutex::default();
+        let front = Self { way, port, shared, accepting, _port: port_holder, directory };
+        front.open();
+        front
+    }
+
+    /// Scheme, host and port, as the fetcher is to ask for them.
+    #[must_use]
+    pub fn base(&self) -> String {
+        match self.way {
+            Way::Plain => format!("http://127.0.0.1:{}", self.port),
+            Way::Tls => format!("https://localhost:{}", self.port),
+            Way::Proxy => format!("http://{HOST}"),
+            Way::TlsByProxy => format!("https://{HOST}"),
+        }
+    }
+
+    /// The certificate that the fetcher has to trust, if there is one.
+    #[must_use]
+    pub fn ca(&self) -> Option<PathBuf> {
+        matches!(self.way, Way::Tls | Way::TlsByProxy).then(|| ca_of(self.directory.path()))
+    }
+
+    /// The proxy that the fetcher has to ask, if there is one.
+    #[must_use]
+    pub fn proxy(&self) -> Option<String> {
+        let is_proxy = matches!(self.way, Way::Proxy | Way::TlsByProxy);
+        is_proxy.then(|| format!("http://127.0.0.1:{}", self.port))
+    }
+
+    /// The variables of the fixture for the way: `CA` and `PROXY`.
+    #[must_use]
+    pub fn variables(&self) -> Vec<(String, String)> {
+        let ca = self.ca().map(|ca| ("CA".to_owned(), ca.display().to_string()));
+        ca.into_iter().chain(self.proxy().map(|proxy| ("PROXY".to_owned(), proxy))).collect()
+    }
+
+    /// Whether this fault can be met this way.
+    #[must_use]
+    pub fn knows(&self, fault: Fault) -> bool {
+        match fault {
+            Fault::UnknownAuthority => self.ca().is_some(),
+            // A proxy resolves names itself, and TLS has a rule of its own for those that are none.
+            Fault::NoSuchHost => self.way == Way::Plain,
+            _ => true,
+        }
+    }
+
+    /// Goes wrong from now on.
+    pub fn fail(&self, fault: Fault) {
+        *lock(&self.shared.fault) = Some(fault);
+        if fault == Fault::Refused {
+            self.close();
+        }
+    }
+
+    /// Goes well from now on.
+    pub fn heal(&self) {
+        if lock(&self.shared.fault).take() == Some(Fault::Refused) {
+            self.open();
+        }
+    }
+
+    /// What was asked so far and answered, but for what a fault of the connection ended.
+    #[must_use]
+    pub fn asked(&self) -> Vec<Asked> {
+        lock(&self.shared.asked).clone()
+    }
+
+    /// Waits until so many questions more were answered.
+    ///
+    /// # Panics
+    ///
+    /// If they do not come.
+    pub fn wait_for(&self, count: usize) {
+        let until = Instant::now() + PATIENCE;
+        let mut asked = lock(&self.shared.asked);
+        let goal = asked.len() + count;
+        while asked.len() < goal {
+            let left = until.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "it was not asked again");
+            let waited = self.shared.more.wait_timeout(asked, left);
+            asked = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn open(&self) {
+        let (socket, _) = bound(self.port);
+        listen(&socket, Backlog::MAXCONN).expect("a bound socket listens");
+        let listener = Arc::new(TcpListener::from(socket));
+        let (shared, incoming) = (Arc::clone(&self.shared), Arc::clone(&listener));
+        let accepting = std::thread::spawn(move || {
+            // It ends when the socket is shut down.
+            while let Ok((stream, _)) = incoming.accept() {
+                let shared = Arc::clone(&shared);
+                // A client that goes away in the middle is what some faults are about.
+                std::thread::spawn(move || drop(shared.serve(&stream)));
+            }
+        });
+        *lock(&self.accepting) = Some((listener, accepting));
+    }
+
+    fn close(&self) {
+        if let Some((listener, accepting)) = lock(&self.accepting).take() {
+            shutdown(listener.as_raw_fd(), Shutdown::Both).expect("it listens");
+            accepting.join().expect("it only accepts");
+        }
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("way", &self.way).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn serve(&self, mut stream: &TcpStream) -> io::Result<()> {
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let fault = *lock(&self.fault);
+        if self.way == Way::TlsByProxy {
+            let Some(request) = Request::read(&mut stream)? else { return Ok(()) };
+            if request.method != "CONNECT" || request.target != format!("{HOST}:443") {
+                return stream.write_all(Reply::status(405).head().as_bytes());
+            }
+            stream.write_all(b"HTTP/1.1 200 X\r\n\r\n")?;
+        }
+        if !matches!(self.way, Way::Tls | Way::TlsByProxy) {
+            return self.converse(stream, stream, fault);
+        }
+        let is_unknown = fault == Some(Fault::UnknownAuthority);
+        let config = if is_unknown { &self.unknown } else { &self.trusted };
+        let connection = ServerConnection::new(Arc::clone(config)).map_err(io::Error::other)?;
+        let mut secure = StreamOwned::new(connection, stream);
+        let served = self.converse(&mut secure, stream, fault);
+        if served.is_ok() && fault.is_none() {
+            secure.conn.send_close_notify();
+            secure.flush()?;
+        }
+        served
+    }
+
+    fn converse(
+        &self,
+        mut stream: impl Read + Write,
+        raw: &TcpStream,
+        fault: Option<Fault>,
+    ) -> io::Result<()> {
+        let Some(mut request) = Request::read(&mut stream)? else { return Ok(()) };
+        if self.way == Way::Proxy {
+            let Some(target) = request.target.strip_prefix(&format!("http://{HOST}")) else {
+                return stream.write_all(Reply::status(400).head().as_bytes());
+            };
+            request.target = target.to_owned();
+        }
+        if fault == Some(Fault::ResetInHead) {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Le")?;
+            stream.flush()?;
+            // No lingering: the client is told at once.
+            let now = nix::libc::linger { l_onoff: 1, l_linger: 0 };
+            return Ok(setsockopt(&raw, sockopt::Linger, &now)?);
+        }
+        let mut reply = match fault.and_then(|fault| instead(fault, &request)) {
+            Some(reply) => reply,
+            None => (self.answer)(&request),
+        };
+        let breaks_off = matches!(fault, Some(Fault::Truncated | Fault::Stalled));
+        if breaks_off {
+            reply.weaken();
+        }
+        let whole = if request.method == "HEAD" { 0 } else { reply.body.len() };
+        let sent = if breaks_off { whole / 2 } else { whole };
+        // Who has the answer may look at once at what was asked.
+        let head = reply.head();
+        lock(&self.asked).push(Asked {
+            request,
+            status: reply.status,
+            head: head.len(),
+            body: sent,
+        });
+        self.more.notify_all();
+        stream.write_all(head.as_bytes())?;
+        stream.write_all(&reply.body[..sent])?;
+        stream.flush()?;
+        if fault == Some(Fault::Stalled) && whole > 0 {
+            // Until the client gives up.
+            io::copy(&mut stream, &mut io::sink())?;
+        }
+        Ok(())
+    }
+}
+
+impl Reply {
+    /// A strong tag would have the client go on where it broke off, for a minute and longer.
+    fn weaken(&mut self) {
+        for (name, value) in &mut self.headers {
+            if name.eq_ignore_ascii_case("etag") && !value.starts_with("W/") {
+                value.insert_str(0, "W/");
+            }
+        }
+    }
+}
+
+/// What is answered in place of a good answer.
+fn instead(fault: Fault, request: &Request) -> Option<Reply> {
+    let seconds = RETRY_AFTER.to_string();
+    match fault {
+        Fault::ServerError => Some(Reply::status(500)),
+        Fault::TooManyRequests => Some(Reply::status(429).with("Retry-After", &seconds)),
+        Fault::RateLimited => {
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+            let end = now.expect("this is after 1970").as_secs() + RETRY_AFTER;
+            let reply = Reply::status(403).with("X-RateLimit-Remaining", "0");
+            Some(reply.with("X-RateLimit-Reset", &end.to_string()))
+        }
+        Fault::RedirectLoop => Some(Reply::redirect(&request.target)),
+        Fault::WrongContent => {
+            let page = "<html><body>Welcome to the hotel. Please log in.</body></html>";
+            Some(Reply::ok(page).with("ETag", "\"portal\"").with("Content-Type", "text/html"))
+        }
+        // A label has 63 characters at most (RFC 1035, section 2.3.4), so nobody is asked for it.
+        Fault::NoSuchHost => Some(Reply::redirect(&format!("http://{}.test/", "a".repeat(64)))),
+        _ => None,
+    }
+}
+
+/// A socket with this port, or one of the kernel's choice, that does not listen yet.
+fn bound(port: u16) -> (OwnedFd, u16) {
+    let (family, kind) = (AddressFamily::Inet, SockType::Stream);
+    let socket = socket(family, kind, SockFlag::SOCK_CLOEXEC, None).expect("a socket");
+    // Several may have it as long as only one of them listens.
+    setsockopt(&socket, sockopt::ReuseAddr, &true).expect("it is a socket");
+    let address = SockaddrIn::from(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port));
+    bind(socket.as_raw_fd(), &address).expect("a port");
+    let name = getsockname::<SockaddrIn>(socket.as_raw_fd());
+    (socket, name.expect("it is bound").port())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Known to the proxy alone.
+const HOST: &str = "releases.test";

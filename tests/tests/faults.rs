@@ -1,0 +1,53 @@
+//! Every fault of a network against every fetcher that asks over one.
+//!
+//! A source of another kind joins with two lines.
+
+use selfup_tests::faults::{
+    Fault, HttpSource, Way, an_idle_poll_is_one_request, each_fault_is_an_error,
+    no_fault_is_noticed, publish_to_serving,
+};
+
+#[test]
+fn http_each_fault_is_an_error_and_passes() {
+    each_fault_is_an_error::<HttpSource>(Way::Plain);
+}
+
+#[test]
+fn http_each_fault_over_tls_is_an_error_and_passes() {
+    each_fault_is_an_error::<HttpSource>(Way::Tls);
+}
+
+#[test]
+fn http_each_fault_behind_a_proxy_is_an_error_and_passes() {
+    each_fault_is_an_error::<HttpSource>(Way::Proxy);
+}
+
+#[test]
+fn http_each_fault_over_tls_behind_a_proxy_is_an_error_and_passes() {
+    each_fault_is_an_error::<HttpSource>(Way::TlsByProxy);
+}
+
+#[test]
+fn http_no_fault_is_noticed_by_those_who_are_served() {
+    no_fault_is_noticed::<HttpSource>(Way::Plain, &Fault::ALL);
+}
+
+#[test]
+fn http_no_fault_of_tls_is_noticed_by_those_who_are_served() {
+    no_fault_is_noticed::<HttpSource>(Way::Tls, &[Fault::UnknownAuthority, Fault::Truncated]);
+}
+
+#[test]
+fn http_no_fault_behind_a_proxy_is_noticed_by_those_who_are_served() {
+    no_fault_is_noticed::<HttpSource>(Way::TlsByProxy, &[Fault::Refused]);
+}
+
+#[test]
+fn http_an_idle_poll_is_one_request() {
+    an_idle_poll_is_one_request::<HttpSource>();
+}
+
+#[test]
+fn http_a_release_is_published_and_serves() {
+    publish_to_serving::<HttpSource>();
+}
