@@ -5,8 +5,9 @@ use std::process::Command;
 
 use object_store::azure::{AzureAccessKey, AzureAuthorizer, AzureCredential};
 use object_store::client::{HttpRequest, HttpRequestBody};
+use selfup::fetcher::{Store, azure};
 
-use super::Bucket;
+use super::{Bucket, KEY};
 use super::gcs::send;
 use super::tool::{Tool, tool};
 
@@ -18,27 +19,13 @@ pub struct Azurite {
 }
 
 impl Azurite {
-    /// One on a port of its own, if the tool is there.
-    ///
-    /// # Panics
-    ///
-    /// If it does not work.
+    /// Whether the tool is there; where it is not, that is said, and with `CI=true` it is a failure.
     #[must_use]
-    pub fn start() -> Option<Self> {
-        let script = tool("azurite/node_modules/azurite/dist/src/blob/main.js")?;
-        let tool = Tool::start(|port| {
-            let port = port.to_string();
-            let mut command = Command::new("node");
-            command.arg(&script).args(["--silent", "--disableTelemetry", "--inMemoryPersistence"]);
-            command.args(["--skipApiVersionCheck", "--blobHost", "127.0.0.1", "--blobPort", &port]);
-            command
-        });
-        let server = Self { tool, key: KEY.to_owned() };
-        server.put_at("releases?restype=container", "", b"");
-        Some(server)
+    pub fn is_there() -> bool {
+        tool(TOOL).is_some()
     }
 
-    /// The same for a service that believes in another key.
+    /// Has a service believe in another key from now on.
     #[must_use]
     pub fn with_wrong_key(mut self) -> Self {
         "c3dvcmRmaXNo".clone_into(&mut self.key);
@@ -57,7 +44,7 @@ impl Azurite {
         if !kind.is_empty() {
             headers.insert("x-ms-blob-type", kind.parse().expect("it is a header"));
         }
-        let key = AzureAccessKey::try_new(KEY).expect("it is a key");
+        let key = AzureAccessKey::try_new(EVERYBODYS).expect("it is a key");
         let credential = AzureCredential::AccessKey(key);
         AzureAuthorizer::new(&credential, ACCOUNT).authorize(&mut request);
         let headers = request.headers().iter();
@@ -70,12 +57,33 @@ impl Azurite {
 }
 
 impl Bucket for Azurite {
-    fn put(&self, key: &str, bytes: &[u8]) {
-        self.put_at(&format!("releases/{key}"), "BlockBlob", bytes);
+    type Kind = selfup::fetcher::Azure;
+
+    fn start() -> Self {
+        let script = tool(TOOL).expect("it was looked for");
+        let tool = Tool::start(|port| {
+            let mut command = Command::new("node");
+            command.arg(&script).args(["--silent", "--disableTelemetry", "--inMemoryPersistence"]);
+            command.args(["--skipApiVersionCheck", "--blobHost", "127.0.0.1"]);
+            command.args(["--blobPort", &port.to_string()]);
+            command
+        });
+        let server = Self { tool, key: EVERYBODYS.to_owned() };
+        server.put_at("releases?restype=container", "", b"");
+        server
     }
 
     fn address(&self) -> SocketAddr {
         self.tool.address()
+    }
+
+    fn put(&self, key: &str, bytes: &[u8]) {
+        self.put_at(&format!("releases/{key}"), "BlockBlob", bytes);
+    }
+
+    fn fetcher(&self, endpoint: &str) -> Store<Self::Kind> {
+        let endpoint = format!("{endpoint}/{ACCOUNT}");
+        azure("releases", KEY).account(ACCOUNT).account_key(&self.key).endpoint(endpoint)
     }
 
     fn variables(&self, endpoint: &str) -> Vec<(&'static str, String)> {
@@ -87,8 +95,11 @@ impl Bucket for Azurite {
     }
 }
 
+/// Below `target/tools`.
+const TOOL: &str = "azurite/node_modules/azurite/dist/src/blob/main.js";
+
 const ACCOUNT: &str = "devstoreaccount1";
 
 /// Everybody's, by Azurite's documentation.
-const KEY: &str =
+const EVERYBODYS: &str =
     "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";

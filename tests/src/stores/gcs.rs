@@ -1,31 +1,25 @@
-//! Google Cloud Storage by fake-gcs-server. It has `ETag`s and parts, and knows no condition of a GET: an
-//! idle poll has a body there, which is left unread. Nor does it ask who asks.
+//! Google Cloud Storage by fake-gcs-server. It has `ETag`s and parts, and asks nobody who he is. It knows
+//! no condition of a GET either, so that one is judged here, as Google documents it for the XML API.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 
-use super::Bucket;
+use selfup::fetcher::{Store, gcs};
+
 use super::tool::{Tool, tool};
+use super::{Bucket, KEY};
+use crate::faults::{Reply, Request};
 
 /// A server with one bucket, for as long as this lives.
 #[derive(Debug)]
 pub struct FakeGcs(Tool);
 
 impl FakeGcs {
-    /// One on a port of its own, if the tool is there.
+    /// Whether the tool is there; where it is not, that is said, and with `CI=true` it is a failure.
     #[must_use]
-    pub fn start() -> Option<Self> {
-        let binary = tool("fake-gcs-server")?;
-        let server = Self(Tool::start(|port| {
-            let port = port.to_string();
-            let mut command = Command::new(&binary);
-            command.args(["-scheme", "http", "-backend", "memory", "-host", "127.0.0.1"]);
-            command.args(["-port", &port]);
-            command
-        }));
-        server.post("/storage/v1/b", "application/json", b"{\"name\":\"releases\"}");
-        Some(server)
+    pub fn is_there() -> bool {
+        tool(TOOL).is_some()
     }
 
     fn post(&self, target: &str, kind: &str, body: &[u8]) {
@@ -50,16 +44,48 @@ pub(super) fn send(address: SocketAddr, line: &str, headers: &str, body: &[u8]) 
 }
 
 impl Bucket for FakeGcs {
-    fn put(&self, key: &str, bytes: &[u8]) {
-        let target = format!("/upload/storage/v1/b/releases/o?uploadType=media&name={key}");
-        self.post(&target, "application/octet-stream", bytes);
+    type Kind = selfup::fetcher::Gcs;
+
+    fn start() -> Self {
+        let binary = tool(TOOL).expect("it was looked for");
+        let server = Self(Tool::start(|port| {
+            let mut command = Command::new(&binary);
+            command.args(["-scheme", "http", "-backend", "memory", "-host", "127.0.0.1"]);
+            command.args(["-port", &port.to_string()]);
+            command
+        }));
+        server.post("/storage/v1/b", "application/json", b"{\"name\":\"releases\"}");
+        server
     }
 
     fn address(&self) -> SocketAddr {
         self.0.address()
     }
 
+    fn put(&self, key: &str, bytes: &[u8]) {
+        let target = format!("/upload/storage/v1/b/releases/o?uploadType=media&name={key}");
+        self.post(&target, "application/octet-stream", bytes);
+    }
+
+    fn fetcher(&self, endpoint: &str) -> Store<Self::Kind> {
+        gcs("releases", KEY).endpoint(endpoint).anonymous(true)
+    }
+
     fn variables(&self, endpoint: &str) -> Vec<(&'static str, String)> {
         vec![("FETCHER", "gcs".into()), ("ENDPOINT", endpoint.into())]
     }
+
+    fn completed(reply: Reply, request: &Request) -> Reply {
+        let mut headers = reply.headers.iter();
+        let tag = headers.find(|(name, _)| name.eq_ignore_ascii_case("etag"));
+        match tag {
+            Some((_, tag)) if request.header("if-none-match") == Some(tag) => {
+                Reply::status(304).with("ETag", tag)
+            }
+            _ => reply,
+        }
+    }
 }
+
+/// Below `target/tools`.
+const TOOL: &str = "fake-gcs-server";

@@ -1,72 +1,112 @@
-//! Servers that have buckets, on the loopback interface, and what stands between them and a service.
+//! Servers that have buckets, as sources of releases: S3 by s3s, Azure's Blob Storage by Azurite, and
+//! Google Cloud Storage by fake-gcs-server. Each stands behind a [`Front`], with the faults of all.
 
 mod azure;
 mod gcs;
-mod relay;
 mod s3;
 mod tool;
 
-use std::time::Duration;
+use std::net::SocketAddr;
 
 pub use self::azure::Azurite;
 pub use self::gcs::FakeGcs;
-pub use self::relay::{Exchange, Flaw, Relay};
 pub use self::s3::S3Server;
-pub use self::tool::tool;
-use crate::{Release, Service, ServiceBuilder};
+use crate::faults::{Fault, Forward, Front, Reply, Request, Source, Way};
+use crate::{Release, ServiceBuilder};
 
-/// A server with one bucket, `releases`, in which the service looks for `dir/app`.
-pub trait Bucket {
-    /// Puts an object there, in one step.
-    fn put(&self, key: &str, bytes: &[u8]);
+/// A server with one bucket, `releases`.
+pub trait Bucket: Sized {
+    /// The kind of store that it is.
+    type Kind;
+
+    /// One on a port of its own.
+    fn start() -> Self;
 
     /// Where it is.
-    fn address(&self) -> std::net::SocketAddr;
+    fn address(&self) -> SocketAddr;
 
-    /// The variables of the fixture by which it asks there, at the root URL `endpoint` of this server's.
+    /// Puts an object there.
+    fn put(&self, key: &str, bytes: &[u8]);
+
+    /// What asks for [`KEY`] there, by the root `endpoint`.
+    fn fetcher(&self, endpoint: &str) -> selfup::fetcher::Store<Self::Kind>;
+
+    /// The variables of the fixture by which it has that fetcher.
     fn variables(&self, endpoint: &str) -> Vec<(&'static str, String)>;
+
+    /// The `reply` of a server that lacks something which its original has.
+    #[must_use]
+    fn completed(reply: Reply, _request: &Request) -> Reply {
+        reply
+    }
 }
 
-/// A service that looks for its releases in a bucket, and whoever it asks.
+/// A bucket behind a front.
 #[derive(Debug)]
 pub struct Stored<B> {
-    /// What runs.
-    pub service: Service,
-    /// All that is asked comes through here.
-    pub relay: Relay,
-    /// Where its releases come from.
+    front: Front,
+    /// What is behind it.
     pub bucket: B,
 }
 
 impl<B: Bucket> Stored<B> {
-    /// A service with these variables, whose first release is in the bucket, and which has found out that
-    /// there is nothing new.
+    /// How a service of `release` that asks there is to be started.
     #[must_use]
-    pub fn start(bucket: B, variables: &[(&str, &str)]) -> Self {
-        let first = Release::good();
-        bucket.put(KEY, first.bytes());
-        let relay = Relay::start(bucket.address());
-        let mut builder = ServiceBuilder::new(&first).set("INTERVAL", "100ms");
-        for (name, value) in bucket.variables(&relay.url()) {
-            builder = builder.set(name, value);
-        }
-        for (name, value) in variables {
-            builder = builder.set(name, *value);
-        }
-        let stored = Self { service: builder.start(), relay, bucket };
-        stored.relay.wait_for(2);
-        stored
+    pub fn service(&self, release: &Release) -> ServiceBuilder
+    where
+        selfup::fetcher::Store<B::Kind>: selfup::Fetcher,
+    {
+        let variables = self.variables().into_iter().chain(self.front.variables());
+        let builder = ServiceBuilder::new(release).set("INTERVAL", "100ms");
+        variables.fold(builder, |builder, (name, value)| builder.set(&name, value))
+    }
+}
+
+impl<B: Bucket> Source for Stored<B>
+where
+    selfup::fetcher::Store<B::Kind>: selfup::Fetcher,
+{
+    type Fetcher = selfup::fetcher::Store<B::Kind>;
+
+    fn start(way: Way) -> Self {
+        let bucket = B::start();
+        let server = Forward(bucket.address());
+        let front = Front::start(way, move |request| B::completed(server.answer(request), request));
+        Self { front, bucket }
     }
 
-    /// Publishes `release`, and waits until a generation of it is committed; gives how long it took until
-    /// it had answered.
-    pub fn upgrade(&self, release: &Release) -> Duration {
-        let committed = self.service.lines("event committed: ").len();
-        let published = std::time::Instant::now();
+    fn front(&self) -> &Front {
+        &self.front
+    }
+
+    fn fetcher(&self) -> Self::Fetcher {
+        // The host that only a proxy knows is not on the loopback interface.
+        let fetcher = self.bucket.fetcher(&self.front.base()).timeout("2s").allow_http(true);
+        let fetcher = match self.front.ca() {
+            Some(ca) => fetcher.ca(ca),
+            None => fetcher,
+        };
+        match self.front.proxy() {
+            Some(proxy) => fetcher.proxy(proxy),
+            None => fetcher,
+        }
+    }
+
+    fn variables(&self) -> Vec<(String, String)> {
+        let variables = self.bucket.variables(&self.front.base()).into_iter();
+        variables.map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    fn publish(&self, release: &Release) {
         self.bucket.put(KEY, release.bytes());
-        self.service.wait_for_nth("event committed: ", committed + 1);
-        self.service.assert_runs(release);
-        published.elapsed()
+    }
+
+    fn words(&self, fault: Fault) -> &'static str {
+        match fault {
+            // None is followed: it would carry what was signed for one server to another.
+            Fault::RedirectLoop | Fault::NoSuchHost => "status 302 Found",
+            fault => fault.words(),
+        }
     }
 }
 

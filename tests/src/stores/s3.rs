@@ -9,10 +9,11 @@ use s3s::dto::{ETagCondition, GetObjectInput, GetObjectOutput};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 use s3s_fs::FileSystem;
+use selfup::fetcher::{Store, s3};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use super::Bucket;
+use super::{Bucket, KEY};
 
 /// A server with one bucket, for as long as this lives.
 #[derive(Debug)]
@@ -24,29 +25,7 @@ pub struct S3Server {
 }
 
 impl S3Server {
-    /// One on a port of its own, for who has the key `myapp` and its secret.
-    ///
-    /// # Panics
-    ///
-    /// If there is no place or no port for it.
-    #[must_use]
-    pub fn start() -> Self {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        std::fs::create_dir(directory.path().join("releases")).expect("it is ours");
-        let files = FileSystem::new(directory.path()).expect("it is a directory");
-        let mut builder = S3ServiceBuilder::new(Conditional(files));
-        builder.set_auth(SimpleAuth::from_single(ID, SECRET));
-        let service = builder.build();
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all();
-        let runtime = runtime.build().expect("a runtime");
-        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"));
-        let listener = listener.expect("a port");
-        let address = listener.local_addr().expect("it is bound");
-        runtime.spawn(serve(listener, service));
-        Self { directory, address, secret: SECRET.to_owned(), _runtime: runtime }
-    }
-
-    /// The same for a service that believes in another secret.
+    /// Has a service believe in another secret from now on.
     #[must_use]
     pub fn with_wrong_secret(mut self) -> Self {
         "of another".clone_into(&mut self.secret);
@@ -66,6 +45,29 @@ async fn serve(listener: tokio::net::TcpListener, service: S3Service) {
 }
 
 impl Bucket for S3Server {
+    type Kind = selfup::fetcher::S3;
+
+    fn start() -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        std::fs::create_dir(directory.path().join("releases")).expect("it is ours");
+        let files = FileSystem::new(directory.path()).expect("it is a directory");
+        let mut builder = S3ServiceBuilder::new(Conditional(files));
+        builder.set_auth(SimpleAuth::from_single(ID, SECRET));
+        let service = builder.build();
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(1).enable_all().build().expect("a runtime");
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"));
+        let listener = listener.expect("a port");
+        let address = listener.local_addr().expect("it is bound");
+        runtime.spawn(serve(listener, service));
+        Self { directory, address, secret: SECRET.to_owned(), _runtime: runtime }
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// In one step.
     fn put(&self, key: &str, bytes: &[u8]) {
         let path = self.directory.path().join("releases").join(key);
         let parent = path.parent().expect("it is in the bucket");
@@ -75,8 +77,8 @@ impl Bucket for S3Server {
         std::fs::rename(new, path).expect("it is ours");
     }
 
-    fn address(&self) -> SocketAddr {
-        self.address
+    fn fetcher(&self, endpoint: &str) -> Store<Self::Kind> {
+        s3("releases", KEY).endpoint(endpoint).access_key(ID, &self.secret)
     }
 
     fn variables(&self, endpoint: &str) -> Vec<(&'static str, String)> {

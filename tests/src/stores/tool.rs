@@ -15,18 +15,13 @@ pub(super) struct Tool {
 
 /// Where `.ci/run` has put a tool, under `target/tools`. Where it is not, that is said, and with `CI=true`
 /// it is a failure.
-///
-/// # Panics
-///
-/// If it is not there, with `CI=true`.
-#[must_use]
-pub fn tool(path: &str) -> Option<PathBuf> {
+pub(super) fn tool(path: &str) -> Option<PathBuf> {
     let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools");
     let found = tools.join(path);
     if found.exists() {
         return Some(found);
     }
-    let words = format!("SKIPPED: {} is not there; `.ci/tools` installs it", found.display());
+    let words = format!("SKIPPED: {} is not there; `.ci/run` installs it", found.display());
     assert!(std::env::var_os("CI").is_none_or(|value| value != "true"), "{words}");
     eprintln!("{words}");
     None

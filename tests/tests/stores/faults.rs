@@ -1,68 +1,108 @@
-//! What goes wrong between a service and its store: the program does not notice, and the next good
-//! release is taken.
+//! Every fault of a network against every kind of store, upgrades while each passes, and what a poll
+//! costs that finds nothing new.
 
-use selfup_tests::stores::{Azurite, Bucket, FakeGcs, Flaw, KEY, S3Server, Stored};
-use selfup_tests::{Load, Release};
+use selfup_tests::faults::{
+    Fault, Way, an_idle_poll_is_one_request, each_fault_is_an_error, no_fault_is_noticed,
+    publish_to_serving,
+};
+use selfup_tests::stores::{Azurite, FakeGcs, S3Server, Stored};
 
-/// Each flaw, and what is said of it.
-fn flaws() -> [(Flaw, &'static str); 12] {
-    [
-        (Flaw::ResetAtOnce, "the request to 127.0.0.1 failed"),
-        (Flaw::ResetInHead, "the request to 127.0.0.1 failed"),
-        (Flaw::Truncated(100_000), "the download broke off"),
-        (Flaw::Truncated(0), "the download broke off"),
-        (Flaw::Stalled(100_000), "sent nothing for 2s in the middle of the download"),
-        (Flaw::Head("500 X"), "status 500 Internal Server Error"),
-        (Flaw::Head("503 X"), "status 503 Service Unavailable"),
-        (Flaw::Head("429 X\r\nRetry-After: 1"), "it is to be left alone for 1s"),
-        (Flaw::Head("403 X"), "status 403 Forbidden"),
-        (Flaw::Head("404 X"), "status 404 Not Found"),
-        // None is followed: it would carry what was signed for one server to another.
-        (Flaw::Head("302 X\r\nLocation: /releases/dir/app"), "status 302 Found"),
-        (Flaw::Body("<html>Log in</html>"), ""),
-    ]
+type S3 = Stored<S3Server>;
+type Azure = Stored<Azurite>;
+type Gcs = Stored<FakeGcs>;
+
+#[test]
+fn s3_each_fault_is_an_error_and_passes() {
+    each_fault_is_an_error::<S3>(Way::Plain);
 }
 
-fn is_borne<B: Bucket>(bucket: B, name: &str) {
-    let mut stored = Stored::start(bucket, &[]);
-    let load = Load::start(stored.service.address(), "/", 2);
-    for (flaw, words) in flaws() {
-        println!("{name}: {flaw:?}");
-        let failed = stored.service.lines("event fetch_failed: ").len();
-        let refused = stored.service.lines("event candidate_refused: ").len();
-        let committed = stored.service.lines("event committed: ").len();
-        let release = Release::good();
-        let is_refused = matches!(flaw, Flaw::Body(_));
-        stored.relay.spoil(Some(flaw));
-        stored.bucket.put(KEY, release.bytes());
-        if is_refused {
-            stored.service.wait_for_nth("event candidate_refused: ", refused + 1);
-        } else {
-            let line = stored.service.wait_for_nth("event fetch_failed: ", failed + 1);
-            assert!(line.contains(words), "{line}");
-        }
-        stored.relay.spoil(None);
-        stored.service.wait_for_nth("event committed: ", committed + 1);
-        stored.service.assert_runs(&release);
+#[test]
+fn s3_each_fault_over_tls_is_an_error_and_passes() {
+    each_fault_is_an_error::<S3>(Way::Tls);
+}
+
+#[test]
+fn s3_each_fault_behind_a_proxy_is_an_error_and_passes() {
+    each_fault_is_an_error::<S3>(Way::Proxy);
+}
+
+#[test]
+fn s3_each_fault_over_tls_behind_a_proxy_is_an_error_and_passes() {
+    each_fault_is_an_error::<S3>(Way::TlsByProxy);
+}
+
+#[test]
+fn s3_no_fault_is_noticed_by_those_who_are_served() {
+    no_fault_is_noticed::<S3>(Way::Plain, &Fault::ALL);
+}
+
+#[test]
+fn s3_no_fault_of_tls_is_noticed_by_those_who_are_served() {
+    no_fault_is_noticed::<S3>(Way::Tls, &[Fault::UnknownAuthority, Fault::Truncated]);
+}
+
+#[test]
+fn s3_an_idle_poll_is_one_request() {
+    an_idle_poll_is_one_request::<S3>();
+}
+
+#[test]
+fn s3_a_release_is_published_and_serves() {
+    publish_to_serving::<S3>();
+}
+
+#[test]
+fn azure_each_fault_is_an_error_and_passes() {
+    if Azurite::is_there() {
+        each_fault_is_an_error::<Azure>(Way::Tls);
     }
-    load.wait_for(50);
-    assert_eq!(load.stop(), [""; 0]);
-    assert!(stored.service.stop().success());
 }
 
 #[test]
-fn whatever_goes_wrong_with_s3_the_next_good_release_is_taken() {
-    is_borne(S3Server::start(), "s3");
+fn azure_no_fault_is_noticed_by_those_who_are_served() {
+    if Azurite::is_there() {
+        no_fault_is_noticed::<Azure>(Way::Plain, &[Fault::Refused, Fault::ServerError]);
+    }
 }
 
 #[test]
-fn whatever_goes_wrong_with_azure_the_next_good_release_is_taken() {
-    let Some(bucket) = Azurite::start() else { return };
-    is_borne(bucket, "azure");
+fn azure_an_idle_poll_is_one_request() {
+    if Azurite::is_there() {
+        an_idle_poll_is_one_request::<Azure>();
+    }
 }
 
 #[test]
-fn whatever_goes_wrong_with_gcs_the_next_good_release_is_taken() {
-    let Some(bucket) = FakeGcs::start() else { return };
-    is_borne(bucket, "gcs");
+fn azure_a_release_is_published_and_serves() {
+    if Azurite::is_there() {
+        publish_to_serving::<Azure>();
+    }
+}
+
+#[test]
+fn gcs_each_fault_is_an_error_and_passes() {
+    if FakeGcs::is_there() {
+        each_fault_is_an_error::<Gcs>(Way::Tls);
+    }
+}
+
+#[test]
+fn gcs_no_fault_is_noticed_by_those_who_are_served() {
+    if FakeGcs::is_there() {
+        no_fault_is_noticed::<Gcs>(Way::Plain, &[Fault::Refused, Fault::ServerError]);
+    }
+}
+
+#[test]
+fn gcs_an_idle_poll_is_one_request() {
+    if FakeGcs::is_there() {
+        an_idle_poll_is_one_request::<Gcs>();
+    }
+}
+
+#[test]
+fn gcs_a_release_is_published_and_serves() {
+    if FakeGcs::is_there() {
+        publish_to_serving::<Gcs>();
+    }
 }

@@ -4,9 +4,9 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use selfup_tests::stores::{KEY, Relay, S3Server};
-use selfup_tests::stores::Bucket as _;
-use selfup_tests::{Release, ServiceBuilder};
+use selfup_tests::Release;
+use selfup_tests::faults::{Source as _, Way};
+use selfup_tests::stores::{S3Server, Stored};
 
 /// IMDSv2, as Amazon documents it, with a role that has the key of the tests.
 struct Metadata {
@@ -58,16 +58,16 @@ fn answer(mut stream: TcpStream, asked: &Mutex<Vec<String>>) -> std::io::Result<
 
 #[test]
 fn the_role_of_an_instance_is_asked_for_once_and_its_requests_are_signed() {
-    let (bucket, metadata) = (S3Server::start(), Metadata::start());
+    let (source, metadata) = (Stored::<S3Server>::start(Way::Plain), Metadata::start());
     let (first, second) = (Release::good(), Release::good());
-    bucket.put(KEY, first.bytes());
-    let relay = Relay::start(bucket.address());
-    let builder = ServiceBuilder::new(&first).set("INTERVAL", "100ms");
-    let builder = builder.set("FETCHER", "s3 lent").set("ENDPOINT", relay.url());
+    source.publish(&first);
+    let builder = source.service(&first).set("FETCHER", "s3 lent");
     let mut service = builder.set("AWS_METADATA_ENDPOINT", &metadata.url).start();
-    let exchanges = relay.wait_for(5);
-    assert!(exchanges[2..].iter().all(|exchange| exchange.status == 304), "{exchanges:?}");
-    assert!(exchanges[0].request.to_ascii_lowercase().contains("x-amz-security-token: lent"));
+    source.front().wait_for(5);
+    let asked = source.front().asked();
+    let statuses: Vec<_> = asked.iter().map(|asked| asked.status).take(5).collect();
+    assert_eq!(statuses, [200, 304, 304, 304, 304]);
+    assert_eq!(asked[0].request.header("x-amz-security-token"), Some("lent"));
     assert_eq!(
         metadata.asked(),
         [
@@ -76,7 +76,7 @@ fn the_role_of_an_instance_is_asked_for_once_and_its_requests_are_signed() {
             "GET /latest/meta-data/iam/security-credentials/reader",
         ]
     );
-    bucket.put(KEY, second.bytes());
+    source.publish(&second);
     service.wait_for("event committed: generation 2 ");
     service.assert_runs(&second);
     assert_eq!(service.lines("swordfish"), [""; 0]);
@@ -85,14 +85,14 @@ fn the_role_of_an_instance_is_asked_for_once_and_its_requests_are_signed() {
 
 #[test]
 fn without_credentials_no_object_is_asked_for_and_the_reason_is_told() {
-    let (bucket, metadata) = (S3Server::start(), TcpListener::bind("127.0.0.1:0"));
-    let relay = Relay::start(bucket.address());
-    let metadata = metadata.and_then(|listener| listener.local_addr()).expect("a port");
-    let builder = ServiceBuilder::new(&Release::good()).set("FETCHER", "s3 lent");
-    let builder = builder.set("AWS_METADATA_ENDPOINT", format!("http://{metadata}"));
-    let mut service = builder.set("ENDPOINT", relay.url()).start();
+    let source = Stored::<S3Server>::start(Way::Plain);
+    // Nobody is there any more.
+    let metadata = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    let metadata = format!("http://{}", metadata.expect("a port"));
+    let builder = source.service(&Release::good()).set("FETCHER", "s3 lent");
+    let mut service = builder.set("AWS_METADATA_ENDPOINT", metadata).start();
     let line = service.wait_for_nth("event fetch_failed: ", 2);
     assert!(line.contains("s3://releases/dir/app: no credentials could be had: "), "{line}");
-    assert!(relay.exchanges().is_empty());
+    assert!(source.front().asked().is_empty());
     assert!(service.stop().success());
 }

@@ -6,4 +6,4 @@
 mod faults;
 mod lent;
 mod many;
-mod upgrade;
+mod own;

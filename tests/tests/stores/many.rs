@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use selfup::fetcher::{Store, S3, s3};
+use selfup::fetcher::{S3, Store};
 use selfup::{BinaryId, Current, Fetched, Fetcher as _};
 use selfup_tests::stores::{Bucket as _, KEY, S3Server};
 
@@ -14,8 +14,7 @@ fn ten_thousand_polls_leave_memory_and_descriptors_where_they_were() {
     bucket.put(KEY, b"a release");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime");
-    let url = format!("http://{}", bucket.address());
-    let mut store = s3("releases", KEY).endpoint(url).access_key("myapp", "swordfish");
+    let mut store = bucket.fetcher(&format!("http://{}", bucket.address()));
     let id = BinaryId::of_file("/proc/self/exe").expect("it is there");
     let first = runtime.block_on(store.fetch(&Current::new(id))).expect("it is there");
     let Fetched::Binary(download) = first else { panic!("nothing is known yet") };

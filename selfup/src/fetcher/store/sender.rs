@@ -220,7 +220,7 @@ mod tests {
         let sender = |allows| Sender::new(&Access::default(), allows, Duration::from_secs(9));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let asked = |allows, url: &str, is_object| {
-            let mut request = HttpRequest::new(bytes::Bytes::new().into());
+            let mut request = HttpRequest::new(Bytes::new().into());
             *request.uri_mut() = url.parse().unwrap();
             runtime.block_on(sender(allows).send(request, is_object)).err().unwrap().chain()
         };

@@ -179,9 +179,9 @@ mod of_s3 {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let mut store = store().endpoint(&url);
-        store.head = Duration::from_millis(50);
+        store.head = Duration::from_secs(1);
         let words = fails(&mut store);
-        assert!(words.contains("127.0.0.1 did not answer in 50ms"), "{words}");
+        assert!(words.contains("127.0.0.1 did not answer in 1s"), "{words}");
     }
 }
 
@@ -211,7 +211,7 @@ fn who_is_anonymous_sends_nothing_and_reads_no_file_of_the_users() {
     let words = fails(&mut gcs("releases", "dir/my app").endpoint(&url).anonymous(true));
     assert!(words.contains("status 404 Not Found"), "{words}");
     let asked = asked.join().unwrap().to_ascii_lowercase();
-    assert!(asked.starts_with("get /releases/dir/my%20app http/1.1\r\n"), "{asked}");
+    assert!(asked.starts_with("get /releases/dir%2fmy%20app http/1.1\r\n"), "{asked}");
     assert!(!asked.contains("authorization"), "{asked}");
 }
 
