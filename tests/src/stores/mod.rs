@@ -34,10 +34,10 @@ pub trait Bucket: Sized {
     /// The variables of the fixture by which it has that fetcher.
     fn variables(&self, endpoint: &str) -> Vec<(&'static str, String)>;
 
-    /// The `reply` of a server that lacks something which its original has.
+    /// What the `server` that this is answers, as its original would.
     #[must_use]
-    fn completed(reply: Reply, _request: &Request) -> Reply {
-        reply
+    fn answer(server: Forward, request: &Request) -> Reply {
+        server.answer(request)
     }
 }
 
@@ -71,7 +71,7 @@ where
     fn start(way: Way) -> Self {
         let bucket = B::start();
         let server = Forward(bucket.address());
-        let front = Front::start(way, move |request| B::completed(server.answer(request), request));
+        let front = Front::start(way, move |request| B::answer(server, request));
         Self { front, bucket }
     }
 
