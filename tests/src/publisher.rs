@@ -2,17 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::net::{Shutdown, SocketAddrV4, TcpListener, TcpStream};
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, getsockname, listen, setsockopt,
-    socket, sockopt,
-};
+use nix::sys::socket::{setsockopt, sockopt};
 
-use crate::{PATIENCE, Release};
+use crate::{PATIENCE, Port, Release};
 
 /// What is published, and how.
 #[derive(Debug, Clone)]
@@ -60,10 +56,8 @@ pub enum Beside {
 /// A server on a port of its own, for as long as this lives.
 #[derive(Debug)]
 pub struct Publisher {
-    port: u16,
+    port: Port,
     shared: Arc<Shared>,
-    /// Bound, and not listened on yet.
-    closed: Mutex<Option<OwnedFd>>,
 }
 
 #[derive(Debug)]
@@ -96,16 +90,11 @@ impl Publisher {
     /// If no port can be had.
     #[must_use]
     pub fn closed() -> Self {
-        let (family, kind) = (AddressFamily::Inet, SockType::Stream);
-        let socket = socket(family, kind, SockFlag::SOCK_CLOEXEC, None).expect("a socket");
-        let any_port = SockaddrIn::from(SocketAddrV4::new([127, 0, 0, 1].into(), 0));
-        bind(socket.as_raw_fd(), &any_port).expect("a port");
-        let name = getsockname::<SockaddrIn>(socket.as_raw_fd());
-        let port = name.expect("it is bound").port();
+        let port = Port::of_the_kernels_choice();
         let answer = Mutex::new((Answer::Status(500), vec![]));
         let (beside, requests) = (Mutex::default(), Mutex::default());
         let shared = Arc::new(Shared { answer, asked: Condvar::new(), beside, requests });
-        Self { port, shared, closed: Mutex::new(Some(socket)) }
+        Self { port, shared }
     }
 
     /// Publishes `answer` from now on, at the port that was closed.
@@ -115,10 +104,7 @@ impl Publisher {
     /// If it is open already.
     pub fn open(&self, answer: Answer) {
         self.publish(answer);
-        let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let socket = closed.expect("it is closed");
-        listen(&socket, Backlog::MAXCONN).expect("a bound socket listens");
-        let listener = TcpListener::from(socket);
+        let listener = self.port.listen();
         let serving = Arc::clone(&self.shared);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -131,7 +117,7 @@ impl Publisher {
     /// Where the release is published.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/app", self.port)
+        format!("http://127.0.0.1:{}/app", self.port.number())
     }
 
     /// Publishes something else from now on.

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where it fails")]
 
 #[cfg(feature = "http")]
+mod access;
+#[cfg(feature = "http")]
 mod http;
 #[cfg(feature = "http")]
 mod redirects;

@@ -1,4 +1,5 @@
 //! What is checked of every source.
+#![allow(clippy::print_stdout, reason = "the figures are there to be read")]
 
 use std::error::Error;
 use std::time::{Duration, Instant};

@@ -9,9 +9,16 @@ use crate::PATIENCE;
 /// Hands requests on to a server that speaks HTTP/1.1, with the `Host` that they have, which a signature
 /// may be of.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Forward(pub SocketAddr);
 
 impl Forward {
+    /// ... to the one at `address`.
+    #[must_use]
+    pub fn to(address: SocketAddr) -> Self {
+        Self(address)
+    }
+
     /// Its answer; 502 where there is none.
     #[must_use]
     pub fn answer(self, request: &Request) -> Reply {
@@ -22,7 +29,13 @@ impl Forward {
         let mut stream = TcpStream::connect(self.0).ok()?;
         stream.set_read_timeout(Some(PATIENCE)).ok()?;
         let headers = request.headers.iter().filter(|(name, _)| name != "connection");
-        let headers: String = headers.map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let headers = headers.map(|(name, value)| {
+            format!(
+                "{name}: {value}
+"
+            )
+        });
+        let headers = headers.collect::<Vec<_>>().concat();
         let Request { method, target, .. } = request;
         let head = format!("{method} {target} HTTP/1.1\r\n{headers}Connection: close\r\n\r\n");
         stream.write_all(&[head.as_bytes(), &request.body].concat()).ok()?;

@@ -1,22 +1,19 @@
 //! The server that fetchers ask, with one fault at a time.
 
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsRawFd as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Instant, SystemTime};
 
-use nix::sys::socket::{
-    AddressFamily, Backlog, Shutdown, SockFlag, SockType, SockaddrIn, bind, getsockname, listen,
-    setsockopt, shutdown, socket, sockopt,
-};
+use nix::sys::socket::{Shutdown, setsockopt, shutdown, sockopt};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use tempfile::TempDir;
 
 use super::{Asked, Fault, RETRY_AFTER, Reply, Request, ca_of};
-use crate::{Certificate, PATIENCE};
+use crate::{Certificate, PATIENCE, Port};
 
 /// How the front is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,11 +33,9 @@ pub enum Way {
 #[derive(Debug)]
 pub struct Front {
     way: Way,
-    port: u16,
+    port: Port,
     shared: Arc<Shared>,
     accepting: Mutex<Option<(Arc<TcpListener>, JoinHandle<()>)>>,
-    /// It has the port when nobody listens there.
-    _port: OwnedFd,
     directory: TempDir,
 }
 
@@ -66,7 +61,6 @@ impl Front {
         let other = tempfile::tempdir().expect("a temporary directory");
         let trusted = Certificate::made_in(directory.path()).server(&["http/1.1"]);
         let unknown = Certificate::made_in(other.path()).server(&["http/1.1"]);
-        let (port_holder, port) = bound(0);
         let shared = Arc::new(Shared {
             way,
             answer: Box::new(answer),
@@ -76,8 +70,8 @@ impl Front {
             asked: Mutex::default(),
             more: Condvar::new(),
         });
-        let accepting = Mutex::default();
-        let front = Self { way, port, shared, accepting, _port: port_holder, directory };
+        let (port, accepting) = (Port::of_the_kernels_choice(), Mutex::default());
+        let front = Self { way, port, shared, accepting, directory };
         front.open();
         front
     }
@@ -86,8 +80,8 @@ impl Front {
     #[must_use]
     pub fn base(&self) -> String {
         match self.way {
-            Way::Plain => format!("http://127.0.0.1:{}", self.port),
-            Way::Tls => format!("https://localhost:{}", self.port),
+            Way::Plain => format!("http://127.0.0.1:{}", self.port.number()),
+            Way::Tls => format!("https://localhost:{}", self.port.number()),
             Way::Proxy => format!("http://{HOST}"),
             Way::TlsByProxy => format!("https://{HOST}"),
         }
@@ -103,7 +97,7 @@ impl Front {
     #[must_use]
     pub fn proxy(&self) -> Option<String> {
         let is_proxy = matches!(self.way, Way::Proxy | Way::TlsByProxy);
-        is_proxy.then(|| format!("http://127.0.0.1:{}", self.port))
+        is_proxy.then(|| format!("http://127.0.0.1:{}", self.port.number()))
     }
 
     /// The variables of the fixture for the way: `CA` and `PROXY`.
@@ -163,9 +157,7 @@ impl Front {
     }
 
     fn open(&self) {
-        let (socket, _) = bound(self.port);
-        listen(&socket, Backlog::MAXCONN).expect("a bound socket listens");
-        let listener = Arc::new(TcpListener::from(socket));
+        let listener = Arc::new(self.port.listen());
         let (shared, incoming) = (Arc::clone(&self.shared), Arc::clone(&listener));
         let accepting = std::thread::spawn(move || {
             // It ends when the socket is shut down.
@@ -235,7 +227,8 @@ impl Shared {
             let Some(target) = request.target.strip_prefix(&format!("http://{HOST}")) else {
                 return stream.write_all(Reply::status(400).head().as_bytes());
             };
-            request.target = target.to_owned();
+            let target = target.to_owned();
+            request.target = target;
         }
         if fault == Some(Fault::ResetInHead) {
             stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Le")?;
@@ -307,18 +300,6 @@ fn instead(fault: Fault, request: &Request) -> Option<Reply> {
         Fault::NoSuchHost => Some(Reply::redirect(&format!("http://{}.test/", "a".repeat(64)))),
         _ => None,
     }
-}
-
-/// A socket with this port, or one of the kernel's choice, that does not listen yet.
-fn bound(port: u16) -> (OwnedFd, u16) {
-    let (family, kind) = (AddressFamily::Inet, SockType::Stream);
-    let socket = socket(family, kind, SockFlag::SOCK_CLOEXEC, None).expect("a socket");
-    // Several may have it as long as only one of them listens.
-    setsockopt(&socket, sockopt::ReuseAddr, &true).expect("it is a socket");
-    let address = SockaddrIn::from(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port));
-    bind(socket.as_raw_fd(), &address).expect("a port");
-    let name = getsockname::<SockaddrIn>(socket.as_raw_fd());
-    (socket, name.expect("it is bound").port())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

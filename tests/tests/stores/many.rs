@@ -20,7 +20,7 @@ fn ten_thousand_polls_leave_memory_and_descriptors_where_they_were() {
     let Fetched::Binary(download) = first else { panic!("nothing is known yet") };
     let current = Current::new(id).with_validator(download.get_validator().map(Into::into));
     drop(download);
-    let mut poll = |count: usize, store: &mut Store<S3>| {
+    let poll = |count: usize, store: &mut Store<S3>| {
         for _ in 0..count {
             let fetched = runtime.block_on(store.fetch(&current)).expect("the server is there");
             assert!(matches!(fetched, Fetched::Unchanged));

@@ -2,7 +2,7 @@
 
 use syn::{Expr, Ident};
 
-use super::{Flag, PlainText, Value as _, duration, hook, literal, peel, refuse, string, url};
+use super::{Flag, Value as _, duration, hook, literal, peel, refuse, string, url};
 
 /// One constructor in `selfup::fetcher`.
 pub(super) struct BuiltIn {
@@ -24,14 +24,18 @@ pub(super) enum Kind {
     Timeout,
     /// A name and a value, as often as one likes.
     Pairs,
-    /// One name and one value.
+    /// A user and a password.
     Pair,
+    /// An array, or what gives one.
+    List,
     /// A file beside the binary.
     Place,
     /// An object beside the binary.
     KeyPlace,
-    Text,
     Flag,
+    Proxy,
+    /// A text that is not empty.
+    Text,
 }
 
 impl BuiltIn {
@@ -55,16 +59,19 @@ impl Kind {
             ),
             Self::Place => refuse(value, check_place(key, value)),
             Self::KeyPlace => refuse(value, check_key_place(key, value)),
-            Self::Text => PlainText::from_expr(key, value).map(|_| ()),
             Self::Flag => Flag::from_expr(key, value).map(|_| ()),
-            Self::Pairs | Self::Pair => match peel(value) {
-                Expr::Tuple(pair) if pair.elems.len() == 2 => Ok(()),
-                _ => Err(syn::Error::new_spanned(
-                    value,
-                    format!("`{key}` is a pair: `{key} = (\"name\", \"value\")`"),
-                )),
-            },
+            Self::Proxy => refuse(value, check_proxy(value)),
+            Self::Text => refuse(value, check_text(key, value)),
+            Self::List => refuse(value, check_list(key, value)),
+            Self::Pairs => check_pair(key, value, "(\"name\", \"value\")"),
+            Self::Pair if key == "access_key" => check_pair(key, value, "(\"id\", \"secret\")"),
+            Self::Pair => check_pair(key, value, "(\"user\", \"password\")"),
         }
+    }
+
+    /// Whether the setter takes the two parts of a tuple.
+    pub(super) fn is_pair(self) -> bool {
+        matches!(self, Self::Pairs | Self::Pair)
     }
 }
 
@@ -77,14 +84,48 @@ fn check_url(argument: &Expr) -> Option<String> {
 }
 
 fn check_place(key: &Ident, value: &Expr) -> Option<String> {
+    let is_mistake = is_no_text(value);
     let (suffix, name) =
         if key == "sha256" { (".sha256", "SHA256SUMS") } else { (".sig", "app.sig") };
-    is_no_text(value).then(|| {
+    is_mistake.then(|| {
         format!(
             "`{key}` says where it is published beside the binary: behind its URL, as \"{suffix}\", \
              or by a name such as \"{name}\", or by a URL of its own"
         )
     })
+}
+
+fn check_text(key: &Ident, value: &Expr) -> Option<String> {
+    let is_mistake = is_no_text(value);
+    is_mistake.then(|| format!("`{key}` is a text that is not empty: `{key} = \"...\"`"))
+}
+
+fn check_proxy(value: &Expr) -> Option<String> {
+    let is_mistake = match (string(value), literal(value)) {
+        (Some(text), _) => {
+            let text = text.value();
+            text != "none" && !text.starts_with("http://") && !text.starts_with("https://")
+        }
+        (None, other) => other.is_some(),
+    };
+    let message = "`proxy` is a URL such as \"http://proxy.example:3128\", or \"none\"";
+    is_mistake.then(|| message.to_owned())
+}
+
+fn check_list(key: &Ident, value: &Expr) -> Option<String> {
+    let is_mistake = literal(value).is_some() || matches!(peel(value), Expr::Tuple(_));
+    let example = if key == "headers" { "(\"name\", \"value\")" } else { "\"x-version\"" };
+    is_mistake.then(|| format!("`{key}` is a list: `{key} = [{example}]`"))
+}
+
+fn check_pair(key: &Ident, value: &Expr, example: &str) -> syn::Result<()> {
+    match peel(value) {
+        Expr::Tuple(pair) if pair.elems.len() == 2 => Ok(()),
+        _ => {
+            let message = format!("`{key}` is a pair: `{key} = {example}`");
+            Err(syn::Error::new_spanned(value, message))
+        }
+    }
 }
 
 fn check_key_place(key: &Ident, value: &Expr) -> Option<String> {
@@ -119,7 +160,8 @@ fn check_key(argument: &Expr) -> Option<String> {
 }
 
 fn check_path(argument: &Expr) -> Option<String> {
-    is_no_text(argument).then(|| "`file` needs a path: \"/srv/releases/app\"".to_owned())
+    let is_mistake = is_no_text(argument);
+    is_mistake.then(|| "`file` needs a path: \"/srv/releases/app\"".to_owned())
 }
 
 fn check_function(argument: &Expr) -> Option<String> {
@@ -139,6 +181,12 @@ pub(super) static BUILT_IN: [BuiltIn; 6] = [
             ("interval", Kind::Interval),
             ("timeout", Kind::Timeout),
             ("header", Kind::Pairs),
+            ("headers", Kind::List),
+            ("basic", Kind::Pair),
+            ("bearer", Kind::Text),
+            ("ca", Kind::Text),
+            ("proxy", Kind::Proxy),
+            ("check_headers", Kind::List),
             ("sha256", Kind::Place),
             ("signature", Kind::Place),
         ],
@@ -168,7 +216,7 @@ pub(super) static BUILT_IN: [BuiltIn; 6] = [
             ("allow_http", Kind::Flag),
             ("anonymous", Kind::Flag),
             ("ca", Kind::Text),
-            ("proxy", Kind::Text),
+            ("proxy", Kind::Proxy),
             ("sha256", Kind::KeyPlace),
             ("signature", Kind::KeyPlace),
         ],
@@ -188,7 +236,7 @@ pub(super) static BUILT_IN: [BuiltIn; 6] = [
             ("allow_http", Kind::Flag),
             ("anonymous", Kind::Flag),
             ("ca", Kind::Text),
-            ("proxy", Kind::Text),
+            ("proxy", Kind::Proxy),
             ("sha256", Kind::KeyPlace),
             ("signature", Kind::KeyPlace),
         ],
@@ -210,7 +258,7 @@ pub(super) static BUILT_IN: [BuiltIn; 6] = [
             ("allow_http", Kind::Flag),
             ("anonymous", Kind::Flag),
             ("ca", Kind::Text),
-            ("proxy", Kind::Text),
+            ("proxy", Kind::Proxy),
             ("sha256", Kind::KeyPlace),
             ("signature", Kind::KeyPlace),
         ],

@@ -192,10 +192,7 @@ impl<'a> BuiltInCall<'a> {
         let setters =
             self.arguments.iter().filter_map(option).map(|(key, value)| match peel(value) {
                 Expr::Tuple(pair)
-                    if self
-                        .built_in
-                        .kind(&key.to_string())
-                        .is_some_and(|kind| matches!(kind, Kind::Pairs | Kind::Pair)) =>
+                    if self.built_in.kind(&key.to_string()).is_some_and(Kind::is_pair) =>
                 {
                     let parts = &pair.elems;
                     quote!(.#key(#parts))
@@ -316,11 +313,11 @@ mod tests {
             ),
             (
                 r#"s3("a", "b", access_key = "c", access_key = ("c", "d"))"#,
-                "`access_key` is a pair: `access_key = (\"name\", \"value\")` | `access_key` is given twice",
+                "`access_key` is a pair: `access_key = (\"id\", \"secret\")` | `access_key` is given twice",
             ),
             (
                 r#"s3("a", "b", region = "", anonymous = 1, sha256 = 2)"#,
-                "`region` cannot be empty | `anonymous` is true or false | `sha256` says where it is published beside the binary: behind its key, as \".sha256\", or by a name such as \"SHA256SUMS\", or by \"/\" and a key of its own",
+                "`region` is a text that is not empty: `region = \"...\"` | `anonymous` is true or false | `sha256` says where it is published beside the binary: behind its key, as \".sha256\", or by a name such as \"SHA256SUMS\", or by \"/\" and a key of its own",
             ),
             ("file()", r#"`file` needs a path: `file("/srv/releases/app")`"#),
             (r#"file("")"#, "`file` needs a path: \"/srv/releases/app\""),
@@ -340,7 +337,7 @@ mod tests {
             ),
             (
                 r#"http("http://x/y", colour = 1)"#,
-                "`http` has no option `colour`; expected one of `interval`, `timeout`, `header`, `sha256`, `signature`",
+                "`http` has no option `colour`; expected one of `interval`, `timeout`, `header`, `headers`, `basic`, `bearer`, `ca`, `proxy`, `check_headers`, `sha256`, `signature`",
             ),
             (r#"http("http://x/y", sha256 = "SHA256SUMS", signature = place())"#, "ok"),
             (
@@ -358,6 +355,32 @@ mod tests {
             (
                 r#"http("x", interval = "1", timeout = 0)"#,
                 "\"x\" is not an absolute URL; it must start with `https://` or `http://` | a duration needs a unit: write \"1s\" or \"1ms\" | a timeout of zero would end every download at once; use at least \"1ms\"",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn what_is_said_of_the_servers() {
+        check(&[
+            (
+                r#"http(URL, basic = ("me", password()), ca = CA, proxy = "none", check_headers = ["x-version"])"#,
+                "ok",
+            ),
+            (
+                r#"http(URL, bearer = token(), proxy = PROXY, headers = [("a", "b")], check_headers = NAMES)"#,
+                "ok",
+            ),
+            (
+                r#"http(URL, basic = "me:swordfish", bearer = "")"#,
+                r#"`basic` is a pair: `basic = ("user", "password")` | `bearer` is a text that is not empty: `bearer = "..."`"#,
+            ),
+            (
+                r#"http(URL, proxy = "proxy.example:3128", ca = true)"#,
+                r#"`proxy` is a URL such as "http://proxy.example:3128", or "none" | `ca` is a text that is not empty: `ca = "..."`"#,
+            ),
+            (
+                r#"http(URL, headers = ("a", "b"), check_headers = "x-version")"#,
+                r#"`headers` is a list: `headers = [("name", "value")]` | `check_headers` is a list: `check_headers = ["x-version"]`"#,
             ),
         ]);
     }

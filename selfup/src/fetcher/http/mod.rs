@@ -18,6 +18,7 @@
 //! be refused already, is not read at all. It is asked for where the user's URL leads, and not where
 //! that one's redirects end, for those are often good for one file alone.
 //!
+//! - `settings`: what the user says of the servers
 //! - `sibling`: what is published beside the binary
 //! - `checksums`: what `sha256sum` writes
 //!
@@ -30,13 +31,11 @@
 //! it `ETag`s.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName};
 use reqwest::{Method, StatusCode, Url};
-use sha2::{Digest as _, Sha256};
 
 use self::sibling::{Sibling, Siblings};
 use super::mistake::Mistake;
@@ -45,9 +44,9 @@ use super::web::{Access, Answer, Client, Clients, Question, deliver, url};
 use super::{Current, Fetched, Fetcher, INTERVAL};
 use crate::config::IntoDuration;
 use crate::error::{BoxError, Error, ErrorKind, Result};
-use crate::identity::BinaryId;
 
 mod checksums;
+mod settings;
 pub(in crate::fetcher) mod sibling;
 
 /// A fetcher that asks for `url`, every 5 minutes unless [`interval`](Http::interval) says
@@ -158,80 +157,6 @@ impl Http {
         self
     }
 
-    /// Headers of each request, added to those that were given before: see [`header`](Self::header).
-    pub fn headers<N: AsRef<str>, V: AsRef<str>>(
-        self,
-        headers: impl IntoIterator<Item = (N, V)>,
-    ) -> Self {
-        headers.into_iter().fold(self, |http, (name, value)| http.header(name, value))
-    }
-
-    /// A user and a password for the server (RFC 7617), in place of those in the URL and of any other
-    /// `Authorization`. They go where a [`header`](Self::header) goes, and are never shown.
-    pub fn basic(mut self, user: impl AsRef<str>, password: impl AsRef<str>) -> Self {
-        self.access.basic(user.as_ref(), password.as_ref(), &mut self.mistake);
-        self
-    }
-
-    /// A token for the server (RFC 6750), in place of any other `Authorization`. It goes where a
-    /// [`header`](Self::header) goes, and is never shown.
-    ///
-    /// The configuration is evaluated where the fetcher runs, in the master, so that the token may come
-    /// from its environment. An empty token is a mistake, and so is one with a line break at its end.
-    ///
-    /// ```
-    /// # fn main() {
-    /// let token = std::env::var("RELEASES_TOKEN").unwrap_or_default();
-    /// let releases = selfup::fetcher::http("https://example.com/myapp").bearer(token);
-    /// # }
-    /// ```
-    pub fn bearer(mut self, token: impl AsRef<str>) -> Self {
-        self.access.bearer(token.as_ref(), &mut self.mistake);
-        self
-    }
-
-    /// A file of certificates (PEM, 1 MiB at most) whose authorities are trusted beside those of the
-    /// system. Default: none.
-    ///
-    /// It is read at the first poll, and again after a request that failed, so that it can be replaced
-    /// while the service runs.
-    pub fn ca(mut self, path: impl Into<PathBuf>) -> Self {
-        self.access.ca(path.into(), &mut self.mistake);
-        self
-    }
-
-    /// The URL of a proxy for all requests, those to the loopback interface and to where redirects lead
-    /// included, or `"none"` for no proxy at all. Default: what the environment says.
-    ///
-    /// The URL is `http://` or `https://`, that of the way to the proxy; a user and a password in it are
-    /// sent to the proxy alone. What is fetched by https is not seen by it (`CONNECT`, RFC 9110, section
-    /// 9.3.6).
-    pub fn proxy(mut self, proxy: impl AsRef<str>) -> Self {
-        self.access.proxy(proxy.as_ref(), &mut self.mistake);
-        self
-    }
-
-    /// The headers of an answer that say which binary it has, in place of `ETag`, `Last-Modified` and
-    /// `Content-Length`: `["x-version"]`. A binary is new if one of them changed, and only then.
-    ///
-    /// It is for servers whose usual headers change although the file does not, or do not change although
-    /// it does. A poll is then a HEAD, and a GET where these headers differ. An answer that has none of
-    /// them is an error.
-    pub fn check_headers<N: AsRef<str>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
-        for name in names {
-            match HeaderName::try_from(name.as_ref()) {
-                Ok(name) => self.checked.push(name),
-                Err(_) => self.mistake.keep(format!(
-                    "`check_headers`: {:?} is not the name of an HTTP header",
-                    name.as_ref()
-                )),
-            }
-        }
-        self.checked.sort_by(|one, other| one.as_str().cmp(other.as_str()));
-        self.checked.dedup();
-        self
-    }
-
     /// How long the server may be silent in the middle of a download; 30 seconds by default.
     ///
     /// It bounds each wait for bytes, not the download, which takes as long as it takes; but a
@@ -320,9 +245,9 @@ impl Http {
         if facts.named.is_none() && !self.checked.is_empty() {
             let (asked, names) = (url::redacted(question.url), &self.checked);
             let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
-            let names = names.join(", ");
+            let names = names.join(" or ");
             let message =
-                format!("{asked}: expected an answer with {names}, as in `check_headers`");
+                format!("{asked}: expected an answer with {names}, which `check_headers` names");
             return Err(Error::new(ErrorKind::Fetch, message));
         }
         if question.known.is_some_and(|known| known.names(&facts)) {
@@ -337,21 +262,9 @@ impl Http {
         }))
     }
 
-    /// What `answer` says about its bytes, to those who listen to the headers that count.
+    /// What `answer` says about its bytes, to who listens to the headers that count.
     fn facts(&self, url: &Url, answer: &Answer) -> Known {
-        let mut digest = Sha256::new();
-        let mut is_named = false;
-        for name in &self.checked {
-            for value in answer.response.headers().get_all(name) {
-                is_named = true;
-                // No name and no value has a line break in it.
-                digest.update(format!("{name}\n"));
-                digest.update(value);
-                digest.update("\n");
-            }
-        }
-        let named = is_named.then(|| BinaryId::from_bytes(digest.finalize().into()).to_string());
-        Known { named, ..answer.facts(url) }
+        Known { named: answer.named(&self.checked), ..answer.facts(url) }
     }
 }
 

@@ -9,6 +9,7 @@ use reqwest::header::{
     CONTENT_ENCODING, CONTENT_LENGTH, ETAG, HeaderMap, HeaderName, LAST_MODIFIED,
 };
 use reqwest::{Method, Response, StatusCode, Url, redirect};
+use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncReadExt as _;
 use tokio::time::timeout;
 
@@ -21,6 +22,7 @@ use super::tls;
 use super::url::redacted;
 use crate::error::{BoxError, Context as _, Error, ErrorKind, Result};
 use crate::fetcher::RetryAfter;
+use crate::identity::BinaryId;
 
 /// A client that is made when it is first needed, and anew after a request that failed: the
 /// certificates and proxies that the system has by then may be others.
@@ -198,6 +200,19 @@ impl Answer {
         }
     }
 
+    /// A digest of the headers of these names; none where there are none.
+    pub(in crate::fetcher) fn named(&self, names: &[HeaderName]) -> Option<String> {
+        let (mut digest, mut is_named) = (Sha256::new(), false);
+        for name in names {
+            for value in self.response.headers().get_all(name) {
+                is_named = true;
+                // No name and no value has a line break in it.
+                digest.update([name.as_str().as_bytes(), b"\n", value.as_bytes(), b"\n"].concat());
+            }
+        }
+        is_named.then(|| BinaryId::from_bytes(digest.finalize().into()).to_string())
+    }
+
     /// The length of the binary, as its server has it.
     pub(in crate::fetcher) fn length(&self) -> Option<u64> {
         if self.header(&CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
@@ -221,16 +236,12 @@ impl Answer {
         let url = redacted(self.response.url());
         let (mut bytes, body) = (Vec::new(), Body::new(self.response, patience, url.clone(), None));
         let mut body = body.take(longest as u64 + 1);
-        match timeout(patience, body.read_to_end(&mut bytes)).await {
-            Ok(read) => {
-                read.context(ErrorKind::Fetch, || format!("{url}: it could not be read"))?;
-                Ok(bytes)
-            }
-            Err(_) => {
-                let words = format!("{url}: it did not come within {patience:?}");
-                Err(Error::new(ErrorKind::Fetch, words))
-            }
-        }
+        let read = timeout(patience, body.read_to_end(&mut bytes)).await;
+        let late =
+            || Error::new(ErrorKind::Fetch, format!("{url}: it did not come within {patience:?}"));
+        let read = read.map_err(|_| late())?;
+        read.context(ErrorKind::Fetch, || format!("{url}: it could not be read"))?;
+        Ok(bytes)
     }
 
     /// The error of an answer that is none to the question for `url`: a [`RetryAfter`] if the server
