@@ -121,11 +121,12 @@ impl<B> Store<B> {
         self
     }
 
-    /// How long the server may be silent in the middle of a download; 30 seconds by default.
+    /// How long the server may be silent in the middle of a download; 30 seconds by default, and 5 minutes
+    /// at most.
     ///
     /// To connect is bounded by 10 seconds, to answer a request by 30 seconds.
     pub fn timeout(mut self, timeout: impl IntoDuration) -> Self {
-        self.idle = self.mistake.duration("timeout", timeout).unwrap_or(self.idle);
+        self.idle = self.mistake.silence("timeout", timeout).unwrap_or(self.idle);
         self
     }
 
