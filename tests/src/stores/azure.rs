@@ -46,7 +46,7 @@ impl Azurite {
         }
         let key = AzureAccessKey::try_new(EVERYBODYS).expect("it is a key");
         let credential = AzureCredential::AccessKey(key);
-        let signed = AzureAuthorizer::new(&credential, ACCOUNT).authorize(&mut request);
+        let signed = AzureAuthorizer::new(&credential, ACCOUNT).try_authorize(&mut request);
         signed.expect("it can be signed");
         let headers = request.headers().iter();
         let headers = headers.map(|(name, value)| {
