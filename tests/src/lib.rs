@@ -21,6 +21,8 @@ mod scratch;
 mod service;
 mod signer;
 mod sockets;
+#[cfg(feature = "stores")]
+pub mod stores;
 mod succession;
 mod terminal;
 pub mod toll;

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "http")]
+use super::LONGEST_SILENCE;
 use crate::config::IntoDuration;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -29,6 +31,20 @@ impl Mistake {
                 None
             }
         }
+    }
+
+    /// `value` as a silence in a download that ends it, or `None` and a mistake.
+    #[cfg(feature = "http")]
+    pub(super) fn silence(&mut self, setting: &str, value: impl IntoDuration) -> Option<Duration> {
+        let silence = self.duration(setting, value)?;
+        if silence > LONGEST_SILENCE {
+            self.keep(format!(
+                "`{setting}` is {}, and a download that is silent for {} is ended; write that or less",
+                humantime::format_duration(silence),
+                humantime::format_duration(LONGEST_SILENCE)
+            ));
+        }
+        Some(silence)
     }
 
     /// The mistake as an error, each time it is asked for.

@@ -102,6 +102,8 @@ mod http;
 mod mistake;
 mod retry_after;
 pub(crate) mod schedule;
+#[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
+mod store;
 #[cfg(feature = "http")]
 mod web;
 
@@ -120,6 +122,14 @@ pub use self::from_fn::{FromFn, from_fn};
 #[cfg(feature = "http")]
 pub use self::http::{Http, http};
 pub use self::retry_after::RetryAfter;
+#[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
+pub use self::store::Store;
+#[cfg(feature = "azure")]
+pub use self::store::{Azure, azure};
+#[cfg(feature = "gcs")]
+pub use self::store::{Gcs, gcs};
+#[cfg(feature = "s3")]
+pub use self::store::{S3, s3};
 
 /// Finds and delivers new binaries.
 ///

@@ -245,8 +245,9 @@ impl Shared {
         if breaks_off {
             reply.weaken();
         }
+        let is_cut = fault == Some(Fault::Cut) && request.header("range").is_none();
         let whole = if request.method == "HEAD" { 0 } else { reply.body.len() };
-        let sent = if breaks_off { whole / 2 } else { whole };
+        let sent = if breaks_off || is_cut { whole / 2 } else { whole };
         // Who has the answer may look at once at what was asked.
         let head = reply.head();
         lock(&self.asked).push(Asked {

@@ -75,6 +75,8 @@ pub enum Fault {
     ResetInHead,
     /// The connection ends in the middle of the body.
     Truncated,
+    /// The connection ends in the middle of the body, and who asks for the rest gets it.
+    Cut,
     /// Nothing comes any more in the middle of the body.
     Stalled,
     /// Status 500.
@@ -94,7 +96,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// All of them; not each [is met](Front::knows) in every way.
+    /// All of them that fail a poll; not each [is met](Front::knows) in every way.
     pub const ALL: [Self; 11] = [
         Self::Refused,
         Self::ResetInHead,
@@ -110,7 +112,7 @@ impl Fault {
     ];
 
     /// What `http()` says of it; nothing where it says nothing, for the bytes are as good as others.
-    fn words(self) -> &'static str {
+    pub(crate) fn words(self) -> &'static str {
         match self {
             Self::Refused => "Connection refused",
             Self::ResetInHead => "connection",
@@ -120,7 +122,7 @@ impl Fault {
             Self::TooManyRequests => "status 429 Too Many Requests",
             Self::RateLimited => "status 403 Forbidden",
             Self::RedirectLoop => "more than 10 redirects",
-            Self::WrongContent => "",
+            Self::WrongContent | Self::Cut => "",
             Self::UnknownAuthority => "invalid peer certificate",
             Self::NoSuchHost => "dns error",
         }

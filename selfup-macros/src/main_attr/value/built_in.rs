@@ -7,10 +7,12 @@ use super::{duration, hook, literal, peel, refuse, string, url};
 /// One constructor in `selfup::fetcher`.
 pub(super) struct BuiltIn {
     pub(super) name: &'static str,
-    /// What its one positional argument is, with its article.
+    /// What its positional arguments are, with their articles.
     pub(super) first: &'static str,
     pub(super) example: &'static str,
     pub(super) check_first: fn(&Expr) -> Option<String>,
+    /// Of a second one, if there is one.
+    pub(super) check_second: Option<fn(&Expr) -> Option<String>>,
     /// Each is a setter of the same name.
     pub(super) options: &'static [(&'static str, Kind)],
 }
@@ -30,6 +32,8 @@ pub(super) enum Kind {
     Place,
     /// The same, where the binary has a path and no URL.
     Path,
+    /// The same, where it is an object and has a key.
+    KeyPlace,
     Proxy,
     /// A text that is not empty.
     Text,
@@ -37,6 +41,11 @@ pub(super) enum Kind {
 }
 
 impl BuiltIn {
+    /// How many positional arguments it takes.
+    pub(super) fn count(&self) -> usize {
+        1 + usize::from(self.check_second.is_some())
+    }
+
     pub(super) fn kind(&self, option: &str) -> Option<Kind> {
         self.options.iter().find(|(name, _)| *name == option).map(|(_, kind)| *kind)
     }
@@ -52,11 +61,13 @@ impl Kind {
             ),
             Self::Place => refuse(value, check_place(key, value, "URL")),
             Self::Path => refuse(value, check_place(key, value, "path")),
+            Self::KeyPlace => refuse(value, check_key_place(key, value)),
             Self::Flag => refuse(value, check_flag(key, value)),
             Self::Proxy => refuse(value, check_proxy(value)),
             Self::Text => refuse(value, check_text(key, value)),
             Self::List => refuse(value, check_list(key, value)),
             Self::Pairs => check_pair(key, value, "(\"name\", \"value\")"),
+            Self::Pair if key == "access_key" => check_pair(key, value, "(\"id\", \"secret\")"),
             Self::Pair => check_pair(key, value, "(\"user\", \"password\")"),
         }
     }
@@ -76,10 +87,7 @@ fn check_url(argument: &Expr) -> Option<String> {
 }
 
 fn check_place(key: &Ident, value: &Expr, word: &str) -> Option<String> {
-    let is_mistake = match (string(value), literal(value)) {
-        (Some(text), _) => text.value().is_empty(),
-        (None, other) => other.is_some(),
-    };
+    let is_mistake = is_no_text(value);
     let (suffix, name) =
         if key == "sha256" { (".sha256", "SHA256SUMS") } else { (".sig", "app.sig") };
     is_mistake.then(|| {
@@ -91,10 +99,7 @@ fn check_place(key: &Ident, value: &Expr, word: &str) -> Option<String> {
 }
 
 fn check_text(key: &Ident, value: &Expr) -> Option<String> {
-    let is_mistake = match (string(value), literal(value)) {
-        (Some(text), _) => text.value().is_empty(),
-        (None, other) => other.is_some(),
-    };
+    let is_mistake = is_no_text(value);
     is_mistake.then(|| format!("`{key}` is a text that is not empty: `{key} = \"...\"`"))
 }
 
@@ -157,11 +162,39 @@ fn check_pair(key: &Ident, value: &Expr, example: &str) -> syn::Result<()> {
     }
 }
 
-fn check_path(argument: &Expr) -> Option<String> {
-    let is_mistake = match (string(argument), literal(argument)) {
+fn check_key_place(key: &Ident, value: &Expr) -> Option<String> {
+    let (suffix, name) =
+        if key == "sha256" { (".sha256", "SHA256SUMS") } else { (".sig", "app.sig") };
+    is_no_text(value).then(|| {
+        format!(
+            "`{key}` says where it is published beside the binary: behind its key, as \"{suffix}\", or \
+             by a name such as \"{name}\", or by \"/\" and a key of its own"
+        )
+    })
+}
+
+/// Whether it is a literal and not a string with something in it.
+fn is_no_text(value: &Expr) -> bool {
+    match (string(value), literal(value)) {
         (Some(text), _) => text.value().is_empty(),
         (None, other) => other.is_some(),
-    };
+    }
+}
+
+fn check_bucket(argument: &Expr) -> Option<String> {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+    let is_mistake = is_no_text(argument)
+        || string(argument).is_some_and(|text| !text.value().chars().all(is_plain));
+    is_mistake.then(|| "the first argument is the name of a bucket: \"releases\"".to_owned())
+}
+
+fn check_key(argument: &Expr) -> Option<String> {
+    let mistake = "the second argument is the key of an object: \"myapp/{target}\"";
+    is_no_text(argument).then(|| mistake.to_owned())
+}
+
+fn check_path(argument: &Expr) -> Option<String> {
+    let is_mistake = is_no_text(argument);
     is_mistake.then(|| "`file` needs a path: \"/srv/releases/app\"".to_owned())
 }
 
@@ -184,12 +217,13 @@ const FORGE: &[(&str, Kind)] = &[
 ];
 
 /// In the order in which messages list them.
-pub(super) static BUILT_IN: [BuiltIn; 6] = [
+pub(super) static BUILT_IN: [BuiltIn; 9] = [
     BuiltIn {
         name: "http",
         first: "a URL",
         example: "\"https://example.com/app\"",
         check_first: check_url,
+        check_second: None,
         options: &[
             ("interval", Kind::Interval),
             ("timeout", Kind::Timeout),
@@ -209,6 +243,7 @@ pub(super) static BUILT_IN: [BuiltIn; 6] = [
         first: "a path",
         example: "\"/srv/releases/app\"",
         check_first: check_path,
+        check_second: None,
         options: &[
             ("interval", Kind::Interval),
             ("prerelease", Kind::Flag),
@@ -221,6 +256,7 @@ pub(super) static BUILT_IN: [BuiltIn; 6] = [
         first: "a repository",
         example: "\"owner/repo\"",
         check_first: check_repository,
+        check_second: None,
         options: FORGE,
     },
     BuiltIn {
@@ -228,6 +264,7 @@ pub(super) static BUILT_IN: [BuiltIn; 6] = [
         first: "a project",
         example: "\"group/project\"",
         check_first: check_group,
+        check_second: None,
         options: FORGE,
     },
     BuiltIn {
@@ -235,13 +272,79 @@ pub(super) static BUILT_IN: [BuiltIn; 6] = [
         first: "a repository",
         example: "\"owner/repo\"",
         check_first: check_repository,
+        check_second: None,
         options: FORGE,
+    },
+    BuiltIn {
+        name: "s3",
+        first: "a bucket and a key",
+        example: "\"releases\", \"myapp\"",
+        check_first: check_bucket,
+        check_second: Some(check_key),
+        options: &[
+            ("region", Kind::Text),
+            ("access_key", Kind::Pair),
+            ("session_token", Kind::Text),
+            ("path_style", Kind::Flag),
+            ("interval", Kind::Interval),
+            ("timeout", Kind::Timeout),
+            ("endpoint", Kind::Text),
+            ("allow_http", Kind::Flag),
+            ("anonymous", Kind::Flag),
+            ("ca", Kind::Text),
+            ("proxy", Kind::Proxy),
+            ("sha256", Kind::KeyPlace),
+            ("signature", Kind::KeyPlace),
+        ],
+    },
+    BuiltIn {
+        name: "gcs",
+        first: "a bucket and a key",
+        example: "\"releases\", \"myapp\"",
+        check_first: check_bucket,
+        check_second: Some(check_key),
+        options: &[
+            ("service_account", Kind::Text),
+            ("token", Kind::Text),
+            ("interval", Kind::Interval),
+            ("timeout", Kind::Timeout),
+            ("endpoint", Kind::Text),
+            ("allow_http", Kind::Flag),
+            ("anonymous", Kind::Flag),
+            ("ca", Kind::Text),
+            ("proxy", Kind::Proxy),
+            ("sha256", Kind::KeyPlace),
+            ("signature", Kind::KeyPlace),
+        ],
+    },
+    BuiltIn {
+        name: "azure",
+        first: "a container and a key",
+        example: "\"releases\", \"myapp\"",
+        check_first: check_bucket,
+        check_second: Some(check_key),
+        options: &[
+            ("account", Kind::Text),
+            ("account_key", Kind::Text),
+            ("sas", Kind::Text),
+            ("token", Kind::Text),
+            ("interval", Kind::Interval),
+            ("timeout", Kind::Timeout),
+            ("endpoint", Kind::Text),
+            ("allow_http", Kind::Flag),
+            ("anonymous", Kind::Flag),
+            ("ca", Kind::Text),
+            ("proxy", Kind::Proxy),
+            ("sha256", Kind::KeyPlace),
+            ("signature", Kind::KeyPlace),
+        ],
     },
     BuiltIn {
         name: "from_fn",
         first: "a function",
         example: "my_fetch",
         check_first: check_function,
+        check_second: None,
         options: &[("interval", Kind::Interval)],
     },
 ];

@@ -150,7 +150,7 @@ impl<'a> BuiltInCall<'a> {
                 combine(&mut all, error);
             }
         }
-        if positional == 0 && all.is_ok() {
+        if positional < self.built_in.count() && all.is_ok() {
             all = Err(self.refuse(self.name, |name, built_in| {
                 format!("`{name}` needs {}: `{name}({})`", built_in.first, built_in.example)
             }));
@@ -159,18 +159,20 @@ impl<'a> BuiltInCall<'a> {
     }
 
     fn check_positional(&self, argument: &Expr, position: usize) -> syn::Result<()> {
-        if position > 1 {
+        if position > self.built_in.count() {
             return Err(self.refuse(argument, |name, built_in| match word(argument) {
                 Some(key) if built_in.kind(&key.to_string()).is_some() => {
                     format!("`{key}` needs a value: `{key} = ...`")
                 }
-                _ => format!(
-                    "`{name}` takes one argument, {}, and `key = value` options",
-                    built_in.first
-                ),
+                _ => {
+                    let count =
+                        if built_in.count() == 1 { "one argument" } else { "two arguments" };
+                    format!("`{name}` takes {count}, {}, and `key = value` options", built_in.first)
+                }
             }));
         }
-        match (self.built_in.check_first)(argument) {
+        let check = self.built_in.check_second.filter(|_| position > 1);
+        match check.unwrap_or(self.built_in.check_first)(argument) {
             Some(mistake) => Err(syn::Error::new_spanned(argument, mistake)),
             None => Ok(()),
         }
@@ -281,6 +283,12 @@ mod tests {
             (r#"http("http://x/y").timeout("5s")"#, "ok"),
             (r#"file("/srv/app", interval = "1s")"#, "ok"),
             (r#"from_fn(|_| async { todo!() }, interval = "1s")"#, "ok"),
+            (
+                r#"s3("releases", "app/{target}", region = "auto", access_key = (id(), "b"), path_style = true)"#,
+                "ok",
+            ),
+            (r#"gcs(BUCKET, KEY, service_account = "/a.json")"#, "ok"),
+            (r#"azure("releases", "app", account = "example").sas(sas())"#, "ok"),
             ("mine", "ok"),
             ("Mine::new(x).often()", "ok"),
             ("self::http(3)", "ok"),
@@ -305,7 +313,7 @@ mod tests {
             ),
             (
                 r#"my::own(interval = "1s")"#,
-                "only the built-in fetchers take `key = value` options: `http`, `file`, `github`, `gitlab`, `gitea`, `from_fn`",
+                "only the built-in fetchers take `key = value` options: `http`, `file`, `github`, `gitlab`, `gitea`, `s3`, `gcs`, `azure`, `from_fn`",
             ),
         ]);
     }
@@ -315,6 +323,23 @@ mod tests {
         check(&[
             ("http()", r#"`http` needs a URL: `http("https://example.com/app")`"#),
             ("http(3)", "`http` needs a URL: \"https://example.com/app\""),
+            (r#"s3("releases")"#, r#"`s3` needs a bucket and a key: `s3("releases", "myapp")`"#),
+            (
+                r#"s3("releases/myapp", "")"#,
+                "the first argument is the name of a bucket: \"releases\" | the second argument is the key of an object: \"myapp/{target}\"",
+            ),
+            (
+                r#"azure("a", "b", "c")"#,
+                "`azure` takes two arguments, a container and a key, and `key = value` options",
+            ),
+            (
+                r#"s3("a", "b", access_key = "c", access_key = ("c", "d"))"#,
+                "`access_key` is a pair: `access_key = (\"id\", \"secret\")` | `access_key` is given twice",
+            ),
+            (
+                r#"s3("a", "b", region = "", anonymous = 1, sha256 = 2)"#,
+                "`region` is a text that is not empty: `region = \"...\"` | `anonymous` is true or false | `sha256` says where it is published beside the binary: behind its key, as \".sha256\", or by a name such as \"SHA256SUMS\", or by \"/\" and a key of its own",
+            ),
             ("file()", r#"`file` needs a path: `file("/srv/releases/app")`"#),
             (r#"file("")"#, "`file` needs a path: \"/srv/releases/app\""),
             ("from_fn(3)", "`from_fn` needs a function or a closure: `from_fn(my_fetch)`"),

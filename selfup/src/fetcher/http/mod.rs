@@ -45,7 +45,7 @@ use crate::config::IntoDuration;
 use crate::error::{BoxError, Error, ErrorKind, Result};
 
 mod settings;
-mod sibling;
+pub(in crate::fetcher) mod sibling;
 
 /// A fetcher that asks for `url`, every 5 minutes unless [`interval`](Http::interval) says
 /// otherwise.
@@ -162,14 +162,7 @@ impl Http {
     /// minutes of waiting that bring less than 1200 KiB. To connect is bounded by 10 seconds, to
     /// answer a request by 30 seconds.
     pub fn timeout(mut self, timeout: impl IntoDuration) -> Self {
-        self.idle = self.mistake.duration("timeout", timeout).unwrap_or(self.idle);
-        if self.idle > LONGEST_SILENCE {
-            self.mistake.keep(format!(
-                "`timeout` is {}, and a download that is silent for {} is ended; write that or less",
-                humantime::format_duration(self.idle),
-                humantime::format_duration(LONGEST_SILENCE)
-            ));
-        }
+        self.idle = self.mistake.silence("timeout", timeout).unwrap_or(self.idle);
         self
     }
 

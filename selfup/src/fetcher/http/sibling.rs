@@ -1,5 +1,7 @@
 //! A small file that is published beside the binary: its signature, or its digest.
 
+use std::time::Duration;
+
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode, Url};
 
@@ -98,42 +100,17 @@ impl Sibling {
 
     /// The digest that is published here of what the `binary` question is for.
     async fn digest(&self, client: &Client, binary: &Question<'_>) -> Result<BinaryId, BoxError> {
-        let answer = self.ask(client, binary).await?;
-        if answer.status() != StatusCode::OK {
-            let expected = "the SHA-256 of the binary: publish it there, or leave `sha256` out";
-            return Err(answer.unexpected(&self.url, expected));
-        }
-        let text = answer.read(LONGEST_CHECKSUMS, binary.patience).await?;
-        if text.len() > LONGEST_CHECKSUMS {
-            let words = format!("longer than {LONGEST_CHECKSUMS} bytes; expected SHA-256 digests");
-            return Err(self.error(words).into());
-        }
-        let text = String::from_utf8_lossy(&text);
-        let found = checksums::find(&text, &name_of(binary.url), self.is_its_own);
-        Ok(found.map_err(|words| self.error(words))?)
+        let (answer, name) = (self.ask(client, binary).await?, name_of(binary.url));
+        digest(answer, &self.url, &name, self.is_its_own, binary.patience).await
     }
 
-    /// The signature that is published here, if there is one: so much of it, and a byte more where
-    /// there is more.
+    /// The signature that is published here, if there is one.
     async fn signature(
         &self,
         client: &Client,
         binary: &Question<'_>,
     ) -> Result<Signature, BoxError> {
-        let answer = self.ask(client, binary).await?;
-        match answer.status() {
-            StatusCode::OK => {
-                let text = answer.read(LONGEST_SIGNATURE, binary.patience).await?;
-                Ok(Signature::Given(String::from_utf8_lossy(&text).into_owned()))
-            }
-            // Stores that may not be listed say "forbidden" of what is not there.
-            status @ (StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::FORBIDDEN)
-                if !answer.is_overload() =>
-            {
-                Ok(Signature::Missing(format!("{} answered {status}", redacted(&self.url))))
-            }
-            _ => Err(answer.unexpected(&self.url, "the signature of the binary")),
-        }
+        signature(self.ask(client, binary).await?, &self.url, binary.patience).await
     }
 
     async fn ask(&self, client: &Client, binary: &Question<'_>) -> Result<Answer> {
@@ -143,9 +120,50 @@ impl Sibling {
         let question = Question { url: &self.url, headers, known: None, range, patience };
         client.ask(Method::GET, &question).await
     }
+}
 
-    fn error(&self, what: impl AsRef<str>) -> Error {
-        Error::new(ErrorKind::Fetch, format!("{}: {}", redacted(&self.url), what.as_ref()))
+/// The digest of the file `name` that the `answer` to a question for `url` tells, which may be about that
+/// file alone.
+pub(in crate::fetcher) async fn digest(
+    answer: Answer,
+    url: &Url,
+    name: &str,
+    is_its_own: bool,
+    patience: Duration,
+) -> Result<BinaryId, BoxError> {
+    if answer.status() != StatusCode::OK {
+        let expected = "the SHA-256 of the binary: publish it there, or leave `sha256` out";
+        return Err(answer.unexpected(url, expected));
+    }
+    let error = |what: String| Error::new(ErrorKind::Fetch, format!("{}: {what}", redacted(url)));
+    let text = answer.read(LONGEST_CHECKSUMS, patience).await?;
+    if text.len() > LONGEST_CHECKSUMS {
+        let words = format!("longer than {LONGEST_CHECKSUMS} bytes; expected SHA-256 digests");
+        return Err(error(words).into());
+    }
+    let found = checksums::find(&String::from_utf8_lossy(&text), name, is_its_own);
+    Ok(found.map_err(error)?)
+}
+
+/// The signature that the `answer` to a question for `url` is, if there is one: so much of it, and a byte
+/// more where there is more.
+pub(in crate::fetcher) async fn signature(
+    answer: Answer,
+    url: &Url,
+    patience: Duration,
+) -> Result<Signature, BoxError> {
+    match answer.status() {
+        StatusCode::OK => {
+            let text = answer.read(LONGEST_SIGNATURE, patience).await?;
+            Ok(Signature::Given(String::from_utf8_lossy(&text).into_owned()))
+        }
+        // Stores that may not be listed say "forbidden" of what is not there.
+        status @ (StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::FORBIDDEN)
+            if !answer.is_overload() =>
+        {
+            Ok(Signature::Missing(format!("{} answered {status}", redacted(url))))
+        }
+        _ => Err(answer.unexpected(url, "the signature of the binary")),
     }
 }
 

@@ -11,7 +11,7 @@ use super::url::redacted;
 use crate::fetcher::mistake::Mistake;
 
 /// Headers, proxy and authority.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(in crate::fetcher) struct Access {
     /// Each marked as a secret.
     pub(in crate::fetcher) headers: HeaderMap,
@@ -20,7 +20,7 @@ pub(in crate::fetcher) struct Access {
 }
 
 /// Who asks on our behalf.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) enum Proxy {
     /// Whom the environment names.
     #[default]
@@ -30,6 +30,12 @@ pub(super) enum Proxy {
 }
 
 impl Access {
+    /// One that is no proxy's, and no authority's but the system's.
+    #[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
+    pub(in crate::fetcher) fn direct() -> Self {
+        Self { proxy: Proxy::None, ..Self::default() }
+    }
+
     /// Adds a header.
     pub(in crate::fetcher) fn header(&mut self, name: &str, value: &str, mistake: &mut Mistake) {
         let Ok(header) = HeaderName::try_from(name) else {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use reqwest::header::{
     CONTENT_ENCODING, CONTENT_LENGTH, ETAG, HeaderMap, HeaderName, LAST_MODIFIED,
 };
@@ -98,7 +99,7 @@ impl Client {
     ) -> Result<Answer> {
         let mut hop = Hop::to(question.url);
         for _ in 0..=REDIRECTS {
-            let answer = self.send(&method, &hop, question).await?;
+            let answer = self.send(&method, &hop, question, Bytes::new()).await?;
             let Some(location) = location(&answer.response) else { return Ok(answer) };
             hop = hop.follow(location).map_err(|what| error(question, what))?;
         }
@@ -113,10 +114,27 @@ impl Client {
         method: Method,
         question: &Question<'_>,
     ) -> Result<Answer> {
-        self.send(&method, &Hop::to(question.url), question).await
+        self.send(&method, &Hop::to(question.url), question, Bytes::new()).await
     }
 
-    async fn send(&self, method: &Method, hop: &Hop, question: &Question<'_>) -> Result<Answer> {
+    /// Asks `question` with `method` and a body. A redirect is an answer.
+    #[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
+    pub(in crate::fetcher) async fn hand_over(
+        &self,
+        method: Method,
+        question: &Question<'_>,
+        body: Bytes,
+    ) -> Result<Answer> {
+        self.send(&method, &Hop::to(question.url), question, body).await
+    }
+
+    async fn send(
+        &self,
+        method: &Method,
+        hop: &Hop,
+        question: &Question<'_>,
+        body: Bytes,
+    ) -> Result<Answer> {
         if let Some(distrust) = &self.distrust
             && hop.url.scheme() == "https"
         {
@@ -135,6 +153,7 @@ impl Client {
             .inner
             .request(method.clone(), hop.url.clone())
             .headers(hop.headers(question.headers, condition));
+        let request = if body.is_empty() { request } else { request.body(body) };
         match timeout(question.patience, request.send()).await {
             Ok(Ok(response)) => Ok(Answer { response, conditional }),
             Ok(Err(source)) => {

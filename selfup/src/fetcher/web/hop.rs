@@ -72,7 +72,7 @@ pub(super) fn location(response: &Response) -> Option<&HeaderValue> {
 }
 
 /// Whether `url` is on this machine alone.
-pub(super) fn is_loopback(url: &Url) -> bool {
+pub(in crate::fetcher) fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']').parse();
     host == "localhost" || address.is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())

@@ -29,12 +29,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::Url;
+
 use self::body::Body;
 use self::resume::Resume;
 use super::Download;
 
 pub(in crate::fetcher) use self::access::Access;
 pub(in crate::fetcher) use self::client::{Answer, Client, Clients, Question};
+#[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
+pub(in crate::fetcher) use self::hop::is_loopback;
+#[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
+pub(in crate::fetcher) use self::resume::Asker;
 
 mod access;
 mod body;
@@ -57,9 +63,26 @@ pub(in crate::fetcher) fn deliver(
     answer: Answer,
     idle: Duration,
 ) -> Download {
-    let length = answer.length();
     let resume = Resume::of(client, question, &answer);
-    let body = Body::new(answer.response, idle, url::redacted(question.url), resume);
+    delivered(answer, question.url, idle, resume)
+}
+
+/// The body of `answer` to a question for `url` as [`deliver`] has it, if it is the `asker` who asks for
+/// the rest.
+#[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
+pub(in crate::fetcher) fn deliver_by(
+    asker: Arc<dyn Asker>,
+    url: &Url,
+    answer: Answer,
+    idle: Duration,
+) -> Download {
+    let resume = Resume::by(asker, url, &answer);
+    delivered(answer, url, idle, resume)
+}
+
+fn delivered(answer: Answer, url: &Url, idle: Duration, resume: Option<Resume>) -> Download {
+    let length = answer.length();
+    let body = Body::new(answer.response, idle, url::redacted(url), resume);
     let download = Download::new(body);
     match length {
         Some(length) => download.length(length),

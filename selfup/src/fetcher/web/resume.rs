@@ -9,6 +9,7 @@
 //! answers has to be what answered before. An answer that is not exactly the rest ends the download,
 //! and the next poll begins a new one.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -21,14 +22,30 @@ use tokio::time::sleep;
 
 use super::client::{Answer, Client, Question};
 use super::url::redacted;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Context as _, Error, ErrorKind};
 
-/// How the rest of a download can be asked for.
-pub(super) struct Resume {
+/// Who asks for the rest of a download.
+pub(in crate::fetcher) trait Asker: Send + Sync {
+    /// Asks for what is behind the first `at` bytes of what the validator, of this header, names.
+    fn ask_behind<'a>(
+        &'a self,
+        at: u64,
+        validator: &'a (HeaderName, HeaderValue),
+    ) -> Pin<Box<dyn Future<Output = Result<Answer, Error>> + Send + 'a>>;
+}
+
+/// Who asks the question again that the download is an answer to.
+struct Again {
     client: Arc<Client>,
     url: Url,
     headers: HeaderMap,
     patience: Duration,
+}
+
+/// How the rest of a download can be asked for.
+pub(super) struct Resume {
+    asker: Arc<dyn Asker>,
+    url: Url,
     /// The header that names the validator, and the validator.
     validator: (HeaderName, HeaderValue),
     /// Of what answered, after all redirects.
@@ -60,17 +77,26 @@ impl Resume {
         question: &Question<'_>,
         answer: &Answer,
     ) -> Option<Self> {
+        let again = Again {
+            client: Arc::clone(client),
+            url: question.url.clone(),
+            headers: question.headers.clone(),
+            patience: question.patience,
+        };
+        Self::by(Arc::new(again), question.url, answer)
+    }
+
+    /// How the `asker` can go on with the body of `answer` to a question for `url`, if that can be done.
+    pub(super) fn by(asker: Arc<dyn Asker>, url: &Url, answer: &Answer) -> Option<Self> {
         let headers = answer.response.headers();
         if headers.get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
             return None;
         }
         Some(Self {
-            client: Arc::clone(client),
-            url: question.url.clone(),
-            headers: question.headers.clone(),
-            patience: question.patience,
+            asker,
+            url: url.clone(),
             validator: strong_validator(headers)?,
-            place: answer.facts(question.url).answered,
+            place: answer.facts(url).answered,
             length: answer.length(),
             left: ATTEMPTS,
         })
@@ -100,17 +126,7 @@ impl Resume {
     }
 
     async fn ask(&self, at: u64) -> Result<(reqwest::Body, u64), Refusal> {
-        let range = HeaderValue::try_from(format!("bytes={at}-"));
-        let range = range.map_err(|error| Refusal::Final(error.to_string()))?;
-        let condition = [(RANGE, range), (IF_RANGE, self.validator.1.clone())];
-        let question = Question {
-            url: &self.url,
-            headers: &self.headers,
-            known: None,
-            range: condition.into_iter().collect(),
-            patience: self.patience,
-        };
-        let answer = self.client.ask(Method::GET, &question).await;
+        let answer = self.asker.ask_behind(at, &self.validator).await;
         let answer = answer.map_err(|error| Refusal::Passing(error.chain()))?;
         match answer.status() {
             StatusCode::PARTIAL_CONTENT => {}
@@ -162,6 +178,28 @@ impl Resume {
             return Err("the rest is not as long as its `Content-Range`".to_owned());
         }
         Ok(whole)
+    }
+}
+
+impl Asker for Again {
+    fn ask_behind<'a>(
+        &'a self,
+        at: u64,
+        validator: &'a (HeaderName, HeaderValue),
+    ) -> Pin<Box<dyn Future<Output = Result<Answer, Error>> + Send + 'a>> {
+        Box::pin(async move {
+            let range = HeaderValue::try_from(format!("bytes={at}-"));
+            let range = range.context(ErrorKind::Fetch, || "a range that cannot be asked for")?;
+            let condition = [(RANGE, range), (IF_RANGE, validator.1.clone())];
+            let question = Question {
+                url: &self.url,
+                headers: &self.headers,
+                known: None,
+                range: condition.into_iter().collect(),
+                patience: self.patience,
+            };
+            self.client.ask(Method::GET, &question).await
+        })
     }
 }
 
