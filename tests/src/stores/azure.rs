@@ -7,9 +7,9 @@ use object_store::azure::{AzureAccessKey, AzureAuthorizer, AzureCredential};
 use object_store::client::{HttpRequest, HttpRequestBody};
 use selfup::fetcher::{Store, azure};
 
-use super::{Bucket, KEY};
 use super::gcs::send;
 use super::tool::{Tool, tool};
+use super::{Bucket, KEY};
 
 /// A server with one container, for as long as this lives.
 #[derive(Debug)]
@@ -49,9 +49,8 @@ impl Azurite {
         let signed = AzureAuthorizer::new(&credential, ACCOUNT).try_authorize(&mut request);
         signed.expect("it can be signed");
         let headers = request.headers().iter();
-        let headers = headers.map(|(name, value)| {
-            format!("{name}: {}", value.to_str().expect("it is text"))
-        });
+        let headers =
+            headers.map(|(name, value)| format!("{name}: {}", value.to_str().expect("it is text")));
         let headers = headers.collect::<Vec<_>>().join("\r\n");
         send(self.tool.address(), &format!("PUT {path}"), &headers, bytes);
     }

@@ -32,9 +32,8 @@ impl FakeGcs {
 /// Sends a request that has to be answered with success.
 pub(super) fn send(address: SocketAddr, line: &str, headers: &str, body: &[u8]) {
     let mut stream = TcpStream::connect(address).expect("the server is there");
-    let head = format!(
-        "{line} HTTP/1.1\r\nHost: {address}\r\n{headers}\r\nConnection: close\r\n\r\n"
-    );
+    let head =
+        format!("{line} HTTP/1.1\r\nHost: {address}\r\n{headers}\r\nConnection: close\r\n\r\n");
     stream.write_all(head.as_bytes()).expect("the server reads");
     stream.write_all(body).expect("the server reads");
     let mut answer = Vec::new();

@@ -53,7 +53,10 @@ fn answer(mut stream: TcpStream, asked: &Mutex<Vec<String>>) -> std::io::Result<
         _ => (401, ""),
     };
     let length = body.len();
-    write!(stream, "HTTP/1.1 {status} X\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}")
+    write!(
+        stream,
+        "HTTP/1.1 {status} X\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    )
 }
 
 #[test]

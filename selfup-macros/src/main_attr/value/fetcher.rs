@@ -323,10 +323,7 @@ mod tests {
         check(&[
             ("http()", r#"`http` needs a URL: `http("https://example.com/app")`"#),
             ("http(3)", "`http` needs a URL: \"https://example.com/app\""),
-            (
-                r#"s3("releases")"#,
-                r#"`s3` needs a bucket and a key: `s3("releases", "myapp")`"#,
-            ),
+            (r#"s3("releases")"#, r#"`s3` needs a bucket and a key: `s3("releases", "myapp")`"#),
             (
                 r#"s3("releases/myapp", "")"#,
                 "the first argument is the name of a bucket: \"releases\" | the second argument is the key of an object: \"myapp/{target}\"",

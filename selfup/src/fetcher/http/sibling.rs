@@ -135,9 +135,7 @@ pub(in crate::fetcher) async fn digest(
         let expected = "the SHA-256 of the binary: publish it there, or leave `sha256` out";
         return Err(answer.unexpected(url, expected));
     }
-    let error = |what: String| {
-        Error::new(ErrorKind::Fetch, format!("{}: {what}", redacted(url)))
-    };
+    let error = |what: String| Error::new(ErrorKind::Fetch, format!("{}: {what}", redacted(url)));
     let text = answer.read(LONGEST_CHECKSUMS, patience).await?;
     if text.len() > LONGEST_CHECKSUMS {
         let words = format!("longer than {LONGEST_CHECKSUMS} bytes; expected SHA-256 digests");

@@ -8,9 +8,9 @@ use object_store::azure::{
 use object_store::{ObjectStore, StaticCredentialProvider};
 use reqwest::Url;
 
+use super::Store;
 use super::backend::{Backend, Wanted, once};
 use super::secret::Secret;
-use super::Store;
 
 /// A fetcher that asks for the blob `key` in `container` of Azure's Blob Storage, every 5 minutes unless
 /// [`interval`](Store::interval) says otherwise.

@@ -133,7 +133,10 @@ mod tests {
             assert!(path(key).is_err(), "{key:?}");
         }
         let words = path("a//b").unwrap_err();
-        assert!(words.starts_with("\"a//b\" is not the key of an object: a part of it is"), "{words}");
+        assert!(
+            words.starts_with("\"a//b\" is not the key of an object: a part of it is"),
+            "{words}"
+        );
     }
 
     #[test]

@@ -7,9 +7,9 @@ use object_store::ObjectStore;
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use reqwest::Url;
 
+use super::Store;
 use super::backend::{Backend, Wanted, once};
 use super::secret::Secret;
-use super::Store;
 
 /// A fetcher that asks for the object `key` in `bucket` of Google Cloud Storage, every 5 minutes unless
 /// [`interval`](Store::interval) says otherwise.

@@ -70,6 +70,15 @@ pub use self::s3::{S3, s3};
 /// A fetcher that asks for an object in a bucket.
 ///
 /// What all of them have in common is here; what is special to one is with it.
+///
+/// Each kind is a feature of its own. What it adds to a program that has the default ones:
+///
+/// | feature | crates | bytes, optimised and stripped |
+/// |---|---|---|
+/// | `s3` | 27 | SIZE_S3 |
+/// | `gcs` | 21 | SIZE_GCS |
+/// | `azure` | 21 | SIZE_AZURE |
+/// | all three | 27 | SIZE_ALL |
 #[must_use = "a fetcher does nothing until it is given to a service"]
 pub struct Store<B> {
     backend: B,
@@ -214,7 +223,9 @@ impl<B: Backend> Store<B> {
             return wrong(words);
         }
         if self.is_anonymous && self.backend.has_credentials() {
-            return wrong("`anonymous` sends no credentials, and some are given; leave one out".into());
+            return wrong(
+                "`anonymous` sends no credentials, and some are given; leave one out".into(),
+            );
         }
         let endpoint = self.endpoint.as_ref().filter(|url| url.scheme() == "http");
         if let Some(url) = endpoint.filter(|url| !self.allows_http && !is_loopback(url)) {

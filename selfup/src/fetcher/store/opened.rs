@@ -118,7 +118,8 @@ impl Opened {
             None => {
                 let body = answer.read(LONGEST_REASON, self.head).await.unwrap_or_default();
                 let text = String::from_utf8_lossy(&body);
-                let code = text.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>"));
+                let code =
+                    text.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>"));
                 code.and_then(|(code, _)| word(code))
             }
         };

@@ -6,9 +6,9 @@ use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredential};
 use object_store::{ObjectStore, StaticCredentialProvider};
 use reqwest::Url;
 
+use super::Store;
 use super::backend::{Backend, Wanted, once};
 use super::secret::Secret;
-use super::Store;
 
 /// A fetcher that asks for the object `key` in `bucket` of Amazon S3, or of a server that speaks as it
 /// does, every 5 minutes unless [`interval`](Store::interval) says otherwise.
@@ -50,6 +50,23 @@ use super::Store;
 ///     .region("auto");
 /// assert!(!format!("{minio:?}").contains("swordfish"));
 /// ```
+///
+/// Alone, without a service:
+///
+/// ```no_run
+/// use selfup::{BinaryId, BoxError, Current, Fetched, Fetcher as _};
+///
+/// # async fn look() -> Result<(), BoxError> {
+/// let current = Current::new(BinaryId::of_file("/usr/bin/myapp")?);
+/// match selfup::fetcher::s3("releases", "myapp").fetch(&current).await? {
+///     Fetched::Binary(download) => println!("{:?} bytes", download.get_length()),
+///     _ => println!("nothing new"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// In the attribute: `fetcher = s3("releases", "myapp", region = "eu-central-1", interval = "1m")`.
 pub fn s3(bucket: impl Into<String>, key: impl AsRef<str>) -> Store<S3> {
     let (region, access_key, session_token, path_style) = (None, None, None, None);
     let backend = S3 { region, access_key, session_token, path_style };
@@ -101,7 +118,8 @@ impl Backend for S3 {
         if self.session_token.is_some() && self.access_key.is_none() {
             return Some("`session_token` belongs to an `access_key`; set both or none".to_owned());
         }
-        if self.access_key.as_ref().is_some_and(|(id, secret)| id.is_empty() || secret.0.is_empty()) {
+        if self.access_key.as_ref().is_some_and(|(id, secret)| id.is_empty() || secret.0.is_empty())
+        {
             return Some("`access_key` is empty; are its variables set?".to_owned());
         }
         if self.region.as_ref().is_some_and(|region| !super::is_name(region)) {
@@ -109,7 +127,8 @@ impl Backend for S3 {
         }
         let has_name = endpoint.is_none_or(|url| url.domain().is_some());
         (self.path_style == Some(false) && !has_name).then(|| {
-            "`path_style` is false, and an address has no room for a bucket; leave it out".to_owned()
+            "`path_style` is false, and an address has no room for a bucket; leave it out"
+                .to_owned()
         })
     }
 

@@ -79,7 +79,10 @@ mod of_s3 {
             (store().interval("0s"), "`interval` is zero".to_owned()),
         ] {
             let message = told(&store);
-            assert!(message.starts_with(&words) && words.is_empty() == message.is_empty(), "{message}");
+            assert!(
+                message.starts_with(&words) && words.is_empty() == message.is_empty(),
+                "{message}"
+            );
             assert!(!message.contains("swordfish"), "{message}");
             assert!(!format!("{store:?}").contains("swordfish"));
         }
@@ -239,7 +242,8 @@ fn mistakes_of_azure_are_told_without_the_secrets_in_them() {
 #[cfg(feature = "azure")]
 #[test]
 fn a_shared_access_signature_is_sent_and_never_shown() {
-    let (url, asked) = server("HTTP/1.1 403 X\r\nx-ms-error-code: AuthFailed\r\nContent-Length: 0\r\n\r\n");
+    let (url, asked) =
+        server("HTTP/1.1 403 X\r\nx-ms-error-code: AuthFailed\r\nContent-Length: 0\r\n\r\n");
     let store = azure("releases", "app").account("example").sas("sv=1&sig=swordfish");
     let words = fails(&mut store.endpoint(&url));
     assert!(words.contains("status 403 Forbidden"), "{words}");
