@@ -1,4 +1,4 @@
-//! Amazon S3, and what speaks as it does: MinIO, Ceph, Cloudflare's R2, and others.
+//! Amazon S3, and what speaks as it does: `MinIO`, Ceph, Cloudflare's R2, and others.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ use super::secret::Secret;
 /// - the role of the container: `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI`, as ECS sets it, or
 ///   `AWS_CONTAINER_CREDENTIALS_FULL_URI` with `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE`, as EKS Pod
 ///   Identity does;
-/// - the role of the instance, by its metadata (IMDSv2).
+/// - the role of the instance, by its metadata (`IMDSv2`).
 ///
 /// The last three are asked for by requests of their own, when they are first needed and again some
 /// minutes before they end. Profiles in `~/.aws` are not read. Other variables that begin with `AWS_`
