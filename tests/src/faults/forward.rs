@@ -29,12 +29,7 @@ impl Forward {
         let mut stream = TcpStream::connect(self.0).ok()?;
         stream.set_read_timeout(Some(PATIENCE)).ok()?;
         let headers = request.headers.iter().filter(|(name, _)| name != "connection");
-        let headers = headers.map(|(name, value)| {
-            format!(
-                "{name}: {value}
-"
-            )
-        });
+        let headers = headers.map(|(name, value)| format!("{name}: {value}\r\n"));
         let headers = headers.collect::<Vec<_>>().concat();
         let Request { method, target, .. } = request;
         let head = format!("{method} {target} HTTP/1.1\r\n{headers}Connection: close\r\n\r\n");

@@ -8,7 +8,7 @@ use selfup_tests::Release;
 use selfup_tests::faults::{Source as _, Way};
 use selfup_tests::stores::{S3Server, Stored};
 
-/// IMDSv2, as Amazon documents it, with a role that has the key of the tests.
+/// `IMDSv2`, as Amazon documents it, with a role that has the key of the tests.
 struct Metadata {
     url: String,
     asked: Arc<Mutex<Vec<String>>>,
@@ -38,9 +38,9 @@ fn answer(mut stream: TcpStream, asked: &Mutex<Vec<String>>) -> std::io::Result<
     let request = lines.next().unwrap_or_else(|| Ok(String::new()))?;
     let headers: Result<Vec<_>, _> =
         lines.take_while(|line| line.as_ref().is_ok_and(|line| !line.is_empty())).collect();
-    let has_token = headers?.iter().any(|line| {
-        line.to_ascii_lowercase() == "x-aws-ec2-metadata-token: a token of the session"
-    });
+    let has_token = headers?
+        .iter()
+        .any(|line| line.eq_ignore_ascii_case("x-aws-ec2-metadata-token: a token of the session"));
     let target = request.trim_end_matches(" HTTP/1.1");
     asked.lock().unwrap_or_else(PoisonError::into_inner).push(target.to_owned());
     let (status, body) = match target {

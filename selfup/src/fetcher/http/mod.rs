@@ -40,7 +40,7 @@ use self::sibling::{Sibling, Siblings};
 use super::mistake::Mistake;
 use super::web::known::Known;
 use super::web::{Access, Answer, Client, Clients, Question, deliver, url};
-use super::{Current, Fetched, Fetcher, INTERVAL, LONGEST_SILENCE};
+use super::{Current, Fetched, Fetcher, INTERVAL};
 use crate::config::IntoDuration;
 use crate::error::{BoxError, Error, ErrorKind, Result};
 

@@ -70,6 +70,10 @@ pub use self::s3::{S3, s3};
 /// A fetcher that asks for an object in a bucket.
 ///
 /// What all of them have in common is here; what is special to one is with it.
+///
+/// Each kind is a feature of its own. To a program that has the default ones `s3` adds 27 crates to build,
+/// `gcs` and `azure` 21 each, and all three together 27; none of them brings a second HTTP client or
+/// another crypto provider.
 #[must_use = "a fetcher does nothing until it is given to a service"]
 pub struct Store<B> {
     backend: B,
@@ -262,9 +266,10 @@ impl<B: Backend> Store<B> {
                     return Ok(Fetched::Unchanged);
                 }
                 let download = opened.deliver(answer, self.idle);
-                let download = match facts.is_nothing() {
-                    false => download.validator(facts.to_string()),
-                    true => download,
+                let tagged = (!facts.is_nothing()).then(|| facts.to_string());
+                let download = match tagged {
+                    Some(validator) => download.validator(validator),
+                    None => download,
                 };
                 self.beside.complete(download, current, &opened).await
             }

@@ -113,15 +113,13 @@ impl Opened {
     async fn reason(&self, answer: Answer) -> Option<String> {
         let header = |name| word(answer.header(&HeaderName::from_static(name))?);
         let (code, region) = (header("x-ms-error-code"), header("x-amz-bucket-region"));
-        let code = match code {
-            Some(code) => Some(code),
-            None => {
-                let body = answer.read(LONGEST_REASON, self.head).await.unwrap_or_default();
-                let text = String::from_utf8_lossy(&body);
-                let code =
-                    text.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>"));
-                code.and_then(|(code, _)| word(code))
-            }
+        let code = if code.is_some() {
+            code
+        } else {
+            let body = answer.read(LONGEST_REASON, self.head).await.unwrap_or_default();
+            let text = String::from_utf8_lossy(&body);
+            let code = text.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>"));
+            code.and_then(|(code, _)| word(code))
         };
         let region = region.map(|region| format!("that the bucket is in the region {region}"));
         let told: Vec<_> = [code, region].into_iter().flatten().collect();

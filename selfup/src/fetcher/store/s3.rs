@@ -1,4 +1,4 @@
-//! Amazon S3, and what speaks as it does: MinIO, Ceph, Cloudflare's R2, and others.
+//! Amazon S3, and what speaks as it does: `MinIO`, Ceph, Cloudflare's R2, and others.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ use super::secret::Secret;
 /// - the role of the container: `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI`, as ECS sets it, or
 ///   `AWS_CONTAINER_CREDENTIALS_FULL_URI` with `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE`, as EKS Pod
 ///   Identity does;
-/// - the role of the instance, by its metadata (IMDSv2).
+/// - the role of the instance, by its metadata (`IMDSv2`).
 ///
 /// The last three are asked for by requests of their own, when they are first needed and again some
 /// minutes before they end. Profiles in `~/.aws` are not read. Other variables that begin with `AWS_`
@@ -50,6 +50,23 @@ use super::secret::Secret;
 ///     .region("auto");
 /// assert!(!format!("{minio:?}").contains("swordfish"));
 /// ```
+///
+/// Alone, without a service:
+///
+/// ```no_run
+/// use selfup::{BinaryId, BoxError, Current, Fetched, Fetcher as _};
+///
+/// # async fn look() -> Result<(), BoxError> {
+/// let current = Current::new(BinaryId::of_file("/usr/bin/myapp")?);
+/// match selfup::fetcher::s3("releases", "myapp").fetch(&current).await? {
+///     Fetched::Binary(download) => println!("{:?} bytes", download.get_length()),
+///     _ => println!("nothing new"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// In the attribute: `fetcher = s3("releases", "myapp", region = "eu-central-1", interval = "1m")`.
 pub fn s3(bucket: impl Into<String>, key: impl AsRef<str>) -> Store<S3> {
     let (region, access_key, session_token, path_style) = (None, None, None, None);
     let backend = S3 { region, access_key, session_token, path_style };
