@@ -88,9 +88,10 @@ mod site;
 /// - With [`prerelease`](Forge::prerelease), or with how a [`tag`](Forge::tag) begins: the API, by the
 ///   list of releases and its `ETag`.
 ///
-/// A new release costs a request or two of the API more, and the download. The bytes must have the
-/// digest that GitHub tells; where it tells none, that in a file `NAME.sha256`, `SHA256SUMS` or the like
-/// of the release. Where the service [verifies](crate::Builder::verify) signatures, the one in
+/// A new release costs the download, and a request of the API for each page of a list that has to be read
+/// on. The bytes must have the digest that GitHub tells; where it tells none, that in a file `NAME.sha256`,
+/// `SHA256SUMS` or the like of the release. Without the API, three such names are asked for, and what is
+/// not there is passed over. Where the service [verifies](crate::Builder::verify) signatures, the one in
 /// `NAME.minisig` is delivered.
 ///
 /// GitHub Enterprise is reached by [`base`](Forge::base), a private repository with a
