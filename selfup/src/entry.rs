@@ -127,11 +127,18 @@ fn play(
 ) -> Result<ExitCode> {
     let part = Part::take();
     // Before anything else: if the binary fails its trial, this process becomes the previous one.
-    let unfinished = matches!(part, Part::Master).then(upgrade::reckon).flatten();
+    let (is_master, is_overdue) = match part {
+        Part::Master { is_overdue } => (true, is_overdue),
+        _ => (false, false),
+    };
+    let mut unfinished = is_master.then(|| upgrade::reckon(is_overdue)).flatten();
     // Before there is a thread that may read the environment.
-    let given = matches!(part, Part::Master).then(Given::take).unwrap_or_default();
+    let given = is_master.then(Given::take).unwrap_or_default();
     // Before `init`: a thread that it starts must not take the master's signals.
-    let birth = matches!(part, Part::Master).then(Birth::begin);
+    let birth = is_master.then(Birth::begin);
+    if let (Some(Ok(birth)), Some(unfinished)) = (&birth, &mut unfinished) {
+        birth.limit(unfinished, &given);
+    }
     if !matches!(part, Part::Successor(_)) {
         program.initialise(part.role());
     }
@@ -140,7 +147,7 @@ fn play(
         Part::Probe { channel, token } => Ok(be_probe(&channel, token, config)),
         Part::Fallback => be_alone(config()?, program),
         Part::Successor(handed) => be_successor(handed, config, program, fallback),
-        Part::Master => {
+        Part::Master { .. } => {
             let birth = birth.unwrap_or_else(Birth::begin);
             let ended = be_master(birth.as_ref(), config, given, unfinished, program, fallback);
             // `run` ends the process, and what is pending must not decide how; others go on.

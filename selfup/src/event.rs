@@ -173,9 +173,12 @@ pub enum Event {
     #[non_exhaustive]
     UpgradesEnabled,
     /// Another process upgrades this binary; what it commits there is followed by a restart.
+    ///
+    /// A file that it is not known to have committed is taken for a deploy by hand, which waits for a
+    /// restart: a [`Warning`](Self::Warning) says so.
     #[non_exhaustive]
     Following {
-        /// Which binary.
+        /// Which binary, and how to find who has its lock.
         reason: Arc<Error>,
     },
     /// The master executed the committed binary in place: same process, same children, new code.

@@ -81,7 +81,9 @@
 //! is read and started once before it becomes a child. It may be an older one: that is the way back.
 //!
 //! A trial outlives its master: the next start goes on with it, and the third that comes to nothing
-//! puts the previous binary back. [`rollback()`] asks for that at any time, and [`clear_refused()`]
+//! puts the previous binary back, as does one whose `init` and config take longer than a minute. (A
+//! start that was told to stop, by whatever signal, is none of these; with glibc, one that exits with
+//! status 0 from `init` or the config, as `app --version` may, is none either.) [`rollback()`] asks for that at any time, and [`clear_refused()`]
 //! has binaries tried again that were refused.
 //!
 //! # Features

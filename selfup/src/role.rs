@@ -8,6 +8,9 @@
 //! A master that executes another binary in place leaves `master:3:123456:4`: a file with its
 //! state, and the number of the binary that it was, for the way back. Without that number the
 //! binary is the one that was gone back to.
+//!
+//! A master that took too long for a binary on trial executes it again, with `overdue:PID`. No process
+//! but that one is meant.
 
 use std::ffi::{OsStr, OsString};
 
@@ -32,7 +35,10 @@ pub enum Role {
 /// The role with what belongs to it.
 #[derive(Debug)]
 pub(crate) enum Part {
-    Master,
+    Master {
+        /// Whether this process has tried to be one before, and came to nothing.
+        is_overdue: bool,
+    },
     Child(Channel),
     Probe {
         channel: Channel,
@@ -62,7 +68,8 @@ impl Part {
             return part;
         }
         let is_off = std::env::var_os(SWITCH).is_some_and(|value| value == "off");
-        if is_off { Self::Fallback } else { Self::Master }
+        let is_overdue = given.is_some_and(|value| value == overdue_variable().1);
+        if is_off { Self::Fallback } else { Self::Master { is_overdue } }
     }
 
     /// The probe's part, if this process is one; nothing is taken from any other process.
@@ -98,8 +105,8 @@ impl Part {
     pub(crate) fn role(&self) -> Role {
         match self {
             // Where no master can be had, its part is the program itself.
-            Self::Master if !crate::is_supported() => Role::Fallback,
-            Self::Master | Self::Successor(_) => Role::Master,
+            Self::Master { .. } if !crate::is_supported() => Role::Fallback,
+            Self::Master { .. } | Self::Successor(_) => Role::Master,
             Self::Child(_) => Role::Child,
             Self::Probe { .. } => Role::Probe,
             Self::Fallback => Role::Fallback,
@@ -124,6 +131,11 @@ pub(crate) fn probe_variable(
 /// inode, and the number of the binary to go back to.
 pub(crate) fn successor_variable(state: (i32, u64), previous: Option<i32>) -> (OsString, OsString) {
     variable("master", state, previous.map(|number| number.to_string()).as_deref())
+}
+
+/// The variable that makes this process, executed again, a master which knows that it took too long.
+pub(crate) fn overdue_variable() -> (OsString, OsString) {
+    (VARIABLE.into(), format!("overdue:{}", std::process::id()).into())
 }
 
 fn variable(

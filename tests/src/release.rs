@@ -121,6 +121,23 @@ impl Release {
         Self::of(bytes)
     }
 
+    /// It as `bin/NAME` in a tar archive, without compression.
+    ///
+    /// # Panics
+    ///
+    /// If there is no tar.
+    #[must_use]
+    pub fn tarred(&self, name: &str) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let bin = directory.path().join("bin");
+        fs::create_dir(&bin).expect("the directory is ours");
+        self.install(&bin.join(name));
+        let mut tar = Command::new("tar");
+        let packed = tar.arg("-C").arg(directory.path()).args(["-cf", "-", "bin"]).output();
+        let packed = packed.ok().filter(|packed| packed.status.success());
+        Self::of(packed.expect("there is a tar").stdout)
+    }
+
     /// A version made of any bytes.
     #[must_use]
     pub fn of(bytes: impl Into<Vec<u8>>) -> Self {

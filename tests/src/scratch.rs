@@ -48,6 +48,7 @@ impl Scratch {
                 "fetcher::file(url).interval(interval)",
             )
             .change("tests/fixtures/server.rs", "mod siblings;\n", "")
+            .change("tests/fixtures/counted.rs", "fetcher::http(source)", "fetcher::file(source)")
     }
 
     /// Replaces `from`, which is in `file` once, by `to`.

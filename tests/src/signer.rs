@@ -1,6 +1,7 @@
 //! Somebody who signs releases.
 
 use std::fmt;
+use std::io::Read;
 
 use minisign::KeyPair;
 
@@ -35,8 +36,18 @@ impl Signer {
     #[must_use]
     pub fn sign(&self, release: &Release) -> String {
         let comment = format!("release\t{}", release.id().short());
-        let signed = minisign::sign(None, &self.0.sk, release.bytes(), Some(&comment), None);
-        signed.expect("there are random numbers").into_string()
+        self.sign_all(release.bytes(), &comment)
+    }
+
+    /// The text of a `.minisig` file for all that `reader` has, with this trusted comment.
+    ///
+    /// # Panics
+    ///
+    /// If the system has no random numbers, or the bytes cannot be read.
+    #[must_use]
+    pub fn sign_all(&self, reader: impl Read, comment: &str) -> String {
+        let signed = minisign::sign(None, &self.0.sk, reader, Some(comment), None);
+        signed.expect("there are random numbers, and it can be read").into_string()
     }
 }
 

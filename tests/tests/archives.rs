@@ -154,6 +154,10 @@ fn a_body_that_has_no_end_or_another_length_is_refused_and_the_next_release_take
     published.publisher.publish(Answer::Endless(release.clone()));
     let line = service.wait_for_nth(REFUSED, 1);
     assert!(line.contains("longer than 67108864 bytes, the most that is taken"), "{line}");
+    // More is announced than is taken.
+    published.publisher.publish(Answer::Announced(release.again(), 65 << 20));
+    let line = service.wait_for_nth(REFUSED, 2);
+    assert!(line.contains("longer than 67108864 bytes, the most that is taken"), "{line}");
     // Less than there is announces what is cut off; more, what never comes.
     let length = release.bytes().len();
     published.publisher.publish(Answer::Announced(release.clone(), 100_000));
@@ -163,6 +167,24 @@ fn a_body_that_has_no_end_or_another_length_is_refused_and_the_next_release_take
     service.assert_files(&[]);
     published.upgrade(&Release::good());
     assert_eq!(load.stop(), [""; 0]);
+    assert!(published.service.stop().success());
+}
+
+#[test]
+fn a_body_that_has_no_end_is_left_alone_until_its_time_has_come_or_an_operator_wants_it() {
+    let mut published = Published::start(&[("MAX_SIZE", "64MiB")]);
+    let service = &published.service;
+    published.publisher.publish(Answer::Endless(Release::good()));
+    for times in 1..=2 {
+        service.wait_for_nth(REFUSED, times);
+        // The answer begins, and is not read.
+        published.publisher.wait_for("GET endless", 5);
+        assert_eq!(service.lines(REFUSED).len(), times);
+        assert_eq!(service.lines("event fetch_failed: "), [""; 0]);
+        service.assert_files(&[]);
+        assert_eq!(service.get("/clear"), "Ok(())\n");
+    }
+    published.upgrade(&Release::good());
     assert!(published.service.stop().success());
 }
 

@@ -217,6 +217,49 @@ fn a_rollback_does_not_wait_for_a_restart_that_upgrades_wait_for() {
 }
 
 #[test]
+fn a_rollback_is_answered_in_the_middle_of_a_slow_download() {
+    let first = Release::good();
+    let source = Publisher::start(Answer::Whole(first.clone()));
+    let mut published = Published::of(ServiceBuilder::new(&first), source, &[]);
+    published.publisher.wait_for("GET 304", 1);
+    published.upgrade(&Release::good());
+    let third = Release::good();
+    // Longer than its first bytes take, nothing is left of it but the time-out of a minute.
+    published.publisher.publish(Answer::Stalled(third, 1 << 20));
+    published.service.wait_for_staged_file();
+    assert_eq!(published.service.get("/rollback"), "Ok(())\n");
+    published.service.wait_for("event rolled_back: ");
+    assert_eq!(published.service.lines("event fetch_failed: "), [""; 0], "it did not wait for it");
+    published.service.wait_for("event committed: generation 3 ");
+    published.service.assert_runs(&first);
+    assert!(published.service.stop().success());
+}
+
+/// The hook that hangs holds the succession up for a second.
+#[test]
+fn what_is_cleared_between_a_commit_and_the_succession_is_cleared_by_the_next_master() {
+    let (first, second, refused) = (Release::good(), Release::good(), Release::good());
+    let builder = ServiceBuilder::new(&first);
+    let history =
+        format!(r#"{{"version":1,"refused":[{{"sha256":"{}","kind":"rejected"}}]}}"#, refused.id());
+    fs::write(builder.directory().join(".app.selfup-history"), history).expect("it can be made");
+    let source = Publisher::start(Answer::Whole(first));
+    let mut published = Published::of(builder, source, &[("HANGS_AT", "committed")]);
+    published.publisher.publish(Answer::Whole(refused.clone()));
+    published.publisher.wait_for("GET 304", 2);
+    published.publisher.publish(Answer::Whole(second));
+    published.service.wait_for("event committed: generation 2 ");
+    // The last that the upgrade thread does before the succession.
+    published.service.assert_files(&[".app.selfup-previous"]);
+    assert_eq!(published.service.get("/clear"), "Ok(())\n");
+    published.service.wait_for("event master_replaced: ");
+    published.publisher.publish(Answer::Whole(refused.clone()));
+    published.service.wait_for("event committed: generation 3 ");
+    published.service.assert_runs(&refused);
+    assert!(published.service.stop().success());
+}
+
+#[test]
 fn a_rollback_that_fails_leaves_the_service_as_it_was() {
     let mut published = Published::start(&[]);
     let second = Release::good();

@@ -16,8 +16,9 @@ fn turn_down(published: &Published, bad: &Release, event: &str) {
 /// That the service, started again, has `bad` on offer and does not try it, and takes a good one.
 fn is_not_tried_again(published: &Published, mut again: Service) {
     let (probes, children) = (published.starts("Probe"), published.starts("Child"));
-    // It is sent once, for the new master has no tag of it.
+    let sent = count(published, "GET 200");
     published.publisher.wait_for("GET 304", 3);
+    assert_eq!(count(published, "GET 200"), sent, "its tag is known to the new master");
     assert_eq!(again.lines("event candidate_"), [""; 0]);
     assert_eq!(again.lines("event upgraded: "), [""; 0]);
     assert_eq!((published.starts("Probe"), published.starts("Child")), (probes, children));
@@ -28,6 +29,10 @@ fn is_not_tried_again(published: &Published, mut again: Service) {
     again.wait_for("event committed: generation 2 ");
     again.assert_runs(&good);
     assert!(again.stop().success());
+}
+
+fn count(published: &Published, answer: &str) -> usize {
+    published.publisher.answered().iter().filter(|line| *line == answer).count()
 }
 
 #[test]
@@ -69,9 +74,7 @@ fn what_was_delivered_before_a_restart_is_not_delivered_again() {
     let again = published.start_next(&[]);
     published.publisher.wait_for("GET 304", 2);
     drop(again);
-    let answered = published.publisher.answered();
-    let delivered = answered.iter().filter(|line| *line == "GET 200");
-    assert_eq!(delivered.count(), 2, "the first release and its successor: {answered:?}");
+    assert_eq!(count(&published, "GET 200"), 2, "the first release and its successor");
 }
 
 /// Damaged, or of a version that is not known here: the file is told, and the service starts.

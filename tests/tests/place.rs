@@ -2,9 +2,12 @@
 #![allow(clippy::expect_used, reason = "what is not as it should be fails the test")]
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use selfup_tests::{Answer, Load, Mounted, Published, Publisher, Release, ServiceBuilder};
 
 /// A service in a directory that its user may not write.
@@ -110,7 +113,8 @@ fn a_full_disk_is_told_before_a_download_and_the_upgrade_comes_once_there_is_roo
 }
 
 #[test]
-fn a_disk_that_fills_up_during_a_download_keeps_the_old_binary_and_no_part_of_the_new_one() {
+fn a_disk_that_is_full_when_nobody_tells_the_length_keeps_the_old_binary_and_no_part_of_the_new_one()
+ {
     let Some(mounted) = Mounted::try_new(ROOM) else { return };
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = directory.path().join("published");
@@ -119,12 +123,12 @@ fn a_disk_that_fills_up_during_a_download_keeps_the_old_binary_and_no_part_of_th
     let before = fs::read(service.binary()).expect("the binary is there");
     fill(&mounted.path().join("ballast"));
     let load = Load::start(service.address(), "/", 2);
-    // This fetcher does not tell the length, so the writing finds out.
+    // This fetcher does not tell the length.
     let release = Release::good();
     release.install(&path);
     let line = service.wait_for_nth("event warning: ", 2);
-    assert!(line.contains("the candidate could not be written in directory"), "{line}");
-    assert!(line.contains("has free space: No space left on device"), "{line}");
+    let free = format!("0 bytes are free in directory {}", mounted.path().display());
+    assert!(line.contains(&free) && line.contains("; free some space"), "{line}");
     assert!(fs::read(service.binary()).expect("the binary is there") == before);
 
     fs::remove_file(mounted.path().join("ballast")).expect("it was written");
@@ -134,6 +138,44 @@ fn a_disk_that_fills_up_during_a_download_keeps_the_old_binary_and_no_part_of_th
     assert_eq!(load.stop(), [""; 0]);
     service.assert_files(&[".app.selfup-previous"]);
     assert!(service.stop().success());
+}
+
+/// What has no end known to it: it stops while there is room for what the service itself writes.
+fn leaves_room(bad: Answer, least: u64) {
+    let Some(mounted) = Mounted::try_new(ROOM) else { return };
+    let source = Publisher::start(Answer::Status(404));
+    let mut published = Published::of(on(&mounted), source, &[]);
+    let load = Load::start(published.service.address(), "/", 2);
+    published.publisher.publish(bad);
+    let line = published.service.wait_for("event warning: ");
+    let (free, words) = line["event warning: ".len()..].split_once(' ').expect("words");
+    let directory = mounted.path().display();
+    let expected =
+        format!("bytes are free in directory {directory}, and a candidate of more than ");
+    assert!(words.starts_with(&expected) && words.ends_with("; free some space"), "{line}");
+    let free: u64 = free.parse().expect("a number of bytes");
+    assert!(free >= least, "{line}");
+    assert_eq!(published.service.lines("event candidate_"), [""; 0]);
+
+    published.upgrade(&Release::good());
+    load.wait_for(50);
+    assert_eq!(load.stop(), [""; 0]);
+    published.service.assert_files(&[".app.selfup-previous"]);
+    assert!(published.service.stop().success());
+}
+
+#[test]
+fn a_body_without_an_end_does_not_fill_the_disk() {
+    // As much as is written has to be free.
+    leaves_room(Answer::Endless(Release::good()), 16 << 20);
+}
+
+#[test]
+fn what_is_unpacked_does_not_fill_the_disk() {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(&vec![0; 16 << 20]).expect("memory takes everything");
+    let member = encoder.finish().expect("memory takes everything");
+    leaves_room(Answer::Whole(Release::of(member.repeat(60))), 0);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Two services of one binary: one upgrades it, and the other follows.
 #![allow(clippy::expect_used, reason = "what is not as it should be fails the test")]
 
+use std::fs;
+
 use nix::sys::signal::Signal;
 use selfup_tests::{Answer, Load, Published, Release, Service, ServiceBuilder};
 
@@ -134,6 +136,36 @@ fn a_deploy_by_hand_waits_for_the_operator_in_both() {
         service.restart(2);
         service.assert_runs(&by_hand);
     }
+    // Whichever has the lock by now, who followed says so.
+    second.wait_for("taken for a deploy by hand");
     stop(&mut second);
+    assert!(first.service.stop().success());
+}
+
+/// Nobody who follows can read the history then.
+#[test]
+fn an_upgrade_is_followed_by_who_has_another_state_dir_and_by_another_user() {
+    let mut first = Published::start(&[]);
+    let state = tempfile::tempdir().expect("a temporary directory");
+    let path = state.path().to_str().expect("it is text");
+    let mut followers = vec![follower(&first, &[("STATE_DIR", path)])];
+    if nix::unistd::geteuid().is_root() {
+        let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(first.service.directory(), everybody).expect("it is our own");
+        let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+        let builder = ServiceBuilder::of(first.service.directory()).under(&nobody);
+        followers.push(builder.set("FETCHER", first.publisher.url()).start());
+        followers[1].wait_for("event following: ");
+    } else {
+        assert!(std::env::var_os("CI").is_none(), "CI has to be somebody else as well");
+        eprintln!("skipped: only root can be another user");
+    }
+    let release = Release::good();
+    first.upgrade(&release);
+    for follower in &mut followers {
+        follower.wait_for("event committed: generation 2 ");
+        follower.assert_runs(&release);
+        stop(follower);
+    }
     assert!(first.service.stop().success());
 }

@@ -91,6 +91,15 @@ fn several_addresses() {
 }
 
 #[test]
+fn fetcher_with_a_mirror() {
+    check(
+        "fetcher_with_a_mirror",
+        r#"fetcher = fallback(http("https://example.com/app", interval = "1m"), fallback(mine(), file("/srv/app")))"#,
+        "async fn prog() {}",
+    );
+}
+
+#[test]
 fn renamed_crate() {
     let args = r#"crate = ::up, address = ":3000", fetcher = http("https://example.com/app", interval = "1s")"#;
     let item = "async fn prog(state: up::State) {}";

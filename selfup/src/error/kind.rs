@@ -18,7 +18,8 @@ pub enum ErrorKind {
     Fetch,
     /// A candidate that could not be written beside the binary.
     Stage,
-    /// A candidate whose bytes are not what was announced, or not signed by a key that is trusted.
+    /// A candidate whose bytes are not what was announced, have no end or come too slowly, or are not
+    /// signed by a key that is trusted.
     Verify,
     /// A candidate that could not be unpacked, or has no binary of this program in it.
     Decode,

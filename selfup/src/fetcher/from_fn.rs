@@ -46,7 +46,7 @@ pub struct FromFn<F> {
 }
 
 impl<F> FromFn<F> {
-    /// The time between two polls; 5 minutes by default.
+    /// The time between two polls, on average; 5 minutes by default.
     pub fn interval(mut self, interval: impl IntoDuration) -> Self {
         self.interval = self.mistake.duration("interval", interval).unwrap_or(self.interval);
         self

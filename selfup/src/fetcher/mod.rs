@@ -7,6 +7,54 @@
 //! were taken, or refused for good. A cycle that failed half-way leaves no trace, so a truncated
 //! download cannot be mistaken for the newest version.
 //!
+//! The validator is on disk, beside the binary or in `state_dir`, so a service that is started again
+//! does not download what it runs. One that has never ended a cycle has nothing to ask with, so its
+//! first poll downloads, once. No built-in fetcher asks for the headers first: a length, or a date,
+//! does not say that the bytes are those that run. A source that tells their SHA-256 does, and then
+//! nothing is read: [`Download::sha256`].
+//!
+//! # When it is asked
+//!
+//! The schedule is the master's, and the same for every fetcher:
+//!
+//! - **Full jitter.** The time between two polls is random: between `min_fetch_interval` and as far above
+//!   the [interval](Fetcher::interval) as that is below it, and on average the interval. Five minutes
+//!   are anything from a second to ten minutes. An interval that is `min_fetch_interval`, such as `"1s"`
+//!   by default, is kept exactly.
+//! - **The first poll** comes at a random moment, too, within the interval and 30 seconds, so that a
+//!   fleet that is started at once does not ask at once, and no host waits long to learn that it is
+//!   behind. A thousand hosts with one interval spread their polls evenly from the first one on.
+//! - **After an error** the interval doubles with each further one in a row, until an hour may pass
+//!   between two polls; it is never shorter than the interval. A success sets it back. An error is what
+//!   `fetch` returns, and a download that breaks off.
+//! - **[`RetryAfter`]** in an error, or in one of its causes, has the source left alone for that time, a
+//!   day at most, and then for a random part of an interval.
+//! - **`check_now()`** and [`changed`](Fetcher::changed) have a poll come at once, but for
+//!   `min_fetch_interval` and `RetryAfter`, which they keep to. They do not wait for the end of a
+//!   back-off. The regular polls stay where they were.
+//!
+//! The schedule is not kept over a restart of the service, or of the master in place, which begin anew.
+//! A master that does not upgrade the binary itself, for somebody else does or it cannot be replaced,
+//! looks by the same schedule whether that has changed, and does not ask its fetcher.
+//!
+//! # What it may do wrong
+//!
+//! It runs on a thread of its own, beside the event loop, so that nothing but upgrades depends on it:
+//!
+//! - It is never asked twice at once, and when the service ends, or something else has to be done first,
+//!   what it was at is dropped, wherever it waits.
+//! - An error or a panic (where panics unwind) is told as the event `FetchFailed`, and it is asked again.
+//! - An answer that has not come in 10 minutes is told as a warning, and in 30 minutes it is given up
+//!   like an error, and asked for again. The download is no part of that. It is bounded whatever its
+//!   fetcher does: by `max_size`, by five minutes of silence, and by five minutes of waiting that bring
+//!   less than 1200 KiB.
+//! - Code that **blocks its thread** instead of waiting cannot be given up, for nobody can end it from
+//!   outside, and the fetcher is inside of it. It is told as a warning after 10 minutes. The service serves
+//!   on, is restarted and stopped as ever; but until it returns there are no upgrades, rollbacks or
+//!   successions. Have what blocks done by `tokio::task::spawn_blocking`.
+//!
+//! # What it delivers
+//!
 //! Where the service verifies signatures, [`Current::wants_signature`] says so, and the fetcher
 //! delivers the signature of a binary that is new with its [`Download`]. That costs a poll that finds
 //! nothing new nothing at all. A download whose signature or digest is refused ends no cycle, so it
@@ -17,11 +65,16 @@
 //! its length and its digest, is that of the published file, and it is unpacked once these were
 //! compared (feature `archives`).
 //!
-//! A download is bounded whatever its fetcher does: by `max_size`, by a minute of silence, and by a
-//! minute of waiting that brings less than 240 KiB.
-//!
 //! Rejected: validators inside the fetcher. Each fetcher would have to learn whether its cycle
 //! ended, and none of them would survive a restart of the master.
+//!
+//! Rejected: a thread that takes over where one blocks. It would have no fetcher, for there is one,
+//! and the blocked call has it.
+//!
+//! Rejected: windows of time, `when("02:00-04:00", ..)`. They need time zones and their changes, and
+//! they are somebody else's already: with `no_restart_after_fetch` a binary is fetched, verified and put
+//! in place when it is published, and whoever keeps the calendar, cron or a systemd timer, sends the
+//! restart signal in the window.
 //!
 //! [`validator`]: Download::validator
 
@@ -37,6 +90,9 @@ use tokio::io::{AsyncRead, ReadBuf};
 use crate::error::BoxError;
 use crate::identity::BinaryId;
 
+mod boxed;
+mod checksums;
+mod fallback;
 mod file;
 #[cfg(any(feature = "github", feature = "gitlab", feature = "gitea"))]
 mod forge;
@@ -45,9 +101,12 @@ mod from_fn;
 mod http;
 mod mistake;
 mod retry_after;
+pub(crate) mod schedule;
 #[cfg(feature = "http")]
 mod web;
 
+pub use self::boxed::{BoxFetcher, boxed};
+pub use self::fallback::{Fallback, fallback};
 pub use self::file::{File, file};
 #[cfg(any(feature = "github", feature = "gitlab", feature = "gitea"))]
 pub use self::forge::Forge;
@@ -65,7 +124,10 @@ pub use self::retry_after::RetryAfter;
 /// Finds and delivers new binaries.
 ///
 /// `fetch` runs in the master, on a thread beside its event loop: it may take its time, but it
-/// should bound each wait. It is never called twice at once.
+/// should bound each wait, and never block the thread. It is never called twice at once. When it is
+/// called, and what becomes of one that fails, panics or hangs: see the [module](self).
+///
+/// It makes no trait objects; [`BoxFetcher`] is one type for all fetchers.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a fetcher",
     label = "expected a fetcher",
@@ -77,13 +139,15 @@ pub trait Fetcher: Send + 'static {
     ///
     /// # Errors
     ///
-    /// Any error. It is reported, and the fetcher is asked again at the next poll.
+    /// Any error. It is reported, and the fetcher is asked again, later with each error in a row; not
+    /// before its time, if it is or holds a [`RetryAfter`].
     fn fetch(
         &mut self,
         current: &Current,
     ) -> impl Future<Output = Result<Fetched, BoxError>> + Send;
 
-    /// The time between two polls; 5 minutes by default. `min_fetch_interval` bounds it below.
+    /// The time between two polls, on average; 5 minutes by default. `min_fetch_interval` bounds it
+    /// below. It is asked for after each poll, so it may change.
     fn interval(&self) -> Duration {
         INTERVAL
     }
@@ -91,7 +155,7 @@ pub trait Fetcher: Send + 'static {
     /// Resolves when there is reason to ask before the interval is over; never by default.
     ///
     /// It is waited for between two polls, and dropped where something else ends the pause.
-    /// `min_fetch_interval` bounds how soon a poll follows.
+    /// `min_fetch_interval` bounds how soon a poll follows, and so does a [`RetryAfter`].
     fn changed(&mut self) -> impl Future<Output = ()> + Send {
         std::future::pending()
     }
@@ -227,7 +291,8 @@ impl Download {
         self
     }
 
-    /// What to give back as [`Current::validator`] once this cycle has ended.
+    /// What to give back as [`Current::validator`] once this cycle has ended; one that is longer than
+    /// 4 KiB is not remembered.
     #[must_use]
     pub fn validator(mut self, validator: impl Into<String>) -> Self {
         self.validator = Some(validator.into());
@@ -282,32 +347,13 @@ impl fmt::Debug for Download {
     }
 }
 
+/// So long a download may be silent, whatever its fetcher does meanwhile to go on with it: time for
+/// ten attempts of the fetcher for URLs, and not for a source that is gone.
+#[cfg(any(selfup_supervised, feature = "http"))]
+pub(crate) const LONGEST_SILENCE: Duration = Duration::from_secs(5 * 60);
+
 /// As much of a signature is read, in bytes: some four lines of a hundred characters.
 pub(crate) const LONGEST_SIGNATURE: usize = 8 * 1024;
 
-/// A fetcher of any type.
-pub(crate) type BoxFetcher = Box<dyn DynFetcher>;
-
-type Fetching<'a> = Pin<Box<dyn Future<Output = Result<Fetched, BoxError>> + Send + 'a>>;
-type Changing<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
-
-/// [`Fetcher`] as a trait object.
-pub(crate) trait DynFetcher: Send {
-    fn fetch_boxed<'a>(&'a mut self, current: &'a Current) -> Fetching<'a>;
-    fn changed_boxed(&mut self) -> Changing<'_>;
-    fn poll_interval(&self) -> Duration;
-}
-
-impl<F: Fetcher> DynFetcher for F {
-    fn fetch_boxed<'a>(&'a mut self, current: &'a Current) -> Fetching<'a> {
-        Box::pin(self.fetch(current))
-    }
-
-    fn changed_boxed(&mut self) -> Changing<'_> {
-        Box::pin(self.changed())
-    }
-
-    fn poll_interval(&self) -> Duration {
-        self.interval()
-    }
-}
+/// As much of a validator is remembered, in bytes.
+pub(crate) const LONGEST_VALIDATOR: usize = 4096;

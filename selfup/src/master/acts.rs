@@ -8,7 +8,6 @@ use super::{Ending, Master};
 use crate::channel::message::FromMaster;
 use crate::error::{Error, ErrorKind};
 use crate::identity::Generation;
-use crate::sys::pidfd::Status;
 use crate::sys::signal;
 use crate::upgrade;
 
@@ -86,9 +85,8 @@ impl Master {
 
     /// The service ends with its trial unfinished.
     pub(super) fn end_proof(&mut self) {
-        if let (Some(proof), Some(Ending::With(Status::Signaled(signal)))) =
-            (self.proof.take(), &self.outcome)
-            && proof.was_told(*signal)
+        if let (Some(proof), Some(Ending::With(end))) = (self.proof.take(), &self.outcome)
+            && proof.was_told(*end)
         {
             self.upgrader.order(Order::Leave);
         }

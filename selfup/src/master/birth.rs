@@ -1,6 +1,7 @@
 //! How a master comes to be: in a process that has just started, or in a binary that was executed
 //! in place of the master before it.
 
+use std::os::fd::AsRawFd as _;
 use std::time::Instant;
 
 use tokio::runtime::Runtime;
@@ -41,6 +42,13 @@ impl Birth {
             Ok(Self { origin, signals })
         });
         begun.context(ErrorKind::Unsupported, || "this process cannot become a master")
+    }
+
+    /// From here until it supervises, this start is bounded: its binary has a trial that is
+    /// `unfinished`. What was `given` goes on to whatever is executed at its end.
+    pub(crate) fn limit(&self, unfinished: &mut Unfinished, given: &Given) {
+        let given = given.sockets().iter().map(|given| given.socket.as_raw_fd());
+        unfinished.limit(&self.origin, given.collect());
     }
 
     /// Waits for what is needed before the first child, and can be stopped meanwhile.
@@ -115,13 +123,16 @@ impl Birth {
         sockets: Sockets,
         signals: Signals,
         observer: Observer,
-        unfinished: Option<Unfinished>,
+        mut unfinished: Option<Unfinished>,
     ) -> Result<Master> {
         let limits = Limits::new(&config);
         let Config { upgrades, restarts, required, .. } = config;
         let rehearsal = Rehearsal::default();
         let allow_unmarked = upgrades.acceptance.allow_unmarked;
-        let proof = unfinished.as_ref().map(|_| Proof::begin(limits, Instant::now()));
+        let proof = unfinished.as_mut().map(|unfinished| {
+            unfinished.end_limit();
+            Proof::begin(limits, Instant::now())
+        });
         let terms = Terms { required, restarts: restarts.signal.is_some() };
         let (origin, rehearsed) = (&self.origin, rehearsal.clone());
         let upgrader = Upgrader::start(upgrades, origin, &observer, rehearsed, unfinished, terms)?;
@@ -164,13 +175,16 @@ impl Succession {
             Ok(prepared) => prepared,
             Err(error) => return Err(inheritance.give_back(error)),
         };
-        let rollback_waits = inheritance.rollback_waits();
+        let waiting = inheritance.waiting();
         match inheritance.take_charge() {
             Some(refusal) => observer.warn(refusal),
             None => observer.tell(&Event::MasterReplaced { generation: master.serving() }),
         }
         master.children.take_charge();
-        if rollback_waits {
+        if waiting.clear {
+            master.upgrader.clear_refused();
+        }
+        if waiting.rollback {
             master.roll_back();
         }
         let _orphans = Orphans::reap(&observer);

@@ -12,7 +12,7 @@ use super::birth::tell_bound;
 use super::examiner::executed_by;
 use super::plan::{Cause, Finding, Standing};
 use super::sockets::Sockets;
-use super::succession::Estate;
+use super::succession::{Estate, Waiting};
 use crate::channel::message::FromMaster;
 use crate::child::{Child, Launch, Newcomer, News, follow};
 use crate::config::Address;
@@ -229,9 +229,9 @@ impl Children {
     }
 
     /// All of it, to be written down for another master.
-    pub(super) fn estate(&self, standing: Standing, rollback_waits: bool) -> Estate<'_> {
+    pub(super) fn estate(&self, standing: Standing, waiting: Waiting) -> Estate<'_> {
         let Self { launch, sockets, living, .. } = self;
-        Estate { standing, rollback_waits, origin: &launch.origin, sockets, children: living }
+        Estate { standing, waiting, origin: &launch.origin, sockets, children: living }
     }
 
     /// A child that does not hear is dealt with by its deadline, and its end is news anyway.

@@ -32,7 +32,7 @@ use self::proof::Proof;
 use self::signals::Signals;
 use self::sockets::Sockets;
 pub(crate) use self::succession::{Handed, rehearse};
-use self::succession::{Preparation, Progress};
+use self::succession::{Preparation, Progress, Waiting};
 use self::upgrades::{Report, Upgrader};
 use crate::channel::message::FromChild;
 use crate::child::{Child, Launch, News};
@@ -323,7 +323,9 @@ impl Master {
     /// Has the committed binary take this master's place. Returns only if that failed.
     fn succeed(&mut self, standing: Standing) {
         let error = if self.children.run_what_is_in_place(standing.serving) {
-            self.children.estate(standing, self.rollback_waits).hand_over().chain()
+            let clear = self.upgrader.clear_waits();
+            let waiting = Waiting { rollback: self.rollback_waits, clear };
+            self.children.estate(standing, waiting).hand_over().chain()
         } else {
             "another file was put at the path meanwhile; restart onto it".into()
         };
@@ -340,7 +342,7 @@ impl Master {
         let standing = self.plan.standing();
         if standing != self.rehearsed
             && let Some(standing) = standing.clone()
-            && let Some(text) = self.children.estate(standing, false).rehearsal()
+            && let Some(text) = self.children.estate(standing, Waiting::default()).rehearsal()
         {
             self.rehearsal.set(text);
         }

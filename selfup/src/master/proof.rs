@@ -4,12 +4,16 @@
 //! was ready and the probation went by. If none gets ready in time, the previous binary is put back,
 //! and a restart brings it up. If the service ends before, the start stays counted, unless it ended
 //! as it was told to: see [`reckon`](crate::upgrade::reckon).
+//!
+//! SIGTERM and SIGINT tell it to end. Any other signal may (a process manager has a setting for it,
+//! such as `KillSignal=`), or may not: that shows in how the service ends after it.
 
 use std::time::Instant;
 
 use super::plan::Limits;
 use super::upgrades::Order;
 use crate::error::{Error, ErrorKind};
+use crate::sys::Status;
 
 /// Waits for a first generation to prove itself.
 #[derive(Debug)]
@@ -17,13 +21,13 @@ pub(super) struct Proof {
     limits: Limits,
     until: Instant,
     is_ready: bool,
-    /// The last signal for the service.
-    told: Option<i32>,
+    /// The signals for the service so far.
+    told: Vec<i32>,
 }
 
 impl Proof {
     pub(super) fn begin(limits: Limits, now: Instant) -> Self {
-        Self { limits, until: now + limits.ready.min(LONGEST), is_ready: false, told: None }
+        Self { limits, until: now + limits.ready.min(LONGEST), is_ready: false, told: Vec::new() }
     }
 
     pub(super) fn deadline(&self) -> Instant {
@@ -49,15 +53,23 @@ impl Proof {
         Some(Order::Restore(Error::new(ErrorKind::NotReady, words)))
     }
 
-    /// Whether this signal is to end the service, which is no fault of the binary.
+    /// Whether this signal is to end the service whatever it does, which is no fault of the binary.
+    /// What others mean is known by what becomes of them.
     pub(super) fn is_stop(&mut self, signal: i32) -> bool {
-        self.told = Some(signal);
+        if Some(signal) != self.limits.restart_signal && !self.told.contains(&signal) {
+            self.told.push(signal);
+        }
         matches!(signal, libc::SIGTERM | libc::SIGINT)
     }
 
-    /// Whether an end by this signal is what the service was told to do.
-    pub(super) fn was_told(&self, signal: i32) -> bool {
-        self.told == Some(signal)
+    /// Whether it was told to end: by a signal that it ended by, whose code it exited with (128 and
+    /// its number), or after which it ended well.
+    pub(super) fn was_told(&self, end: Status) -> bool {
+        match end {
+            Status::Signaled(signal) => self.told.contains(&signal),
+            Status::Exited(0) => !self.told.is_empty(),
+            Status::Exited(code) => self.told.iter().any(|signal| 128 + signal == code),
+        }
     }
 }
 
@@ -113,7 +125,30 @@ mod tests {
     #[test]
     fn only_what_the_service_was_told_is_a_clean_end() {
         let mut proof = proof(Instant::now());
-        assert!(!proof.is_stop(libc::SIGHUP) && proof.is_stop(libc::SIGTERM));
-        assert!(proof.was_told(libc::SIGTERM) && !proof.was_told(libc::SIGKILL));
+        assert!(proof.is_stop(libc::SIGTERM) && proof.was_told(Status::Signaled(libc::SIGTERM)));
+        assert!(!proof.was_told(Status::Signaled(libc::SIGKILL)));
+    }
+
+    #[test]
+    fn a_signal_is_a_stop_if_the_service_ends_by_it_or_well_after_it() {
+        for signal in [libc::SIGQUIT, libc::SIGHUP, libc::SIGUSR1, libc::SIGRTMIN() + 3] {
+            let mut proof = proof(Instant::now());
+            let ends = [Status::Signaled(signal), Status::Exited(0), Status::Exited(128 + signal)];
+            assert!(ends.iter().all(|end| !proof.was_told(*end)), "before it");
+            assert!(!proof.is_stop(signal), "it may have been for something else");
+            // As systemd sends behind it.
+            assert!(!proof.is_stop(libc::SIGCONT));
+            assert!(ends.iter().all(|end| proof.was_told(*end)));
+            for end in [Status::Exited(1), Status::Exited(101), Status::Signaled(libc::SIGABRT)] {
+                assert!(!proof.was_told(end), "{end:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_signal_that_restarts_the_service_tells_it_nothing() {
+        let mut proof = proof(Instant::now());
+        proof.limits.restart_signal = Some(libc::SIGUSR2);
+        assert!(!proof.is_stop(libc::SIGUSR2) && !proof.was_told(Status::Exited(0)));
     }
 }

@@ -59,6 +59,10 @@ impl Birth {
         Err(Error::new(ErrorKind::Unsupported, text))
     }
 
+    pub(crate) fn limit(&self, _unfinished: &mut crate::upgrade::Unfinished, _given: &Given) {
+        match self.0 {}
+    }
+
     pub(crate) fn prepare<T>(
         &self,
         _unfinished: Option<&crate::upgrade::Unfinished>,

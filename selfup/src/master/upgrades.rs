@@ -9,11 +9,13 @@ mod cycle;
 mod work;
 
 use std::future::pending;
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{PipeReader, PipeWriter};
 use std::os::fd::OwnedFd;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver as BlockingReceiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::unix::pipe::Receiver;
 use tokio::runtime::Runtime;
@@ -26,6 +28,7 @@ use super::plan::Input;
 use crate::config::Upgrades;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::event::{Event, Observer};
+use crate::fetcher::schedule::Schedule;
 use crate::origin::Origin;
 use crate::upgrade::{Inode, PreUpgradeHook, Rehearsal, Unfinished, Vetted};
 
@@ -142,7 +145,9 @@ impl Upgrader {
                 Work::begin(fetcher, parts, unfinished, min_fetch_interval, restarts, told);
             let _ = opened.try_send(error);
             let orders = receive_orders;
-            let cycle = Cycle { work, orders, wishes: asked, report, is_on_trial };
+            let (least, interval) = (work.shortest(), work.interval());
+            let schedule = Schedule::start(least, interval, Instant::now(), random());
+            let cycle = Cycle { work, schedule, orders, wishes: asked, report, is_on_trial };
             runtime.block_on(cycle.run(gone, parked));
             // A fetcher's blocking task may never end.
             runtime.shutdown_background();
@@ -189,8 +194,14 @@ impl Upgrader {
     /// Has everything forgotten that was turned down.
     pub(super) fn clear_refused(&self) {
         if let Some(thread) = &self.0 {
+            thread.wishes.clear_waits.store(true, Ordering::Release);
             thread.wishes.clear.notify_one();
         }
+    }
+
+    /// Whether that was asked, and is still to be done. Of a thread that is parked this is exact.
+    pub(super) fn clear_waits(&self) -> bool {
+        self.0.as_ref().is_some_and(|thread| thread.wishes.clear_waits.load(Ordering::Acquire))
     }
 
     /// The next thing that the plan should know. Cancel-safe.
@@ -271,6 +282,11 @@ fn prepare(gone: PipeReader) -> Result<(Runtime, Receiver, OwnedFd)> {
     let gone = runtime.block_on(async { Receiver::from_owned_fd(gone.into()) });
     let gone = gone.context(ErrorKind::Unsupported, no_descriptors)?;
     Ok((runtime, gone, wanted.into()))
+}
+
+/// Seeded by the kernel: by the clock, hosts that start at one instant could draw the same.
+fn random() -> fastrand::Rng {
+    fastrand::Rng::with_seed(RandomState::new().hash_one(()))
 }
 
 fn no_descriptors() -> &'static str {

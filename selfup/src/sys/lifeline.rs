@@ -99,14 +99,24 @@ impl Lifeline {
     /// this process become `successor`.
     pub(crate) fn arm(successor: Successor, patience: u32) -> Self {
         static AT_EXIT: Once = Once::new();
-        ARMED.store(Box::into_raw(Box::new(successor)), Ordering::Release);
         AT_EXIT.call_once(|| {
             // SAFETY: the function lives as long as the process and takes nothing.
             let _ = unsafe { libc::atexit(at_exit) };
         });
-        let previous = FAULTS.iter().map(|&signal| (signal, handle(signal))).collect();
+        Self::arm_against(&FAULTS, successor, patience)
+    }
+
+    /// From now on `patience` seconds without [`disarm`](Self::disarm) make this process become
+    /// `successor`, and nothing else does. Not in a process that has [armed](Self::arm) one.
+    pub(crate) fn arm_against_hanging(successor: Successor, patience: u32) -> Self {
+        Self::arm_against(&[libc::SIGALRM], successor, patience)
+    }
+
+    fn arm_against(signals: &[c_int], successor: Successor, patience: u32) -> Self {
+        ARMED.store(Box::into_raw(Box::new(successor)), Ordering::Release);
+        let previous = signals.iter().map(|&signal| (signal, handle(signal))).collect();
         // Whoever started the service may have blocked them.
-        FAULTS.into_iter().for_each(signal::unblock);
+        signals.iter().copied().for_each(signal::unblock);
         // SAFETY: alarm takes an integer.
         unsafe { libc::alarm(patience) };
         Self { previous }
@@ -114,11 +124,12 @@ impl Lifeline {
 
     /// The new code is in charge: there is no way back any more. Waits for a thread that is on it.
     pub(crate) fn disarm(self) {
+        // Never freed: a handler on another thread may be about to look at it. Before anything is held:
+        // one that interrupts this thread would wait for it for ever.
+        ARMED.store(std::ptr::null_mut(), Ordering::Release);
         take();
         // SAFETY: alarm takes an integer.
         unsafe { libc::alarm(0) };
-        // Never freed: a handler on another thread may be about to look at it.
-        ARMED.store(std::ptr::null_mut(), Ordering::Release);
         let ours = at_fault as extern "C" fn(c_int) as libc::sighandler_t;
         for (signal, action) in &self.previous {
             // What the program has installed meanwhile is its own.

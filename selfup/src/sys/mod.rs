@@ -6,6 +6,8 @@
 
 pub(crate) mod env;
 #[cfg(selfup_supervised)]
+pub(crate) mod exit;
+#[cfg(selfup_supervised)]
 pub(crate) mod fd;
 #[cfg(selfup_supervised)]
 pub(crate) mod keeper;

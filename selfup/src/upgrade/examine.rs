@@ -7,6 +7,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
+use tokio::time;
+
 use super::candidate::Candidate;
 use super::history::Delivered;
 use super::offering::Offering;
@@ -14,7 +16,7 @@ use super::verify::{self, Check, Signed};
 use super::{Pipeline, decode, note, probe, stage};
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::event::Event;
-use crate::fetcher::Download;
+use crate::fetcher::{Download, LONGEST_VALIDATOR};
 use crate::identity::BinaryId;
 
 impl Pipeline {
@@ -38,32 +40,32 @@ impl Pipeline {
             return Ok(None);
         }
         let offering = Offering::of(&download);
-        if self.unproven.is_left_alone(&offering, Instant::now()) {
+        if self.unproven.is_left_alone(&offering, time::Instant::now()) {
             return Ok(None);
         }
         let check = Check::begin(&mut download, &self.acceptance.keys);
         let staged = match stage::stage(download, &self.target, self.limits).await {
             Ok(staged) => staged,
-            Err(error) => return self.refuse(None, error),
+            Err(error) => return self.doubt(offering, None, error),
         };
         let published = staged.id();
         if let Err(error) = verify::digest(published, announced) {
-            return self.doubt(offering, published, error);
+            return self.doubt(offering, Some(published), error);
         }
         let validator = staged.validator().map(str::to_owned);
-        let signed = check.finish();
+        let signed = self.signed(check, &offering);
         if self.is_settled(published) {
             // What runs needs no signature, but without one no cycle ends: that these bytes are what
             // their validator stands for could keep a release out that is to come under it.
             match signed {
                 Ok(_) => self.end(self.delivered(published, validator), is_whole),
-                Err(_) => drop(self.unproven.refuse(offering, published, Instant::now())),
+                Err(_) => self.unproven.refuse(offering, Some(published), time::Instant::now()),
             }
             return Ok(None);
         }
         let signed = match signed {
             Ok(signed) => signed,
-            Err(error) => return self.doubt(offering, published, error),
+            Err(error) => return self.doubt(offering, Some(published), error),
         };
         // Of what nobody vouches for, nothing is unpacked.
         let mut candidate = match decode::unpack(staged, &self.target, &self.terms).await {
@@ -91,6 +93,15 @@ impl Pipeline {
         self.refuse(Some(id), error)
     }
 
+    /// Who signed `offering`, with which there is nothing wrong then.
+    fn signed(&mut self, check: Check, offering: &Offering) -> Result<Option<Signed>> {
+        let signed = check.finish();
+        if signed.is_ok() {
+            self.unproven.forget(offering);
+        }
+        signed
+    }
+
     /// Tells of a candidate that is what was published.
     fn present(&self, candidate: &mut Candidate, signed: Option<Signed>) {
         let id = candidate.id();
@@ -108,6 +119,11 @@ impl Pipeline {
         let note = note::check(candidate.path(), replaced.as_ref(), &self.acceptance)?;
         candidate.set_note(note);
         self.ask_hook(candidate)?;
+        self.probe(candidate)
+    }
+
+    /// Starts it once, and hears where it listens.
+    pub(super) fn probe(&self, candidate: &mut Candidate) -> Result<()> {
         let wanted = self.wanted.as_ref().map(OwnedFd::as_fd);
         let (path, limits) = (candidate.path(), self.probe_limits);
         let snapshot = self.rehearsal.get();
@@ -169,18 +185,22 @@ impl Pipeline {
         self.save_history();
     }
 
-    /// Refuses what nobody vouches for, without a word about its bytes: they may be good ones.
+    /// Refuses what nobody vouches for, or what did not come as announced, without a word about its
+    /// bytes: they may be good ones.
     fn doubt(
         &mut self,
         offering: Offering,
-        id: BinaryId,
+        id: Option<BinaryId>,
         error: Error,
     ) -> Result<Option<Candidate>> {
-        let is_refusal = error.kind() == ErrorKind::Verify;
-        if is_refusal && !self.unproven.refuse(offering, id, Instant::now()) {
-            return Ok(None);
+        if error.kind() == ErrorKind::Verify {
+            let is_told = self.unproven.knows(&offering, id);
+            self.unproven.refuse(offering, id, time::Instant::now());
+            if is_told {
+                return Ok(None);
+            }
         }
-        self.refuse(Some(id), error)
+        self.refuse(id, error)
     }
 
     /// Tells what is wrong with the bytes; any other error goes on to the caller.
@@ -208,6 +228,3 @@ fn is_busy(error: &(dyn StdError + 'static)) -> bool {
         cause.is_some_and(|error| error.kind() == io::ErrorKind::ExecutableFileBusy)
     })
 }
-
-/// In bytes. One that is longer is not remembered, so the fetcher asks without it.
-const LONGEST_VALIDATOR: usize = 4096;

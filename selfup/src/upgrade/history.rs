@@ -212,8 +212,8 @@ impl History {
 
 impl Entry {
     fn new(id: BinaryId, reason: &Error, failures: usize, retry_at: Option<Instant>) -> Self {
-        let reason_text = reason.chain().chars().take(LONGEST_REASON).collect();
-        Self { id, kind: reason.kind(), reason: reason_text, failures, retry_at, beside: None }
+        let words = shortened(&reason.chain());
+        Self { id, kind: reason.kind(), reason: words, failures, retry_at, beside: None }
     }
 }
 
@@ -222,7 +222,13 @@ fn step(failures: usize) -> Option<Duration> {
     BACK_OFF.get(failures.checked_sub(1)?).copied()
 }
 
-const BACK_OFF: [Duration; 3] =
+/// As much of `words` as is remembered.
+pub(super) fn shortened(words: &str) -> String {
+    words.chars().take(LONGEST_REASON).collect()
+}
+
+/// What failed, or lacks a good signature, is left alone for so long each time.
+pub(super) const BACK_OFF: [Duration; 3] =
     [Duration::from_secs(60), Duration::from_secs(10 * 60), Duration::from_secs(60 * 60)];
 
 const LONGEST: usize = 64;

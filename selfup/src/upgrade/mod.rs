@@ -25,8 +25,9 @@
 //! tried again, and when: at that time [`Pipeline::current`] has no validator, so that the bytes
 //! are delivered again.
 //!
-//! What lacks a good digest or signature ends no cycle, for it may get one; [`offering`] keeps it from
-//! being read again and again until then.
+//! What lacks a good digest or signature ends no cycle, for it may get one, and neither does what has
+//! another length than announced, no end, or comes too slowly; [`offering`] keeps it from being read
+//! again and again until then.
 //!
 //! Where an archive is published, the history remembers what was delivered by the digest of the
 //! archive, with that of the binary in it, and what became of it by that of the binary: the same
@@ -47,9 +48,11 @@ mod candidate;
 mod decode;
 mod examine;
 mod folder;
+mod follow;
 #[cfg(all(any(fuzzing, test), feature = "archives"))]
 pub mod fuzzing;
 mod history;
+mod lock;
 mod note;
 mod offering;
 mod preflight;
@@ -71,12 +74,12 @@ use std::time::Instant;
 
 pub use self::candidate::Candidate;
 pub(crate) use self::candidate::PreUpgradeHook;
-use self::folder::Folder;
+pub(crate) use self::follow::look;
 use self::history::History;
+pub(crate) use self::lock::is_taken;
 use self::offering::Unproven;
 pub(crate) use self::preflight::Inode;
 use self::preflight::Target;
-pub(crate) use self::preflight::is_taken;
 pub(crate) use self::probe::answer_probe;
 pub(crate) use self::reckon::{Unfinished, reckon};
 pub(crate) use self::rehearsal::Rehearsal;
@@ -136,7 +139,7 @@ impl Pipeline {
         let (counted, target) = match unfinished {
             Some(unfinished) => {
                 let excuse = unfinished.excuse();
-                let Unfinished { target, trial, uncounted } = unfinished;
+                let Unfinished { target, trial, uncounted, .. } = unfinished;
                 if let Some(error) = uncounted {
                     observer.warn(error);
                 }
@@ -149,9 +152,7 @@ impl Pipeline {
             observer.warn(Error::new(losses.kind(), losses.to_string()));
         }
         if let Err(error) = target.sweep() {
-            let directory = target.directory().display();
-            let words = format!("leftovers in directory {directory} cannot be removed");
-            observer.warn(Error::new(ErrorKind::Swap, words).caused_by(error));
+            observer.warn(error);
         }
         let history = History::load(&target).unwrap_or_else(|error| {
             observer.warn(error);
@@ -252,32 +253,6 @@ impl Pipeline {
     fn is_outdated(&self, id: BinaryId) -> bool {
         self.history.is_outdated(id, self.target.id())
     }
-}
-
-/// Which file is at the path of the binary, if it is another than the one that was `seen` there and
-/// is not on trial; and whether whoever has its lock put it there, and it proved itself.
-///
-/// A trial is noted before a candidate takes the path, and the note goes when it stays, after the
-/// history has it: so whoever sees a file there before and after it sees no note has seen one that
-/// is to stay, and finds it in the history. What is not there is the operator's.
-pub(crate) fn look(
-    origin: &Origin,
-    acceptance: &Acceptance,
-    seen: Option<Inode>,
-) -> Option<(Inode, bool)> {
-    let path = origin.real_path().ok()?;
-    let found = Inode::at(&path).ok().filter(|found| Some(*found) != seen)?;
-    let beside = preflight::folder_of(&path).ok()?;
-    if Trial::is_there(&beside) {
-        return None;
-    }
-    let state = match &acceptance.state_dir {
-        Some(directory) => Folder::in_state_dir(directory, &path).ok()?,
-        None => beside,
-    };
-    let good = History::load_from(&state).ok().and_then(|history| history.good());
-    let id = BinaryId::of_file(&path).ok()?;
-    (Inode::at(&path).ok() == Some(found)).then_some((found, good == Some(id)))
 }
 
 /// Where the binary that `path` is was put aside when it was replaced.

@@ -28,6 +28,7 @@ use object::{Endianness, ReadCache, ReadRef as _};
 
 use self::claims::Predecessors;
 use self::machine::Machine;
+use super::decode::Format;
 use crate::config::Acceptance;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::note::{Note, read_from};
@@ -118,10 +119,12 @@ fn check_start(start: &[u8]) -> Result<()> {
     if ELFMAG.starts_with(start) || start.starts_with(&ELFMAG) {
         return Err(cut(start.len() as u64, "its first header"));
     }
-    let known = FORMATS.iter().find(|(magic, _)| start.starts_with(magic));
+    let packed = || Format::of(start).map(|format| format!("packed as {format}"));
+    let foreign = FOREIGN.iter().find(|(magic, _)| start.starts_with(magic));
+    let known = foreign.map(|(_, program)| (*program).to_owned()).or_else(packed);
     Err(refused(match known {
-        Some((_, format)) => {
-            format!("it is {format}, not an ELF binary; publish the binary, packed once at most")
+        Some(what) => {
+            format!("it is {what}, not an ELF binary; publish the binary, packed once at most")
         }
         None => format!(
             "it is no ELF binary, for it begins with \"{}\"; see what the source delivers",
@@ -278,15 +281,9 @@ const MOST_HEADERS: u32 = 1 << 14;
 
 const LONGEST_PATH: u64 = 4096;
 
-/// What is published in place of a binary by mistake.
-const FORMATS: &[(&[u8], &str)] = &[
-    (&[0x1f, 0x8b], "a gzip archive"),
-    (&[0x28, 0xb5, 0x2f, 0xfd], "a zstd archive"),
-    (&[0xfd, b'7', b'z', b'X', b'Z', 0], "an xz archive"),
-    (b"PK\x03\x04", "a zip archive"),
-    (b"MZ", "a Windows program"),
-    (&[0xcf, 0xfa, 0xed, 0xfe], "a macOS program"),
-];
+/// What is published in place of a binary by mistake, beside what is packed twice.
+const FOREIGN: &[(&[u8], &str)] =
+    &[(b"MZ", "a Windows program"), (&[0xcf, 0xfa, 0xed, 0xfe], "a macOS program")];
 
 #[cfg(test)]
 mod tests;

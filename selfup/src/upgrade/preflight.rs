@@ -1,10 +1,9 @@
 //! Can the binary be replaced where it lies? Asked at start, and again for another file.
 //!
 //! What a swap will need is tried, not guessed: a file is created in the binary's directory. One
-//! upgrader at a time is ensured by an exclusive `flock` on the binary file itself, taken on a
-//! read-only descriptor, for one that can write would keep the file from being executed. The lock
-//! travels: a candidate is locked before it is renamed over the path, so whoever opens the path
-//! next, at any moment, finds a file that is locked already.
+//! upgrader at a time is ensured by a [`lock`](super::lock) on the binary file itself. It travels: a
+//! candidate is locked before it is renamed over the path, so whoever opens the path next, at any
+//! moment, finds a file that is locked already.
 //!
 //! Rejected: a lock file beside the binary, which outlives crashes as litter, and a pid file, which
 //! lies after a crash.
@@ -19,14 +18,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use tempfile::{NamedTempFile, TempPath};
 
 use super::attributes;
 use super::candidate::stamp::Stamp;
 use super::folder::Folder;
+use super::lock::{Held, lock, not_locked};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::identity::BinaryId;
 
@@ -42,6 +40,11 @@ impl Inode {
     /// The file that `path` leads to, through links.
     pub(crate) fn at(path: &Path) -> io::Result<Self> {
         Ok(Self::of(&std::fs::metadata(path)?))
+    }
+
+    /// The file of this very name, which may be a link.
+    pub(super) fn of_name(path: &Path) -> io::Result<Self> {
+        Ok(Self::of(&std::fs::symlink_metadata(path)?))
     }
 
     pub(super) fn of_stamp(stamp: &Stamp) -> Self {
@@ -62,7 +65,7 @@ pub(super) struct Target {
     folder: Folder,
     /// The directory of its history.
     state: Folder,
-    file: Flock<File>,
+    file: Held,
     inode: Inode,
     id: BinaryId,
     /// What of the binary a candidate could not be given.
@@ -88,7 +91,7 @@ impl Target {
         Self::of(path, folder, file)
     }
 
-    fn of(path: PathBuf, folder: Folder, file: Flock<File>) -> Result<Self> {
+    fn of(path: PathBuf, folder: Folder, file: Held) -> Result<Self> {
         let failed = || format!("{} cannot be read; make it readable", path.display());
         let inode = Inode::of(&file.metadata().context(ErrorKind::Swap, failed)?);
         let id = BinaryId::of_reader(&mut &*file).context(ErrorKind::Swap, failed)?;
@@ -142,6 +145,11 @@ impl Target {
         &self.file
     }
 
+    /// Whether its lock is ours.
+    pub(super) fn is_locked(&self) -> bool {
+        self.file.is_locked()
+    }
+
     pub(super) fn inode(&self) -> Inode {
         self.inode
     }
@@ -166,7 +174,7 @@ impl Target {
     }
 
     /// The same path, once it leads to `file`.
-    pub(super) fn with_file(&self, file: Flock<File>, id: BinaryId) -> io::Result<Self> {
+    pub(super) fn with_file(&self, file: Held, id: BinaryId) -> io::Result<Self> {
         let inode = Inode::of(&file.metadata()?);
         let (folder, state) = (self.folder.clone(), self.state.clone());
         Ok(Self { path: self.path.clone(), folder, state, file, inode, id, losses: None })
@@ -186,10 +194,34 @@ impl Target {
     }
 
     /// Removes what an earlier upgrader left when it was killed. The lock says that it is gone.
-    pub(super) fn sweep(&self) -> io::Result<()> {
-        self.folder.sweep()?;
-        self.state.sweep()
+    pub(super) fn sweep(&self) -> Result<()> {
+        let swept = sweep(&self.folder).and_then(|()| self.sweep_previous());
+        // One directory that is sick is no reason to leave the other.
+        sweep(&self.state).and(swept)
     }
+
+    /// The previous binary is the binary itself, as a swap leaves it that was killed half-way:
+    /// nothing was replaced.
+    fn sweep_previous(&self) -> Result<()> {
+        let path = self.previous_path();
+        if Inode::of_name(&path).is_ok_and(|inode| inode == self.inode) {
+            std::fs::remove_file(&path).context(ErrorKind::Swap, || left_in(&self.folder))?;
+        }
+        Ok(())
+    }
+}
+
+fn sweep(folder: &Folder) -> Result<()> {
+    folder.sweep().context(ErrorKind::Swap, || left_in(folder))
+}
+
+fn left_in(folder: &Folder) -> String {
+    format!(
+        "leftovers of an upgrade in directory {} cannot be removed; make it writable, or remove its \
+         files {}* by hand",
+        folder.directory().display(),
+        folder.stage_prefix().display()
+    )
 }
 
 /// What a swap will need of the directory. Tells what an upgrade would lose of the binary.
@@ -238,11 +270,6 @@ fn is_sticky_to_us(folder: &Folder, file: &File) -> bool {
     directory.mode() & libc::S_ISVTX != 0 && !user.is_root() && !owns
 }
 
-/// Locks `file`, which nobody else can have locked but another upgrader.
-pub(super) fn lock(file: File) -> Result<Flock<File>, Errno> {
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| error)
-}
-
 /// The directory of the binary at `path`.
 pub(super) fn folder_of(path: &Path) -> Result<Folder> {
     let parts = path.parent().zip(path.file_name());
@@ -252,14 +279,8 @@ pub(super) fn folder_of(path: &Path) -> Result<Folder> {
     Ok(Folder::beside(directory, name))
 }
 
-/// Whether `error` is that another process has the lock.
-pub(crate) fn is_taken(error: &Error) -> bool {
-    let cause = std::error::Error::source(error);
-    cause.and_then(|cause| cause.downcast_ref()) == Some(&Errno::EWOULDBLOCK)
-}
-
 /// Opens and locks the file at `path`, and makes sure that it is still there afterwards.
-fn open_locked(path: &Path) -> Result<Flock<File>> {
+fn open_locked(path: &Path) -> Result<Held> {
     for _ in 0..ATTEMPTS {
         let file = File::open(path).context(ErrorKind::Swap, || {
             format!("the binary {} cannot be opened; make it readable", path.display())
@@ -274,19 +295,6 @@ fn open_locked(path: &Path) -> Result<Flock<File>> {
         ErrorKind::Swap,
         format!("{} is replaced again and again; stop what replaces it", path.display()),
     ))
-}
-
-fn not_locked(path: &Path, error: Errno) -> Error {
-    let path = path.display();
-    let words = if error == Errno::EWOULDBLOCK {
-        format!(
-            "another process upgrades {path} already, and this service follows it; give it a copy \
-             of the binary of its own to have it upgrade itself"
-        )
-    } else {
-        format!("{path} cannot be locked; move it to a local file system")
-    };
-    Error::new(ErrorKind::Swap, words).caused_by(error)
 }
 
 /// A deploy may replace the file between its opening and its locking, but not so often.

@@ -8,20 +8,31 @@
 //! whose config panics, whose `init` hangs, or whose first generation crashes is counted and rolled
 //! back like any other. The code that does it is the candidate's own.
 //!
-//! Whatever starts the binary as a master is a start, `app --version` included, if that is answered
-//! in the config. One that is told to stop is not counted, if it is told soon; and none is once it is
-//! known that upgrades are off, for then nobody could say that the trial is passed.
+//! What hangs before it supervises is given a minute ([`limit`]), and is put back then: nobody may be
+//! there to start it three times.
+//!
+//! Whatever starts the binary as a master is a start. One that is told to stop is not counted, if it
+//! is told soon; nor is one that exits with status 0 from `init` or the config, as `app --version` may;
+//! and none is once it is known that upgrades are off, for then nobody could say that the trial is
+//! passed.
 //!
 //! Limits: a candidate that ends before its `main` comes to selfup is in nobody's hands; its probe
-//! has shown that it comes there. Of several services of one binary, who has its lock counts.
+//! has shown that it comes there. Of several services of one binary, who has its lock counts. Where
+//! the C library is not glibc, nobody learns with which status a process exits, and `app --version`
+//! counts. A release that exits with 0 from its config in place of serving is taken at its word.
 
+mod limit;
+
+use std::ffi::OsString;
+use std::os::fd::RawFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use self::limit::Limit;
 use super::preflight::{Inode, Target, folder_of};
 use super::swap;
 use super::trial::{MOST_STARTS, Trial};
-use crate::error::{BoxError, Context as _, Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::origin::Origin;
 use crate::role;
 use crate::sys::lifeline::Successor;
@@ -33,22 +44,29 @@ pub(crate) struct Unfinished {
     pub(super) trial: Trial,
     /// Why this start could not be counted.
     pub(super) uncounted: Option<Error>,
+    /// The environment that it was started with.
+    env: Vec<(OsString, OsString)>,
+    limit: Option<Limit>,
+    /// Whether it took too long, and stays all the same.
+    is_overdue: bool,
 }
 
 /// Counts this start, if a trial is unfinished. Does not return if the previous binary was put back,
-/// for it is executed then.
-pub(crate) fn reckon() -> Option<Unfinished> {
+/// for it is executed then. A start that `is_overdue` has been counted, and has failed by now.
+pub(crate) fn reckon(is_overdue: bool) -> Option<Unfinished> {
     let path = std::env::current_exe().ok()?;
     // Nearly always there is none, and then this is all.
     if !Trial::is_there(&folder_of(&path).ok()?) {
         return None;
     }
     let origin = Origin::capture().ok()?;
-    match count(&path) {
+    // All of it, what the process manager passed included.
+    let env: Vec<_> = std::env::vars_os().filter(|(name, _)| name != role::VARIABLE).collect();
+    match count(&path, is_overdue) {
         Reckoning::Settled => None,
-        Reckoning::OnTrial(unfinished) => Some(*unfinished),
+        Reckoning::OnTrial(unfinished) => Some(Unfinished { env, ..*unfinished }),
         Reckoning::RolledBack(inode) => {
-            execute(&origin, inode);
+            execute(&origin, &env, inode);
             // Its child will execute what is at the path.
             None
         }
@@ -64,7 +82,7 @@ enum Reckoning {
     RolledBack(Inode),
 }
 
-fn count(path: &Path) -> Reckoning {
+fn count(path: &Path, is_overdue: bool) -> Reckoning {
     // What is wrong is told by the pipeline, which comes by the same.
     let found = Target::lock(path.to_owned()).ok().and_then(|target| {
         let trial = Trial::load(target.folder()).ok().flatten()?;
@@ -74,19 +92,35 @@ fn count(path: &Path) -> Reckoning {
     else {
         return Reckoning::Settled;
     };
-    let mut unfinished = Unfinished { target, trial, uncounted: None };
-    unfinished.trial.starts = unfinished.trial.starts.saturating_add(1);
-    if unfinished.trial.failed.is_none() && unfinished.trial.starts >= MOST_STARTS {
-        let words = format!(
-            "the service was started {MOST_STARTS} times with it on trial, and it never passed"
-        );
-        unfinished.trial.fail(&Error::new(ErrorKind::NotReady, words));
+    let (uncounted, env, limit) = (None, Vec::new(), None);
+    let mut unfinished = Unfinished { target, trial, uncounted, env, limit, is_overdue };
+    judge(&mut unfinished.trial, is_overdue);
+    if unfinished.trial.failed.is_some() {
+        let rolled_back = unfinished.roll_back();
+        // What could not be flushed is in place all the same, and this binary has no path any more.
+        if rolled_back.is_ok() || unfinished.target.id() == unfinished.trial.previous {
+            return Reckoning::RolledBack(unfinished.target.inode());
+        }
     }
-    if unfinished.trial.failed.is_some() && unfinished.roll_back().is_ok() {
-        return Reckoning::RolledBack(unfinished.target.inode());
-    }
-    unfinished.uncounted = unfinished.note().err();
+    unfinished.uncounted = unfinished.trial.save(unfinished.target.folder()).err();
     Reckoning::OnTrial(Box::new(unfinished))
+}
+
+/// Counts a start, and says whether it was one too many.
+fn judge(trial: &mut Trial, is_overdue: bool) {
+    if !is_overdue {
+        trial.starts = trial.starts.saturating_add(1);
+    }
+    let words = if is_overdue {
+        format!("`init` and the config took longer than {} seconds", limit::LONGEST)
+    } else if trial.starts >= MOST_STARTS {
+        format!("the service was started {MOST_STARTS} times with it on trial, and it never passed")
+    } else {
+        return;
+    };
+    if trial.failed.is_none() {
+        trial.fail(&Error::new(ErrorKind::NotReady, words));
+    }
 }
 
 impl Unfinished {
@@ -101,40 +135,40 @@ impl Unfinished {
             }
             trial.excuse();
             // Not written, the start stays counted.
-            let _ = trial.write(&folder).is_ok_and(|()| folder.flush().is_ok());
+            let _ = trial.save(&folder);
         }
     }
 
-    fn note(&self) -> Result<()> {
-        let noted = self.trial.write(self.target.folder());
-        let noted = noted.and_then(|()| Ok::<_, BoxError>(self.target.flush_directory()?));
-        noted.context(ErrorKind::Stage, || {
-            format!(
-                "it cannot be counted how often the binary was started on trial, for nothing can be \
-                 written in directory {}; free some space, and make it writable",
-                self.target.directory().display()
-            )
-        })
+    /// Bounds this start until [`end_limit`](Self::end_limit): of what it does from here on, code of
+    /// the user's. The descriptors in `keep` go on to what is executed then.
+    pub(crate) fn limit(&mut self, origin: &Origin, keep: Vec<RawFd>) {
+        // What could not be put back would only be executed again and again.
+        if !self.is_overdue {
+            self.limit = Some(Limit::begin(origin, self.env.clone(), keep, self.excuse()));
+        }
+    }
+
+    /// From here on, the trial of its first generation has a limit of its own.
+    pub(crate) fn end_limit(&mut self) {
+        self.limit = None;
     }
 
     /// The note says why, until the history does. A full disk keeps that from being written, and
     /// nothing from being put back.
     fn roll_back(&mut self) -> Result<()> {
         let swapped = swap::take_up(&self.target, &self.trial)?;
-        let _ = self.note();
+        let _ = self.trial.save(self.target.folder());
         swap::restore(&mut self.target, swapped)
     }
 }
 
 /// Becomes the binary at the path, which is another one than this: so it happens once. Returns only
 /// if that failed, and then nothing has changed.
-fn execute(origin: &Origin, inode: Inode) {
+fn execute(origin: &Origin, env: &[(OsString, OsString)], inode: Inode) {
     if Inode::at(origin.path()).ok() != Some(inode) {
         return;
     }
-    // All of it, what the process manager passed included.
-    let env: Vec<_> = std::env::vars_os().filter(|(name, _)| name != role::VARIABLE).collect();
-    let successor = Successor::new(origin.path(), origin.args(), &env, Vec::new(), origin.mask());
+    let successor = Successor::new(origin.path(), origin.args(), env, Vec::new(), origin.mask());
     if let Ok(successor) = successor {
         successor.execute();
     }
@@ -146,8 +180,11 @@ const LONGEST_START: Duration = Duration::from_secs(15);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Acceptance;
+    use crate::event::{Observer, Verbosity};
     use crate::identity::BinaryId;
     use crate::upgrade::testing::{Place, id};
+    use crate::upgrade::{Pipeline, Rehearsal};
 
     /// A binary "new" on trial in place of "old", with so many starts before.
     fn on_trial(starts: u32) -> Place {
@@ -169,15 +206,15 @@ mod tests {
     fn each_start_is_counted_and_the_third_rolls_back() {
         let place = on_trial(0);
         for starts in [1, 2] {
-            let Reckoning::OnTrial(found) = count(&place.path) else { panic!() };
+            let Reckoning::OnTrial(found) = count(&place.path, false) else { panic!() };
             assert!(found.uncounted.is_none());
             assert_eq!((found.trial.starts, trial_of(&place).starts), (starts, starts));
         }
-        let Reckoning::RolledBack(inode) = count(&place.path) else { panic!() };
+        let Reckoning::RolledBack(inode) = count(&place.path, false) else { panic!() };
         assert_eq!(Inode::at(&place.path).unwrap(), inode);
         assert_eq!(place.content("app"), b"old");
         assert!(trial_of(&place).failed.unwrap().reason.contains("3 times"));
-        assert!(matches!(count(&place.path), Reckoning::Settled), "once");
+        assert!(matches!(count(&place.path, false), Reckoning::Settled), "once");
     }
 
     #[test]
@@ -186,7 +223,7 @@ mod tests {
         let mut trial = trial_of(&place);
         trial.fail(&Error::new(ErrorKind::NotReady, "it was killed"));
         trial.write(place.target().folder()).unwrap();
-        assert!(matches!(count(&place.path), Reckoning::RolledBack(_)));
+        assert!(matches!(count(&place.path, false), Reckoning::RolledBack(_)));
         assert_eq!(place.content("app"), b"old");
     }
 
@@ -194,7 +231,7 @@ mod tests {
     fn who_has_not_the_lock_does_not_count() {
         let place = on_trial(2);
         let _other = place.target();
-        assert!(matches!(count(&place.path), Reckoning::Settled));
+        assert!(matches!(count(&place.path, false), Reckoning::Settled));
         assert_eq!((trial_of(&place).starts, place.content("app")), (2, b"new".to_vec()));
     }
 
@@ -204,7 +241,7 @@ mod tests {
         let mut trial = trial_of(&place);
         trial.candidate = BinaryId::from_bytes([7; 32]);
         trial.write(place.target().folder()).unwrap();
-        assert!(matches!(count(&place.path), Reckoning::Settled));
+        assert!(matches!(count(&place.path, false), Reckoning::Settled));
         assert_eq!(trial_of(&place).starts, 2);
     }
 
@@ -217,8 +254,45 @@ mod tests {
             if let Some(content) = content {
                 std::fs::write(&previous, content).unwrap();
             }
-            assert!(matches!(count(&place.path), Reckoning::OnTrial(_)));
+            assert!(matches!(count(&place.path, false), Reckoning::OnTrial(_)));
             assert_eq!(place.content("app"), b"new");
         }
+    }
+
+    #[test]
+    fn a_start_that_took_too_long_is_put_back_at_once() {
+        let place = on_trial(1);
+        assert!(matches!(count(&place.path, true), Reckoning::RolledBack(_)));
+        assert_eq!((place.content("app"), trial_of(&place).starts), (b"old".to_vec(), 1));
+        let reason = trial_of(&place).failed.unwrap().reason;
+        assert!(reason.contains("longer than 60 seconds"), "{reason}");
+    }
+
+    /// Executed again and again, it would do nothing else.
+    #[test]
+    fn a_start_that_took_too_long_and_cannot_be_put_back_has_no_limit_again() {
+        let place = on_trial(1);
+        std::fs::remove_file(place.directory.path().join(PREVIOUS)).unwrap();
+        let Reckoning::OnTrial(mut found) = count(&place.path, true) else { panic!() };
+        let origin = Origin::of_test(place.path.clone(), &["app"], &[]);
+        found.limit(&origin, Vec::new());
+        assert!(found.limit.is_none());
+    }
+
+    #[test]
+    fn a_start_that_is_known_to_go_without_upgrades_is_not_counted() {
+        let place = on_trial(1);
+        let Reckoning::OnTrial(found) = count(&place.path, false) else { panic!() };
+        assert_eq!(trial_of(&place).starts, 2);
+        let state_dir = place.directory.path().join("file");
+        std::fs::write(&state_dir, "").unwrap();
+        let acceptance = Acceptance { state_dir: Some(state_dir), ..Acceptance::default() };
+        let origin = Origin::of_test(place.path.clone(), &["app"], &[]);
+        let (observer, rehearsal) =
+            (Observer::start(Verbosity::Silent, None), Rehearsal::default());
+        let opened = Pipeline::open(origin, acceptance, None, observer, rehearsal, Some(*found));
+        let words = opened.err().unwrap().to_string();
+        assert!(words.contains("`state_dir`"), "{words}");
+        assert_eq!(trial_of(&place).starts, 1);
     }
 }

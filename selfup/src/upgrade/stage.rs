@@ -12,26 +12,33 @@
 //!
 //! A source may lie about its length, send without an end, fall silent, or send so slowly that it
 //! never ends: each is bounded. Announced lengths are exact; without one, `max_size` is the end. A
-//! silence of a minute ends a download, and so does a minute of waiting that brought less than
-//! 240 KiB, which is 4 KiB/s: slower than a modem, and a gibibyte at that pace takes three days.
+//! silence of five minutes ends a download, and so do five minutes of waiting that brought less than
+//! 1200 KiB, which is 4 KiB/s: slower than a modem, and a gibibyte at that pace takes three days.
 //! Only the time that is spent waiting for the source counts, so a slow disk is nobody's fault. A
-//! download that is bounded like this may be cut; to go on with it is the fetcher's business.
+//! download that is cut is gone on with by its fetcher, which has those five minutes for it. A cut and
+//! a silence are tried again at the next poll; what is too long, too short or too slow is refused, and
+//! left alone for a while: see [`offering`](super::offering).
+//!
+//! Room on the disk is looked at before a byte is read, where the length is known, and otherwise while
+//! it is written: before each mebibyte.
 //!
 //! The bytes stay as published until they are verified; [`decode`](super::decode) unpacks them then.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Seek as _};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tempfile::{NamedTempFile, TempPath};
 use tokio::io::AsyncReadExt as _;
+use tokio::time::Instant;
 
 pub(super) use self::sink::Sink;
 use super::attributes;
 use super::candidate::Candidate;
 use super::preflight::Target;
 use crate::error::{Context as _, Error, ErrorKind, Result};
-use crate::fetcher::Download;
+use crate::fetcher::{Download, LONGEST_SILENCE};
 
 mod sink;
 
@@ -49,8 +56,8 @@ pub(super) struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        let minute = Duration::from_secs(60);
-        Self { max_size: 1 << 30, idle: minute, window: minute, least: 60 * 4096 }
+        let (idle, window) = (LONGEST_SILENCE, LONGEST_SILENCE);
+        Self { max_size: 1 << 30, idle, window, least: window.as_secs() * 4096 }
     }
 }
 
@@ -77,10 +84,10 @@ impl Pace {
         if self.brought < self.limits.least {
             let (window, least) = (self.limits.window, self.limits.least);
             return Err(Error::new(
-                ErrorKind::Fetch,
+                ErrorKind::Verify,
                 format!(
-                    "the download brought {} bytes in {}, and {least} are the least; it is tried \
-                     again",
+                    "the download brought {} bytes in {}, and {least} are the least; see why its \
+                     source is so slow",
                     self.brought,
                     humantime::format_duration(window)
                 ),
@@ -93,8 +100,27 @@ impl Pace {
 
 const BUFFER: usize = 64 * 1024;
 
-/// After so many bytes each it is seen whether as many as came are free still.
-const STEP: u64 = 16 << 20;
+/// Before so many bytes each it is seen whether there is room for them.
+const STEP: u64 = 1 << 20;
+
+/// Sees that a file of which nobody said how long it will be does not fill the disk.
+#[derive(Debug, Default)]
+pub(super) struct Headroom {
+    /// When so many bytes are written.
+    look_at: u64,
+}
+
+impl Headroom {
+    /// Refuses to go on behind `written` bytes, unless `needed` are free, and some more to go on
+    /// with.
+    pub(super) fn check(&mut self, written: u64, needed: u64, target: &Target) -> Result<()> {
+        if written < self.look_at {
+            return Ok(());
+        }
+        self.look_at = written + STEP;
+        check_free(format_args!("more than {written} bytes"), needed.max(STEP), target)
+    }
+}
 
 /// Writes `download` to a file beside the binary.
 pub(super) async fn stage(
@@ -135,7 +161,7 @@ async fn write(
 ) -> Result<()> {
     let expected = download.length;
     let longest = expected.unwrap_or(limits.max_size);
-    let mut pace = Pace::new(limits);
+    let (mut pace, mut headroom) = (Pace::new(limits), Headroom::default());
     let mut buffer = vec![0; BUFFER];
     loop {
         let (asked, written) = (Instant::now(), sink.written());
@@ -148,9 +174,9 @@ async fn write(
             break;
         }
         pace.add(asked.elapsed(), read as u64)?;
-        if expected.is_none() && written / STEP != (written + read as u64) / STEP {
-            // Nobody said how long it is: the disk is not to be filled to find out.
-            check_free(written, written.max(STEP), target)?;
+        if expected.is_none() {
+            // A second file of what there is so far has to find room, as where the length is known.
+            headroom.check(written, written, target)?;
         }
         if written + read as u64 > longest {
             return Err(too_long(expected, limits.max_size));
@@ -160,7 +186,9 @@ async fn write(
     match (expected, sink.written()) {
         (Some(expected), written) if expected != written => Err(Error::new(
             ErrorKind::Verify,
-            format!("the download ended after {written} of {expected} bytes; it is tried again"),
+            format!(
+                "the download ended after {written} of {expected} bytes; see what the source delivers"
+            ),
         )),
         _ => Ok(()),
     }
@@ -181,11 +209,11 @@ fn check_space(length: Option<u64>, target: &Target, limits: Limits) -> Result<(
     if length > limits.max_size {
         return Err(too_long(None, limits.max_size));
     }
-    check_free(length, length.saturating_mul(2), target)
+    check_free(format_args!("{length} bytes"), length.saturating_mul(2), target)
 }
 
-/// Refuses a candidate of `length` bytes if less than `needed` are free beside `target`.
-pub(super) fn check_free(length: u64, needed: u64, target: &Target) -> Result<()> {
+/// Refuses a candidate of such a `length` if less than `needed` bytes are free beside `target`.
+pub(super) fn check_free(length: fmt::Arguments<'_>, needed: u64, target: &Target) -> Result<()> {
     // Where the file system does not tell, the writes will.
     let free = nix::sys::statvfs::statvfs(target.directory())
         .ok()
@@ -195,8 +223,8 @@ pub(super) fn check_free(length: u64, needed: u64, target: &Target) -> Result<()
         Some(free) if free < needed => Err(Error::new(
             ErrorKind::Stage,
             format!(
-                "{free} bytes are free in directory {}, and a candidate of {length} bytes needs \
-                 {needed}; free some space",
+                "{free} bytes are free in directory {}, and a candidate of {length} needs {needed}; \
+                 free some space",
                 target.directory().display()
             ),
         )),

@@ -18,13 +18,13 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 
 use nix::errno::Errno;
-use nix::fcntl::Flock;
 
 use super::candidate::Candidate;
-use super::preflight::{Inode, Target, lock};
+use super::lock::{Held, lock};
+use super::preflight::{Inode, Target};
 use super::stage;
 use super::trial::Trial;
 use crate::error::{Context as _, Error, ErrorKind, Result};
@@ -63,11 +63,16 @@ pub(super) fn swap(
     waiting: &mut Option<Swapped>,
 ) -> Result<Swapped> {
     check(target, &candidate)?;
-    stage::seal(candidate.file(), target).map_err(|error| failed(error, target))?;
     let id = candidate.id();
+    let (staged, file) = candidate.into_file();
+    // Before others may read it, and so lock it.
+    let sealed = lock(file).map_err(io::Error::from).and_then(|file| {
+        stage::seal(&file, target)?;
+        Ok(file)
+    });
+    let file = sealed.map_err(|error| failed(error, target))?;
     let prepared = prepare(target, id, waiting.as_ref()).and_then(|kept| {
-        let (staged, file) = candidate.into_file();
-        let candidate = target.with_file(lock(file)?, id)?;
+        let candidate = target.with_file(file, id)?;
         std::fs::rename(&staged, target.path())?;
         Ok((candidate, kept))
     });
@@ -139,16 +144,26 @@ pub(super) fn take_up(target: &Target, trial: &Trial) -> Result<Swapped> {
     Ok(Swapped { id: trial.candidate, previous })
 }
 
-/// The binary that was at the path before, under its other name.
+/// The binary that was at the path before, under its other name. A lock that somebody else has is no
+/// hindrance.
+///
+/// In a directory where others may create files the name may be anybody's, who could write to the file
+/// once it was looked at: it is taken from those who could replace the binary in place as well.
 pub(super) fn open_previous(target: &Target) -> io::Result<Target> {
     let flags = libc::O_NONBLOCK | libc::O_NOFOLLOW;
     let path = target.previous_path();
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-    if !file.metadata()?.is_file() {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "it is no regular file"));
     }
-    let mut file = lock(file)?;
-    let id = BinaryId::of_reader(&mut *file)?;
+    let owners = [0, nix::unistd::geteuid().as_raw(), target.file().metadata()?.uid()];
+    if !owners.contains(&metadata.uid()) {
+        let words = format!("it belongs to user {}, who is a stranger to it", metadata.uid());
+        return Err(io::Error::new(io::ErrorKind::InvalidData, words));
+    }
+    let file = Held::if_free(file)?;
+    let id = BinaryId::of_reader(&mut &*file)?;
     target.with_file(file, id)
 }
 
@@ -205,24 +220,29 @@ fn keep_previous(target: &Target) -> io::Result<Option<Target>> {
 }
 
 /// Renames the kept binary over the path: its other name if that still leads to it, else a copy of
-/// what is held open.
+/// what is held open. A copy also where somebody else has locked it: the path would have that lock.
 fn put_back(previous: &mut Target) -> io::Result<()> {
     let name = previous.previous_path();
-    if Inode::at(&name).is_ok_and(|inode| inode == previous.inode()) {
+    let is_there = Inode::of_name(&name).is_ok_and(|inode| inode == previous.inode());
+    if is_there && previous.is_locked() {
         return std::fs::rename(&name, previous.path());
     }
     let (copy, file) = locked_copy(previous)?;
     let copied = previous.with_file(file, previous.id())?;
     std::fs::rename(&copy, previous.path())?;
+    if is_there {
+        // What is in place is not the previous one; left behind, the next swap replaces it.
+        let _ = std::fs::remove_file(name);
+    }
     *previous = copied;
     Ok(())
 }
 
-fn locked_copy(target: &Target) -> io::Result<(tempfile::TempPath, Flock<File>)> {
+fn locked_copy(target: &Target) -> io::Result<(tempfile::TempPath, Held)> {
     let copy = stage::copy_of(target)?;
-    let file = File::open(&copy)?;
+    let file = lock(File::open(&copy)?)?;
     stage::seal(&file, target)?;
-    Ok((copy, lock(file)?))
+    Ok((copy, file))
 }
 
 fn failed(error: io::Error, target: &Target) -> Error {

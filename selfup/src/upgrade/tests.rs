@@ -2,9 +2,13 @@
 //! this test binary, told apart by bytes behind their last section.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
+use std::task::{Context as Waker, Poll};
 use std::time::Duration;
+
+use tokio::io::{AsyncRead, ReadBuf};
 
 use super::candidate::Candidate;
 use super::probe::tests::origin_at;
@@ -15,6 +19,7 @@ use crate::fetcher::Download;
 
 #[cfg(feature = "archives")]
 mod archives;
+mod bodies;
 mod remembered;
 #[cfg(feature = "verify")]
 mod signed;
@@ -57,7 +62,7 @@ impl Service {
             None,
         )
         .unwrap();
-        pipeline.probe_limits.time = Duration::from_secs(2);
+        pipeline.probe_limits.time = Duration::from_secs(10);
         Self { place, pipeline, events }
     }
 
@@ -97,6 +102,19 @@ impl Service {
                 return (id, reason);
             }
         }
+    }
+}
+
+/// Bytes that nobody is to read.
+struct Unread;
+
+impl AsyncRead for Unread {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Waker<'_>,
+        _: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        panic!("it is not to be read")
     }
 }
 

@@ -12,6 +12,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::folder::Folder;
+use super::history::shortened;
 use super::preflight::Target;
 use crate::error::{BoxError, Context as _, Error, ErrorKind, Result};
 use crate::identity::BinaryId;
@@ -62,6 +63,18 @@ impl Trial {
         Ok(folder.write(FILE, &text)?)
     }
 
+    /// Writes it down for good.
+    pub(super) fn save(&self, folder: &Folder) -> Result<()> {
+        let written = self.write(folder).and_then(|()| Ok(folder.flush()?));
+        written.context(ErrorKind::Stage, || {
+            format!(
+                "the note of a trial cannot be written in directory {}, so it is not counted how \
+                 often the binary in place was started; free some space, and make it writable",
+                folder.directory().display()
+            )
+        })
+    }
+
     /// There is none any more, whatever happens.
     pub(super) fn remove(target: &Target) -> Result<()> {
         target.folder().remove(FILE).context(ErrorKind::Stage, || {
@@ -81,8 +94,7 @@ impl Trial {
     }
 
     pub(super) fn fail(&mut self, reason: &Error) {
-        let words = reason.chain().chars().take(LONGEST_REASON).collect();
-        self.failed = Some(Failure { kind: reason.kind(), reason: words });
+        self.failed = Some(Failure { kind: reason.kind(), reason: shortened(&reason.chain()) });
     }
 
     fn to_record(&self) -> Record {
@@ -115,7 +127,7 @@ fn from_text(text: &str) -> Result<Trial, BoxError> {
     }
     let failed = record.failed.map(|FailureText { kind, reason }| Failure {
         kind: super::history::kind_of(&kind),
-        reason: reason.chars().take(LONGEST_REASON).collect(),
+        reason: shortened(&reason),
     });
     let (candidate, previous) = (record.candidate.parse()?, record.previous.parse()?);
     if candidate == previous {
@@ -156,9 +168,6 @@ const ABOUT: &str = "the binary in place is on trial; if it does not pass, the p
 
 /// In bytes: more than the longest takes, each character of its reason escaped.
 const LARGEST: u64 = 16 * 1024;
-
-/// In characters.
-const LONGEST_REASON: usize = 512;
 
 #[cfg(test)]
 mod tests {

@@ -7,9 +7,10 @@ use std::time::Instant;
 
 use super::candidate::Candidate;
 use super::history::Delivered;
+use super::offering::Unproven;
 use super::preflight::Inode;
 use super::trial::{Failure, Trial};
-use super::{Pipeline, note, probe, stage, swap};
+use super::{Pipeline, note, stage, swap};
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::event::Event;
 
@@ -69,6 +70,10 @@ impl Pipeline {
         self.write_down(&trial);
         let from_version = self.version();
         let restored = swap::restore(&mut self.target, swapped);
+        if self.target.id() == to {
+            // A master that was killed in a rollback by request has refused it.
+            self.history.forget(to);
+        }
         self.condemn(&trial);
         if self.target.id() == to {
             let to_version = self.version();
@@ -91,11 +96,6 @@ impl Pipeline {
         self.target.inode()
     }
 
-    /// The file in place, if an upgrade put it there and it proved itself.
-    pub(crate) fn proven(&self) -> Option<Inode> {
-        (self.history.good() == Some(self.target.id())).then(|| self.target.inode())
-    }
-
     /// The previous binary as a candidate, because the operator or the program says so. The one that
     /// is in place is refused from here on, unless the other comes to nothing.
     ///
@@ -110,11 +110,7 @@ impl Pipeline {
         let unreadable = || "the previous binary cannot be read; make it readable";
         let file = File::open(candidate.path()).context(ErrorKind::Rollback, unreadable)?;
         note::check_deployed(file, self.acceptance.allow_unmarked)?;
-        let (snapshot, limits) = (self.rehearsal.get(), self.probe_limits);
-        let wanted = self.wanted.as_ref().map(std::os::fd::AsFd::as_fd);
-        let path = candidate.path();
-        let addresses = probe::probe(path, &self.origin, snapshot.as_deref(), limits, wanted)?;
-        candidate.set_addresses(addresses);
+        self.probe(&mut candidate)?;
         let current = self.target.id();
         self.history.refuse(current, &by_request());
         self.save_history();
@@ -148,8 +144,9 @@ impl Pipeline {
             return Err(failed(words));
         }
         let link = self.target.new_link(&path);
+        // A lock that is somebody else's is not on a copy.
         let is_it = |link: &tempfile::TempPath| {
-            Inode::at(link).is_ok_and(|inode| inode == previous.inode())
+            previous.is_locked() && Inode::at(link).is_ok_and(|inode| inode == previous.inode())
         };
         let copied = link.ok().filter(is_it).map_or_else(|| stage::copy_of(&previous), Ok);
         let candidate = copied.and_then(|path| Candidate::new(path, id, None));
@@ -161,6 +158,7 @@ impl Pipeline {
     /// Forgets everything that was turned down, so that it is asked for and tried again.
     pub(crate) fn clear(&mut self) {
         self.history.clear();
+        self.unproven = Unproven::default();
         self.save_history();
     }
 
@@ -238,15 +236,8 @@ impl Pipeline {
     }
 
     fn write_down(&self, trial: &Trial) {
-        let flush = |()| Ok(self.target.flush_directory()?);
-        let noted = trial.write(self.target.folder()).and_then(flush);
-        let noted = noted.context(ErrorKind::Stage, || {
-            format!(
-                "the note of a trial cannot be written in directory {}; free some space",
-                self.target.directory().display()
-            )
-        });
-        noted.unwrap_or_else(|error| self.observer.warn(error));
+        let saved = trial.save(self.target.folder());
+        saved.unwrap_or_else(|error| self.observer.warn(error));
     }
 
     pub(super) fn end_trial(&mut self) {

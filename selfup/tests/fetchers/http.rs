@@ -256,11 +256,15 @@ fn a_mistake_is_told_by_the_check_and_by_the_fetch() {
             http("http://example.com").timeout("0s").interval("1"),
             "`timeout` is zero; write a positive duration such as \"1s\"",
         ),
+        (
+            http("http://example.com").timeout("301s"),
+            "`timeout` is 5m 1s, and a download that is silent for 5m is ended; write that or less",
+        ),
     ] {
         assert_eq!(fetcher.check().unwrap_err().to_string(), message);
         assert_eq!(Client::new().fails(&mut fetcher), message);
     }
-    http("https://example.com/{os}/{arch}/{target}").check().unwrap();
+    http("https://example.com/{os}/{arch}/{target}").timeout("5m").check().unwrap();
 }
 
 #[test]

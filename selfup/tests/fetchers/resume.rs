@@ -137,3 +137,30 @@ fn a_body_of_chunks_is_gone_on_with_to_the_length_that_its_rest_tells() {
     let server = Server::script([chunks(), chunked("3\r\n456\r\n"), tail]);
     assert_eq!(Client::new().takes(&mut http(server.url("/app"))), "0123456789");
 }
+
+/// The tenth time is the last, whatever each of them has brought.
+#[test]
+fn a_download_is_gone_on_with_ten_times() {
+    let body = "0123456789abcdef";
+    let part = |at: usize, end: usize| {
+        let range = format!("Content-Range: bytes {at}-15/16\r\nContent-Length: {}", 16 - at);
+        let head = format!("HTTP/1.1 206 Partial Content\r\n{TAG}\r\n{range}\r\n\r\n");
+        Reply::raw(head + &body[at..end]).close()
+    };
+    for is_whole in [true, false] {
+        let rests = (1..=10).map(|at| part(at, if at == 10 && is_whole { 16 } else { at + 1 }));
+        let begun = Reply::start(&format!("{TAG}\nContent-Length: 16"), "0").close();
+        let server = Server::script([begun].into_iter().chain(rests).collect::<Vec<_>>());
+        let (mut fetcher, client) = (http(server.url("/app")), Client::new());
+        let read = client.read(&mut client.finds(&mut fetcher));
+        assert_eq!(server.requests().len(), 11);
+        match read {
+            Ok(content) => assert_eq!((content.as_str(), is_whole), (body, true)),
+            Err(error) => {
+                let words =
+                    "broke off after 11 bytes, and cannot be resumed, for it was cut too often";
+                assert!(!is_whole && error.contains(words), "{error}");
+            }
+        }
+    }
+}

@@ -70,7 +70,14 @@ impl Call {
 
     pub(super) fn is_about(&self, directories: &[PathBuf]) -> bool {
         let lies_there = |file: &PathBuf| directories.iter().any(|there| file.starts_with(there));
-        self.name == UNKNOWN || self.files.iter().any(lies_there)
+        let is_watched = |file| lies_there(file) || is_in_memory(file);
+        [UNKNOWN, MEMORY].contains(&self.name) || self.files.iter().any(is_watched)
+    }
+
+    /// Whether it makes a file in memory, as a master does that is going to execute another binary.
+    #[must_use]
+    pub fn makes_memory(&self) -> bool {
+        self.name == MEMORY
     }
 
     /// Whether it was made and did what it is for.
@@ -82,7 +89,13 @@ impl Call {
     /// Whether it may change what a disk holds, or make sure that it does.
     #[must_use]
     pub fn may_change(&self) -> bool {
-        self.may_create || CHANGES.contains(&self.name)
+        self.may_create || self.writes() || CHANGES.contains(&self.name)
+    }
+
+    /// Whether it changes a file that is there: what it holds, or whose it is.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        WRITES.contains(&self.name)
     }
 
     /// Whether it may put a file there that was not.
@@ -91,11 +104,10 @@ impl Call {
         self.may_create
     }
 
-    /// Whether it is one of many that do the same to the same file.
+    /// Whether it is one of those that are made again and again, to go through a file.
     #[must_use]
-    pub fn is_again(&self, earlier: &Self) -> bool {
-        let loops = ["read", "write", "lseek", "copy_file_range", "sendfile"];
-        loops.contains(&self.name) && self.name == earlier.name && self.files == earlier.files
+    pub fn may_loop(&self) -> bool {
+        ["read", "write", "lseek", "copy_file_range", "sendfile"].contains(&self.name)
     }
 
     /// The file that it is about, by the descriptor that the caller has of it, while it is stopped.
@@ -125,10 +137,21 @@ impl Call {
 
 fn short_name(file: &Path) -> String {
     let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    match name.split_once("-stage-") {
-        Some((before, _)) => format!("{before}-stage-"),
-        None => name,
-    }
+    // A master that has put another in its place holds the old one open.
+    let name = name.trim_end_matches(" (deleted)");
+    let Some((binary, what)) = name.split_once(".selfup-") else { return name.to_owned() };
+    // In a `state_dir` there are digits of the path in between.
+    let is_digits = |text: &str| text.len() == 16 && text.bytes().all(|it| it.is_ascii_hexdigit());
+    let binary = match binary.rsplit_once('-') {
+        Some((binary, digits)) if is_digits(digits) => format!("{binary}-*"),
+        _ => binary.to_owned(),
+    };
+    let what = if what.starts_with("stage-") { "stage-" } else { what };
+    format!("{binary}.selfup-{what}")
+}
+
+fn is_in_memory(file: &Path) -> bool {
+    file.as_os_str().as_encoded_bytes().starts_with(b"/memfd:")
 }
 
 impl Named {
@@ -181,6 +204,9 @@ fn text(thread: Pid, address: u64) -> Option<String> {
 
 /// The name of a call that is in neither of the lists.
 const UNKNOWN: &str = "unknown";
+
+/// The name of the call that makes a file in memory.
+const MEMORY: &str = "memfd_create";
 
 /// A page, and as long as a path may be.
 const LONGEST: usize = 4096;
@@ -259,22 +285,14 @@ const CALLS: &[(i64, &str, &[Named])] = &[
     #[cfg(target_arch = "x86_64")]
     (libc::SYS_access, "access", &[At(0)]),
     (libc::SYS_prctl, "prctl", &[]),
+    (libc::SYS_memfd_create, MEMORY, &[]),
     (libc::SYS_execve, "execve", &[At(0)]),
 ];
 
-const CHANGES: &[&str] = &[
+const WRITES: &[&str] = &[
     "write",
-    "fsync",
-    "syncfs",
-    "unlink",
-    "rename",
-    "link",
-    "symlink",
-    "mkdir",
     "fchmod",
-    "chmod",
     "fchown",
-    "chown",
     "ftruncate",
     "fallocate",
     "copy_file_range",
@@ -283,6 +301,10 @@ const CHANGES: &[&str] = &[
     "removexattr",
     "utimens",
 ];
+
+/// What else changes a directory, or has a disk hold what was changed.
+const CHANGES: &[&str] =
+    &["fsync", "syncfs", "unlink", "rename", "link", "symlink", "mkdir", "chmod", "chown"];
 
 /// What no file is changed by: memory, time, threads, waiting, sockets, other processes.
 const HARMLESS: &[i64] = &[
@@ -348,7 +370,6 @@ const HARMLESS: &[i64] = &[
     libc::SYS_timerfd_create,
     libc::SYS_timerfd_settime,
     libc::SYS_umask,
-    libc::SYS_memfd_create,
     libc::SYS_dup3,
     // Flags alone: std looks at what it closes, in debug builds.
     libc::SYS_fcntl,

@@ -2,8 +2,8 @@
 //!
 //! strace does the same and can do more, but it counts by the name of a call, knows nothing of what a
 //! call is about, and says afterwards what it did. Here the test decides, at every call that is about
-//! a file in the directories that it watches, before the call and after it, whether the process goes
-//! on, is killed, or has the call fail.
+//! a file in the directories that it watches or in memory, by a name or by a descriptor, before the
+//! call and after it, whether the process goes on, is killed, or has the call fail.
 //!
 //! A process that is killed while it is stopped *before* a call never makes it: the kernel skips a
 //! call whose caller has a fatal signal (`ptrace_report_syscall_entry`). The suites prove it by what
@@ -71,23 +71,24 @@ struct Pending {
 }
 
 impl Traced {
-    /// Stops the upgrade thread of the master `pid` at each call that is about a file in `directory`.
+    /// Stops the upgrade thread of the master `pid` at each call that is about a file in one of the
+    /// `directories`.
     ///
     /// # Panics
     ///
     /// If there is no such thread, or this user may not trace its own children.
     #[must_use]
-    pub fn upgrades_of(pid: Pid, directory: &Path, watch: Watch) -> Self {
+    pub fn upgrades_of(pid: Pid, directories: &[&Path], watch: Watch) -> Self {
         let thread = eventually("it has an upgrade thread", || upgrade_thread_of(pid));
-        Self::run(pid, directory, watch, move |tracer| {
+        Self::run(pid, directories, watch, move |tracer| {
             ptrace::seize(thread, Options::PTRACE_O_TRACESYSGOOD)?;
             tracer.threads.insert(thread, None);
             ptrace::interrupt(thread)
         })
     }
 
-    /// Stops the process `pid`, which has one thread so far, at each call of that one and of its
-    /// upgrade threads that is about a file in `directory`, even once it has executed another file.
+    /// Stops the first thread of the process `pid`, and each upgrade thread that it will have, at each
+    /// call that is about a file in one of the `directories`, even once it has executed another file.
     ///
     /// Until this has [ended](Self::end) nobody else may wait for the process.
     ///
@@ -95,8 +96,8 @@ impl Traced {
     ///
     /// If this user may not trace its own children.
     #[must_use]
-    pub fn start_of(pid: Pid, directory: &Path, watch: Watch) -> Self {
-        Self::run(pid, directory, watch, move |tracer| {
+    pub fn first_thread_of(pid: Pid, directories: &[&Path], watch: Watch) -> Self {
+        Self::run(pid, directories, watch, move |tracer| {
             tracer.threads.insert(pid, None);
             tracer.free.remove(&pid);
             let clones = Options::PTRACE_O_TRACECLONE;
@@ -107,12 +108,13 @@ impl Traced {
 
     fn run(
         leader: Pid,
-        directory: &Path,
+        directories: &[&Path],
         watch: Watch,
         seize: impl FnOnce(&mut Tracer) -> nix::Result<()> + Send + 'static,
     ) -> Self {
         // As the service knows it: without links.
-        let directory = directory.canonicalize().expect("it is there");
+        let canonical = |path: &&Path| path.canonicalize().expect("it is there");
+        let directories = directories.iter().map(canonical).collect();
         let (seized, is_seized) = std::sync::mpsc::channel();
         let broken = Arc::<Mutex<Option<String>>>::default();
         let said = Arc::clone(&broken);
@@ -120,7 +122,7 @@ impl Traced {
         let thread = std::thread::spawn(move || {
             let mut tracer = Tracer {
                 leader,
-                directories: vec![directory],
+                directories,
                 watch,
                 threads: HashMap::new(),
                 free: HashSet::from([leader]),

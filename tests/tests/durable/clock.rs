@@ -96,7 +96,7 @@ fn assert_a_jump_changes_no_back_off(to: u64) {
     let begun = Instant::now();
     let (mut service, _) = place.refusing();
     assert_retry(&service, now(), 60);
-    let load = Load::start(service.address(), "/", 1);
+    let load = Load::start(service.address(), PAUSING, 1);
     place.set(to);
     place.assert_waits(&service, 1);
     service.wait_for_nth(REFUSED, 2);
@@ -108,19 +108,8 @@ fn assert_a_jump_changes_no_back_off(to: u64) {
     assert!(service.stop().success());
 }
 
-#[test]
-fn a_clock_that_jumps_years_ahead_neither_hastens_nor_ends_a_back_off() {
-    assert_a_jump_changes_no_back_off(AHEAD);
-}
-
-#[test]
-fn a_clock_that_jumps_back_to_1970_neither_hastens_nor_ends_a_back_off() {
-    assert_a_jump_changes_no_back_off(EPOCH);
-}
-
 /// As after a start on a machine without a battery, before it has asked for the time.
-#[test]
-fn a_start_in_1970_waits_for_a_refused_release_no_longer_than_its_step() {
+fn assert_a_start_in_1970_waits() {
     let place = Place::new();
     let (mut service, _) = place.refusing();
     assert!(service.stop().success());
@@ -133,6 +122,17 @@ fn a_start_in_1970_waits_for_a_refused_release_no_longer_than_its_step() {
     assert_retry(&again, EPOCH + 60, 600);
     place.assert_upgrades(&again);
     assert!(again.stop().success());
+}
+
+/// Each takes a minute, and nearly all of it waiting: they wait together.
+#[test]
+fn no_jump_of_a_clock_hastens_or_ends_a_back_off_and_a_start_in_1970_waits_no_longer_than_its_step()
+{
+    std::thread::scope(|scope| {
+        scope.spawn(|| assert_a_jump_changes_no_back_off(AHEAD));
+        scope.spawn(|| assert_a_jump_changes_no_back_off(EPOCH));
+        scope.spawn(assert_a_start_in_1970_waits);
+    });
 }
 
 /// By its clock the time of the retry has come; but not that of another one.
@@ -161,7 +161,7 @@ fn a_clock_that_jumps_during_a_trial_neither_shortens_nor_prolongs_it() {
         let place = Place::new();
         let mut service = place.start("3s");
         place.publisher.wait_for("GET 304", 1);
-        let load = Load::start(service.address(), "/", 1);
+        let load = Load::start(service.address(), PAUSING, 1);
         let (release, begun) = (Release::good(), Instant::now());
         place.publisher.publish(Answer::Dated(release.clone()));
         service.wait_for("event paused: generation 1 ");
@@ -209,3 +209,6 @@ const FIRST_STEP: Duration = Duration::from_secs(60);
 
 /// In seconds: how long a slow machine may take between two looks at its clock.
 const SLACK: u64 = 300;
+
+/// Answered a while later: whoever asks for that does not keep others from their work.
+const PAUSING: &str = "/sleep?100";

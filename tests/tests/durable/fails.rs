@@ -1,27 +1,32 @@
 //! Calls that fail, one after the other, as those to a sick disk do.
 //!
 //! Every call of an upgrade that may change the disk fails once, before it is made, and every release
-//! is put in place all the same: at the next poll, if not at this one.
+//! is put in place all the same: at the next poll, if not at this one. Every such call of a start that
+//! finds a trial fails once, and also with all that come after it, as on a disk that is full or that
+//! the kernel has made read-only: the service comes up all the same.
+
+use std::collections::BTreeSet;
 
 use nix::errno::Errno;
-use selfup_tests::traced::{Traced, Verdict};
-use selfup_tests::{Load, eventually};
+use selfup_tests::traced::Verdict;
+use selfup_tests::{Load, Release, eventually};
 
-use crate::points::{Kind, Point, Search, Shared};
-use crate::site::{PREVIOUS, Site, TRIAL};
+use crate::kill::{Left, on_trial};
+use crate::points::{Kind, Point, Search, Shared, in_parallel};
+use crate::site::{End, Offer, PREVIOUS, Setting, Site, TRIAL};
 
 /// Has each of the calls fail in its turn with `error`.
 fn fail_everywhere(error: Errno) {
-    let mut site = Site::upgraded();
+    let mut site = Site::upgraded(Setting::Beside);
     let shared = Shared::new(Search::list(Kind::Changing));
     let pid = site.service().pid();
-    let traced = Traced::upgrades_of(pid, site.directory(), shared.watch());
+    let traced = site.trace(shared.watch());
     site.upgrade();
     let mut quiet = site.end_of_poll();
     eventually("the upgrade is over", || quiet().then_some(()));
     drop(quiet);
     let points = shared.all();
-    let load = Load::start(site.service().address(), "/", 1);
+    let load = Load::start(site.service().address(), "/sleep?20", 1);
     for point in &points {
         shared.search(Search::for_point(Kind::Changing, point.clone(), Verdict::Fail(error)));
         fail_at(&mut site, &shared, point, error);
@@ -37,18 +42,9 @@ fn fail_at(site: &mut Site, shared: &Shared, point: &Point, error: Errno) {
     let before = site.service().lines("").len();
     let removed = point.call.strip_prefix("unlink ");
     site.upgrade_leaving(removed.unwrap_or(PREVIOUS));
-    assert!(shared.is_found(), "{point} was not come to");
-    let mut warnings = site.service().lines("").split_off(before);
-    warnings.retain(|line| TOLD.iter().any(|event| line.starts_with(event)));
-    let directory = site.directory().display().to_string();
-    for warning in &warnings {
-        assert!(warning.contains(&directory), "{point}: {warning}");
-        assert!(warning.contains("; "), "no remedy, {point}: {warning}");
-        assert!(
-            warning.contains(&format!("(os error {})", error as i32)),
-            "no cause, {point}: {warning}"
-        );
-    }
+    // What is allowed to stay is there before its removal was tried, too.
+    eventually(&format!("{point} is come to"), || shared.is_found().then_some(()));
+    assert_helpful(site, &site.service().lines("").split_off(before), point, error);
     match removed {
         // The next poll removes it, which has nothing else to do.
         Some(TRIAL) => site.service().assert_files(&[PREVIOUS]),
@@ -58,8 +54,70 @@ fn fail_at(site: &mut Site, shared: &Shared, point: &Point, error: Errno) {
     }
 }
 
+/// That each line which tells of something that went wrong says where, why, and what to do. Says how
+/// many these are.
+fn assert_helpful(site: &Site, lines: &[String], point: &Point, error: Errno) -> usize {
+    let is_bad = |line: &&String| TOLD.iter().any(|event| line.starts_with(event));
+    let [directory, state] = site.place().directories().map(|it| it.display().to_string());
+    for line in lines.iter().filter(is_bad) {
+        let is_named = line.contains(&directory) || line.contains(&state);
+        assert!(is_named, "no directory, {point}: {line}");
+        assert!(line.contains("; "), "no remedy, {point}: {line}");
+        let cause = format!("(os error {})", error as i32);
+        assert!(line.contains(&cause), "no cause, {point}: {line}");
+    }
+    lines.iter().filter(is_bad).count()
+}
+
+/// Has each of the calls of a start fail in its turn, with all that come after it or alone.
+fn fail_every_start(left: &Left, with: [Errno; 2]) {
+    let setting = Setting::Beside;
+    let mut site = Site::new(setting);
+    site.lay_out(&left.place);
+    let shared = Shared::new(Search::list(Kind::Changing));
+    site.kill_start(&shared);
+    let points = shared.all();
+    let start = || (Site::new(setting), left.again());
+    in_parallel(&points, start, |(site, left), point| {
+        for (error, lasts) in with.into_iter().zip([false, true]) {
+            fail_start_at(site, left, point, error, lasts);
+        }
+    });
+    let calls: BTreeSet<_> = points.iter().map(|point| &point.call).collect();
+    assert!(calls.iter().any(|call| call.starts_with("first: ")), "{calls:#?}");
+    let [once, on] = with;
+    eprintln!("{} calls of a start failed, once with {once}, on and on with {on}", points.len());
+}
+
+fn fail_start_at(site: &mut Site, left: &Left, point: &Point, error: Errno, lasts: bool) {
+    site.lay_out(&left.place);
+    let search = Search::for_point(Kind::Changing, point.clone(), Verdict::Fail(error));
+    let search = if lasts { search.lasting() } else { search };
+    let shared = Shared::new(search);
+    let told = site.start_failing(&shared);
+    assert!(shared.is_found(), "{point} was not come to");
+    let words = assert_helpful(site, &told, point, error);
+    // What was done or will be at the next start is no news; what is not as it should be is.
+    assert!(words > 0 || !lasts || is_last(point), "nothing was told, {point}: {told:#?}");
+    // Well again, it finds out what it was about, and upgrades.
+    site.assert_good(&left.old, &left.new, point);
+    let _ = site.start_again(&left.old, &left.new, point);
+}
+
+/// Behind the removal of the note nothing is left to do.
+fn is_last(point: &Point) -> bool {
+    point.call == "fsync place"
+}
+
 /// What goes wrong is told by these.
 const TOLD: &[&str] = &["event warning: ", "event upgrades_disabled: "];
+
+/// Once, and from there on.
+const SICK: [Errno; 2] = [Errno::EIO, Errno::EROFS];
+
+/// The same of a disk that is full.
+const FULL: [Errno; 2] = [Errno::ENOSPC, Errno::ENOSPC];
+
 #[test]
 fn whichever_call_of_an_upgrade_fails_with_an_error_of_the_disk_the_release_comes_all_the_same() {
     fail_everywhere(Errno::EIO);
@@ -68,4 +126,26 @@ fn whichever_call_of_an_upgrade_fails_with_an_error_of_the_disk_the_release_come
 #[test]
 fn whichever_call_of_an_upgrade_finds_no_space_the_release_comes_all_the_same() {
     fail_everywhere(Errno::ENOSPC);
+}
+
+#[test]
+fn whichever_call_of_a_start_that_counts_fails_the_service_comes_up_and_says_what_to_do() {
+    let left = on_its_trial();
+    for with in [SICK, FULL] {
+        fail_every_start(&left, with);
+    }
+}
+
+#[test]
+fn whichever_call_of_a_start_that_puts_a_binary_back_fails_the_service_comes_up_and_says_what_to_do()
+ {
+    let left = on_its_trial().counted();
+    for with in [SICK, FULL] {
+        fail_every_start(&left, with);
+    }
+}
+
+fn on_its_trial() -> Left {
+    let offer = Offer::Release(Release::good());
+    Left::behind(Setting::Beside, &offer, End::Committed, &on_trial())
 }

@@ -8,6 +8,7 @@
 mod clock;
 mod fails;
 mod kill;
+mod place;
 mod points;
 mod power;
 mod sick;

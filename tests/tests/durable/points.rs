@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use nix::errno::Errno;
 use selfup_tests::traced::{Call, Verdict, Watch};
 
 /// Before a call, or after it.
@@ -23,8 +24,21 @@ pub(crate) enum Kind {
     /// Before every call, and after each that may change what the disk holds: what is before the
     /// next call is after any other. Of those that go through a file in a loop, the first two.
     Every,
+    /// The same, where no file can have two names.
+    Linkless,
+    /// The same, from the moment on at which a master writes down what its successor needs.
+    Succession,
     /// Before each call that may change what the disk holds.
     Changing,
+}
+
+/// How far a search has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Progress {
+    /// Nothing was changed yet: polls come and go.
+    Idle,
+    Begun,
+    Found,
 }
 
 /// Looks for a point, and lists those on the way to it.
@@ -34,22 +48,23 @@ pub(crate) struct Search {
     wanted: Option<Point>,
     /// What happens there.
     verdict: Verdict,
+    /// Whether it goes on happening to each call of this kind.
+    lasts: bool,
     seen: Vec<Point>,
     counts: BTreeMap<String, usize>,
-    last: Option<Call>,
-    repeated: usize,
-    /// Whether anything was changed yet: before that, polls come and go.
-    is_begun: bool,
-    is_found: bool,
+    /// How often each call was made of those that go through files in a loop, since another one.
+    loops: BTreeMap<String, usize>,
+    is_repeated: bool,
+    progress: Progress,
 }
 
 impl Search {
     /// Lists all points.
     pub(crate) fn list(kind: Kind) -> Self {
-        let (seen, counts, last) = (Vec::new(), BTreeMap::new(), None);
+        let (seen, counts, loops) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
         let (wanted, verdict) = (None, Verdict::Go);
-        let (repeated, is_begun, is_found) = (0, false, false);
-        Self { kind, wanted, verdict, seen, counts, last, repeated, is_begun, is_found }
+        let (is_repeated, lasts, progress) = (false, false, Progress::Idle);
+        Self { kind, wanted, verdict, lasts, seen, counts, loops, is_repeated, progress }
     }
 
     /// Looks for one of those that were listed.
@@ -57,32 +72,56 @@ impl Search {
         Self { wanted: Some(wanted), verdict, ..Self::list(kind) }
     }
 
+    /// From there on, the same happens to every other call of this kind.
+    pub(crate) fn lasting(self) -> Self {
+        Self { lasts: true, ..self }
+    }
+
     fn at(&mut self, call: &Call) -> Verdict {
         let is_after = call.result.is_some();
-        self.is_begun |= call.may_change() || call.is_of_first_thread;
-        if !self.is_begun {
+        let begins = match self.kind {
+            Kind::Succession => call.makes_memory(),
+            _ => call.may_change() || call.is_of_first_thread,
+        };
+        if self.progress == Progress::Idle && !begins {
             return Verdict::Go;
         }
+        self.progress = self.progress.max(Progress::Begun);
+        let refuses = self.kind == Kind::Linkless && call.name == "link" && !is_after;
+        let otherwise = if refuses { Verdict::Fail(Errno::EPERM) } else { Verdict::Go };
         let words = call.in_words();
         if !is_after {
-            let is_again = self.last.as_ref().is_some_and(|last| call.is_again(last));
-            self.repeated = if is_again { self.repeated + 1 } else { 0 };
-            self.last = Some(call.clone());
-            if self.repeated < 2 {
+            self.is_repeated = false;
+            if call.may_loop() {
+                let round = self.loops.entry(words.clone()).or_default();
+                *round += 1;
+                self.is_repeated = *round > 2;
+            } else {
+                self.loops.clear();
+            }
+            if !self.is_repeated {
                 *self.counts.entry(words.clone()).or_default() += 1;
             }
         }
         let is_kind = match self.kind {
-            Kind::Every => !is_after || call.may_change(),
+            Kind::Every | Kind::Linkless | Kind::Succession => !is_after || call.may_change(),
             Kind::Changing => !is_after && call.may_change(),
         };
-        if self.is_found || !is_kind || self.repeated > 1 {
-            return Verdict::Go;
+        let is_found = self.progress == Progress::Found;
+        if is_found && self.lasts && is_kind {
+            return self.verdict;
+        }
+        if is_found || !is_kind || self.is_repeated {
+            return otherwise;
         }
         let point = Point { number: self.counts[&words], call: words, is_after };
-        self.is_found = self.wanted.as_ref() == Some(&point);
+        let is_it = self.wanted.as_ref() == Some(&point);
         self.seen.push(point);
-        if self.is_found { self.verdict } else { Verdict::Go }
+        if is_it {
+            self.progress = Progress::Found;
+            return self.verdict;
+        }
+        otherwise
     }
 }
 
@@ -110,7 +149,12 @@ impl Shared {
 
     /// Whether the point was come to.
     pub(crate) fn is_found(&self) -> bool {
-        self.lock().is_found
+        self.lock().progress == Progress::Found
+    }
+
+    /// Whether what happens there goes on happening.
+    pub(crate) fn lasts(&self) -> bool {
+        self.lock().lasts
     }
 
     /// The points so far, to the last at which something was changed: behind it are polls.

@@ -28,6 +28,8 @@ pub(super) enum Kind {
     List,
     /// A file beside the binary.
     Place,
+    /// The same, where the binary has a path and no URL.
+    Path,
     Proxy,
     /// A text that is not empty.
     Text,
@@ -48,7 +50,8 @@ impl Kind {
                 value,
                 Some("a timeout of zero would end every download at once; use at least \"1ms\""),
             ),
-            Self::Place => refuse(value, check_place(key, value)),
+            Self::Place => refuse(value, check_place(key, value, "URL")),
+            Self::Path => refuse(value, check_place(key, value, "path")),
             Self::Flag => refuse(value, check_flag(key, value)),
             Self::Proxy => refuse(value, check_proxy(value)),
             Self::Text => refuse(value, check_text(key, value)),
@@ -72,7 +75,7 @@ fn check_url(argument: &Expr) -> Option<String> {
     }
 }
 
-fn check_place(key: &Ident, value: &Expr) -> Option<String> {
+fn check_place(key: &Ident, value: &Expr, word: &str) -> Option<String> {
     let is_mistake = match (string(value), literal(value)) {
         (Some(text), _) => text.value().is_empty(),
         (None, other) => other.is_some(),
@@ -81,8 +84,8 @@ fn check_place(key: &Ident, value: &Expr) -> Option<String> {
         if key == "sha256" { (".sha256", "SHA256SUMS") } else { (".sig", "app.sig") };
     is_mistake.then(|| {
         format!(
-            "`{key}` says where it is published beside the binary: behind its URL, as \"{suffix}\", \
-             or by a name such as \"{name}\", or by a URL of its own"
+            "`{key}` says where it is published beside the binary: behind its {word}, as \"{suffix}\", \
+             or by a name such as \"{name}\", or by a {word} of its own"
         )
     })
 }
@@ -206,7 +209,12 @@ pub(super) static BUILT_IN: [BuiltIn; 6] = [
         first: "a path",
         example: "\"/srv/releases/app\"",
         check_first: check_path,
-        options: &[("interval", Kind::Interval)],
+        options: &[
+            ("interval", Kind::Interval),
+            ("prerelease", Kind::Flag),
+            ("sha256", Kind::Path),
+            ("signature", Kind::Path),
+        ],
     },
     BuiltIn {
         name: "github",

@@ -2,7 +2,8 @@
 //! user's.
 //!
 //! At the root of the expression, alone or with methods called on it, the names of the built-in
-//! fetchers mean those in `selfup::fetcher`, and only there `key = value` options are understood. A
+//! fetchers mean those in `selfup::fetcher`, and only there `key = value` options are understood; an
+//! argument of `fallback(..)` has a root of its own. A
 //! glob import would make the names available more simply, but it would also hide the user's own
 //! function of such a name; that one is reached as `self::http(..)`.
 
@@ -12,6 +13,7 @@ use syn::punctuated::Punctuated;
 use syn::{Expr, ExprCall, Ident, Token};
 
 use super::built_in::{BUILT_IN, BuiltIn, Kind};
+use super::fallback::{self, Fallback};
 use super::{CratePath, Value, literal, peel, string, url};
 use crate::errors::combine;
 use crate::neighbour::{listed, nearest};
@@ -23,26 +25,47 @@ pub(crate) struct Fetcher(Expr);
 impl Fetcher {
     /// The expression without options, as plain Rust.
     pub(crate) fn tokens(&self, krate: &CratePath) -> TokenStream {
-        let mut expr = self.0.clone();
-        let root = root_mut(&mut expr);
-        if let Some(call) = BuiltInCall::of(root) {
-            *root = Expr::Verbatim(call.tokens(krate));
-        }
-        expr.into_token_stream()
+        expand(&self.0, krate)
     }
+}
+
+/// The expression of a fetcher without options, as plain Rust.
+pub(super) fn expand(expr: &Expr, krate: &CratePath) -> TokenStream {
+    let mut expr = expr.clone();
+    let root = root_mut(&mut expr);
+    let plain = match (BuiltInCall::of(root), Fallback::of(root)) {
+        (Some(call), _) => Some(call.tokens(krate)),
+        (None, Some(call)) => Some(call.tokens(krate)),
+        (None, None) => None,
+    };
+    if let Some(plain) = plain {
+        *root = Expr::Verbatim(plain);
+    }
+    expr.into_token_stream()
 }
 
 impl Value for Fetcher {
     fn from_expr(_: &Ident, value: &Expr) -> syn::Result<Self> {
-        let root = root(value);
-        if let Some(call) = BuiltInCall::of(root) {
-            call.check()?;
-        } else if let Some(mistake) = mistake(root) {
-            return Err(syn::Error::new_spanned(root, mistake));
-        } else if let Expr::Call(call) = root {
-            check_own(call)?;
-        }
+        check(value)?;
         Ok(Self(value.clone()))
+    }
+}
+
+/// Checks the expression of a fetcher.
+pub(super) fn check(value: &Expr) -> syn::Result<()> {
+    let root = root(value);
+    if let Some(call) = BuiltInCall::of(root) {
+        return call.check();
+    }
+    if let Some(call) = Fallback::of(root) {
+        return call.check();
+    }
+    if let Some(mistake) = mistake(root) {
+        return Err(syn::Error::new_spanned(root, mistake));
+    }
+    match root {
+        Expr::Call(call) => check_own(call),
+        _ => Ok(()),
     }
 }
 
@@ -61,7 +84,8 @@ fn mistake(value: &Expr) -> Option<String> {
     }
     match value {
         Expr::Path(path) => {
-            let name = BUILT_IN.iter().find(|built_in| path.path.is_ident(built_in.name))?.name;
+            let mut names = BUILT_IN.iter().map(|built_in| built_in.name).chain([fallback::NAME]);
+            let name = names.find(|name| path.path.is_ident(name))?;
             Some(format!("`{name}` is a constructor; call it: `{name}(...)`"))
         }
         Expr::Closure(_) => {
@@ -237,7 +261,7 @@ fn root_mut(expr: &mut Expr) -> &mut Expr {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::Fetcher;
     use crate::main_attr::value::verdict;
 
     fn check(cases: &[(&str, &str)]) {
@@ -312,6 +336,15 @@ mod tests {
                 "`http` has no option `colour`; expected one of `interval`, `timeout`, `header`, `headers`, `basic`, `bearer`, `ca`, `proxy`, `check_headers`, `sha256`, `signature`",
             ),
             (r#"http("http://x/y", sha256 = "SHA256SUMS", signature = place())"#, "ok"),
+            (
+                r#"file("/srv/app-*", prerelease = true, sha256 = ".sha256", signature = at())"#,
+                "ok",
+            ),
+            (r#"file("/srv/app-*", prerelease = "yes")"#, "`prerelease` is `true` or `false`"),
+            (
+                r#"file("/srv/app", signature = "")"#,
+                "`signature` says where it is published beside the binary: behind its path, as \".sig\", or by a name such as \"app.sig\", or by a path of its own",
+            ),
             (
                 r#"http("http://x/y", sha256 = true)"#,
                 "`sha256` says where it is published beside the binary: behind its URL, as \".sha256\", or by a name such as \"SHA256SUMS\", or by a URL of its own",

@@ -31,6 +31,7 @@ mod address;
 mod built_in;
 mod crate_path;
 mod duration;
+mod fallback;
 mod fetcher;
 mod flag;
 mod flavor;

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::error::{BoxError, Error, ErrorKind, Result};
 use crate::event::{Event, Verbosity};
-use crate::fetcher::Fetcher;
+use crate::fetcher::{self, Fetcher};
 use crate::upgrade::Candidate;
 
 mod acceptance;
@@ -104,11 +104,13 @@ impl Builder {
             let message = format!("`fetcher`: {}", crate::error::chain(&*source));
             self.wrong.push(Error::new(ErrorKind::Config, message).caused_by(source));
         }
-        self.config.upgrades.fetcher = Some(Box::new(fetcher));
+        self.config.upgrades.fetcher = Some(fetcher::boxed(fetcher));
         self
     }
 
-    /// The shortest time between two polls, whatever the fetcher's own interval. Default: 1 s.
+    /// The shortest time between two polls, whatever the fetcher's own interval, and whoever asks for
+    /// one. Default: 1 s. The other end of the [jitter](crate::fetcher#when-it-is-asked) is as far above
+    /// the interval as this is below it.
     pub fn min_fetch_interval(mut self, interval: impl IntoDuration) -> Self {
         if let Some(interval) = self.positive("min_fetch_interval", interval.into_duration()) {
             self.config.upgrades.min_fetch_interval = interval;

@@ -8,8 +8,7 @@ use reqwest::{StatusCode, Url};
 use super::ask::Ask;
 use super::model::{Asset, Tag};
 use crate::error::BoxError;
-use crate::fetcher::http::checksums;
-use crate::fetcher::{LONGEST_SIGNATURE, Signature};
+use crate::fetcher::{LONGEST_SIGNATURE, Signature, checksums};
 use crate::identity::BinaryId;
 
 /// A file, and what is known of its neighbours.

@@ -20,7 +20,6 @@
 //!
 //! - `settings`: what the user says of the servers
 //! - `sibling`: what is published beside the binary
-//! - `checksums`: what `sha256sum` writes
 //!
 //! Rejected: to decode a `Content-Encoding`. Digests and signatures are of bytes as they were published,
 //! and nothing is unpacked before these were compared. A server that encodes what it was asked to leave
@@ -41,11 +40,10 @@ use self::sibling::{Sibling, Siblings};
 use super::mistake::Mistake;
 use super::web::known::Known;
 use super::web::{Access, Answer, Client, Clients, Question, deliver, url};
-use super::{Current, Fetched, Fetcher, INTERVAL};
+use super::{Current, Fetched, Fetcher, INTERVAL, LONGEST_SILENCE};
 use crate::config::IntoDuration;
 use crate::error::{BoxError, Error, ErrorKind, Result};
 
-pub(in crate::fetcher) mod checksums;
 mod settings;
 mod sibling;
 
@@ -63,8 +61,8 @@ mod sibling;
 /// for there is nothing to compare with. A server that answers an error with `Retry-After` is left alone
 /// for that long, a day at most: the error is a [`RetryAfter`](super::RetryAfter).
 ///
-/// A download that breaks off is gone on with where it did, up to 10 times, with 1 to 8 seconds
-/// between: with `Range` and `If-Range`, if the server gave a strong `ETag`, or a `Last-Modified` that
+/// A download that breaks off is gone on with where it did, up to 10 times in all, with 1 to 8 seconds
+/// between, unless five minutes bring no byte: with `Range` and `If-Range`, if the server gave a strong `ETag`, or a `Last-Modified` that
 /// was a minute old (RFC 9110, section 13.1.5). Without those, or where the server answers
 /// with anything but the rest of the same file, the next poll begins anew. The file is taken as it was
 /// published, compressed or not; with the feature `archives` it is unpacked once it is verified. It is
@@ -159,11 +157,19 @@ impl Http {
 
     /// How long the server may be silent in the middle of a download; 30 seconds by default.
     ///
-    /// It bounds each wait for bytes, not the download, which takes as long as it takes; but a
-    /// minute of silence, and a minute of waiting that brings less than 240 KiB, ends the download of
-    /// every fetcher. To connect is bounded by 10 seconds, to answer a request by 30 seconds.
+    /// It bounds each wait for bytes, not the download, which takes as long as it takes. More than 5
+    /// minutes are a mistake, for as much silence ends the download of every fetcher, and so do 5
+    /// minutes of waiting that bring less than 1200 KiB. To connect is bounded by 10 seconds, to
+    /// answer a request by 30 seconds.
     pub fn timeout(mut self, timeout: impl IntoDuration) -> Self {
         self.idle = self.mistake.duration("timeout", timeout).unwrap_or(self.idle);
+        if self.idle > LONGEST_SILENCE {
+            self.mistake.keep(format!(
+                "`timeout` is {}, and a download that is silent for {} is ended; write that or less",
+                humantime::format_duration(self.idle),
+                humantime::format_duration(LONGEST_SILENCE)
+            ));
+        }
         self
     }
 

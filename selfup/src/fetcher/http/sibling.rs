@@ -3,9 +3,9 @@
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode, Url};
 
-use super::checksums;
 use crate::error::{BoxError, Error, ErrorKind, Result};
-use crate::fetcher::web::url::{fill, redacted};
+use crate::fetcher::checksums::{self, LONGEST_CHECKSUMS};
+use crate::fetcher::web::url::{fill, name_of, redacted};
 use crate::fetcher::web::{Answer, Client, Question};
 use crate::fetcher::{Current, Fetched, LONGEST_SIGNATURE, Signature};
 use crate::identity::BinaryId;
@@ -108,8 +108,8 @@ impl Sibling {
             let words = format!("longer than {LONGEST_CHECKSUMS} bytes; expected SHA-256 digests");
             return Err(self.error(words).into());
         }
-        let (text, name) = (String::from_utf8_lossy(&text), checksums::name_of(binary.url));
-        let found = checksums::find(&text, &name, self.is_its_own);
+        let text = String::from_utf8_lossy(&text);
+        let found = checksums::find(&text, &name_of(binary.url), self.is_its_own);
         Ok(found.map_err(|words| self.error(words))?)
     }
 
@@ -148,9 +148,6 @@ impl Sibling {
         Error::new(ErrorKind::Fetch, format!("{}: {}", redacted(&self.url), what.as_ref()))
     }
 }
-
-/// In bytes: some six hundred lines.
-const LONGEST_CHECKSUMS: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -74,6 +74,12 @@ fn shown(text: &str) -> &str {
     text.rsplit_once('@').map_or(text, |(_, rest)| rest)
 }
 
+/// The last part of the path of `url`, without its percent signs.
+pub(in crate::fetcher) fn name_of(url: &Url) -> String {
+    let name = url.path_segments().and_then(|mut parts| parts.next_back()).unwrap_or_default();
+    unescaped(name)
+}
+
 /// `text` with `{os}`, `{arch}` and `{target}` filled in.
 pub(in crate::fetcher) fn fill(text: &str) -> Result<String, String> {
     let mut filled = String::new();
@@ -146,5 +152,17 @@ mod tests {
         assert_eq!(redacted(&url), "https://example.com/app?key=***&***");
         let message = parse("https//user:swordfish@example.com/app?key=swordfish").unwrap_err();
         assert!(!message.contains("swordfish"), "{message}");
+    }
+
+    #[test]
+    fn the_name_is_the_last_part_of_the_path() {
+        for (url, name) in [
+            ("https://a.example/x/app?y=/z", "app"),
+            ("https://a.example/my%20app%2B%zz", "my app+%zz"),
+            ("https://a.example/a%2", "a%2"),
+            ("https://a.example", ""),
+        ] {
+            assert_eq!(name_of(&url.parse().unwrap()), name);
+        }
     }
 }

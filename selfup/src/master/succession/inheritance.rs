@@ -13,7 +13,7 @@ use nix::sys::signal::SigSet;
 use nix::unistd::Pid;
 
 use super::snapshot::{ChildText, GivenText, ListenerText, OriginText, Snapshot};
-use super::{from_boottime, rewrite};
+use super::{Waiting, from_boottime, rewrite};
 use crate::channel::Channel;
 use crate::child::Child;
 use crate::config::{Address, Place};
@@ -113,9 +113,10 @@ impl Inheritance {
         }
     }
 
-    /// Whether the program asked the master before this one for the previous binary, in vain.
-    pub(in crate::master) fn rollback_waits(&self) -> bool {
-        self.snapshot.rollback_waits
+    /// What the program asked the master before this one for, in vain.
+    pub(in crate::master) fn waiting(&self) -> Waiting {
+        let Snapshot { rollback_waits: rollback, clear_waits: clear, .. } = self.snapshot;
+        Waiting { rollback, clear }
     }
 
     /// Copies of the listeners, and the addresses that each generation uses.

@@ -56,10 +56,19 @@ pub(crate) fn rehearse(text: &str) -> Result<()> {
     Snapshot::decode(text).map(drop)
 }
 
+/// What the program asked for, and nobody has done yet.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Waiting {
+    /// The previous binary.
+    pub(super) rollback: bool,
+    /// That what was turned down is forgotten.
+    pub(super) clear: bool,
+}
+
 /// What a master holds, to be written down.
 pub(super) struct Estate<'a> {
     pub(super) standing: Standing,
-    pub(super) rollback_waits: bool,
+    pub(super) waiting: Waiting,
     pub(super) origin: &'a Origin,
     pub(super) sockets: &'a Sockets,
     pub(super) children: &'a BTreeMap<Generation, Child>,
@@ -151,7 +160,8 @@ impl Estate<'_> {
             newest: self.standing.newest.get(),
             serving: self.standing.serving.get(),
             restart_waits: self.standing.restart_waits,
-            rollback_waits: self.rollback_waits,
+            rollback_waits: self.waiting.rollback,
+            clear_waits: self.waiting.clear,
             children: self.children.iter().map(child).collect(),
             listeners: self.sockets.bound().iter().map(listener).collect(),
             given: self.sockets.given().sockets().iter().map(given).collect(),

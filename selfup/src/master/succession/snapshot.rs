@@ -31,6 +31,9 @@ pub(super) struct Snapshot {
     /// Whether the program asked for the previous binary, and nobody has answered yet.
     #[serde(default)]
     pub(super) rollback_waits: bool,
+    /// Whether the program asked for what was turned down to be forgotten, and nobody has done it yet.
+    #[serde(default)]
+    pub(super) clear_waits: bool,
     pub(super) children: Vec<ChildText>,
     pub(super) listeners: Vec<ListenerText>,
     /// What the process manager handed in, whether a listener is made of it or not.
@@ -173,6 +176,7 @@ mod tests {
         let draining = snapshot.children[0].draining.as_ref().unwrap();
         assert_eq!((draining.until_ms, draining.is_killed), (123_456, false));
         assert_eq!((snapshot.listeners[0].inode, snapshot.given.len()), (None, 0));
+        assert_eq!((snapshot.rollback_waits, snapshot.clear_waits), (false, false));
         assert_eq!(snapshot.refusal, None);
     }
 
@@ -180,6 +184,7 @@ mod tests {
     fn what_was_added_since_is_read_as_it_was_written() {
         let mut snapshot = Snapshot::decode(FIRST).unwrap();
         snapshot.listeners[0].inode = Some((u64::MAX, 1));
+        (snapshot.rollback_waits, snapshot.clear_waits) = (true, true);
         snapshot.given.push(GivenText { number: 3, name: "web".into(), fd: 20 });
         assert_eq!(Snapshot::decode(&snapshot.encode().unwrap()).unwrap(), snapshot);
         assert!(snapshot.descriptors().contains(&20));

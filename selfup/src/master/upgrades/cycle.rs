@@ -3,13 +3,16 @@
 use std::future::pending;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::{Notify, mpsc};
+use tokio::time::sleep_until;
 
 use super::work::Work;
 use super::{Order, Parking, Report};
+use crate::fetcher::schedule::{Schedule, Turn};
 use crate::master::plan::Input;
 use crate::upgrade::{Candidate, Vetted};
 
@@ -19,11 +22,14 @@ pub(super) struct Wishes {
     pub(super) check: Notify,
     pub(super) roll_back: Notify,
     pub(super) clear: Notify,
+    /// Whether that was asked for, and is still to be done.
+    pub(super) clear_waits: AtomicBool,
 }
 
 /// What the thread owns.
 pub(super) struct Cycle {
     pub(super) work: Work,
+    pub(super) schedule: Schedule,
     pub(super) orders: mpsc::UnboundedReceiver<Order>,
     pub(super) wishes: Arc<Wishes>,
     pub(super) report: mpsc::UnboundedSender<Report>,
@@ -66,26 +72,22 @@ impl Cycle {
         if self.is_on_trial {
             self.try_the_first().await;
         }
-        let mut wish = Wish::Poll;
-        let mut began = Instant::now();
         loop {
-            match wish {
-                Wish::Poll => {
-                    began = Instant::now();
-                    self.poll().await;
-                }
+            match self.pause().await {
+                Wish::Poll => self.poll().await,
                 Wish::RollBack => {
                     self.roll_back().await;
                     let _ = self.report.send(Report::Answered);
                 }
                 Wish::Clear => {
+                    // Asked again from here on, it is done again.
+                    self.wishes.clear_waits.store(false, Ordering::Release);
                     self.work.clear();
                     // What was turned down is asked for again.
                     self.wishes.check.notify_one();
                 }
                 Wish::Order(order) => self.obey(order),
             }
-            wish = self.pause(began).await;
         }
     }
 
@@ -103,6 +105,7 @@ impl Cycle {
     /// Polls once. An order about what waits in place, and what the program asks for, do not wait for
     /// the end of a download, which may take days.
     async fn poll(&mut self) {
+        self.schedule.begin(Instant::now());
         let wishes = &self.wishes;
         let polled = tokio::select! {
             biased;
@@ -110,19 +113,21 @@ impl Cycle {
             // It is seen to before the next poll.
             () = wishes.roll_back.notified() => {
                 wishes.roll_back.notify_one();
-                Ok(None)
+                Ok((Turn::Interrupted, None))
             }
             () = wishes.clear.notified() => {
                 wishes.clear.notify_one();
-                Ok(None)
+                Ok((Turn::Interrupted, None))
             }
-            candidate = self.work.poll() => Ok(candidate),
+            polled = self.work.poll() => Ok(polled),
         };
+        let turn = polled.as_ref().map_or(Turn::Interrupted, |(turn, _)| *turn);
+        self.schedule.end(turn, Instant::now(), self.work.interval());
         match polled {
-            Ok(Some(candidate)) => {
+            Ok((_, Some(candidate))) => {
                 self.offer(candidate).await;
             }
-            Ok(None) => {}
+            Ok((_, None)) => {}
             Err(order) => self.obey(order),
         }
     }
@@ -188,14 +193,16 @@ impl Cycle {
         }
     }
 
-    /// Waits for the next poll: for the whole interval, unless one is asked for.
-    async fn pause(&mut self, since: Instant) -> Wish {
-        let (shortest, interval) = (self.work.shortest(), self.work.interval());
+    /// Waits for the next poll: until it is due, unless one is asked for.
+    async fn pause(&mut self) -> Wish {
+        let (soonest, due) = (self.schedule.soonest(), self.schedule.due());
         let (wishes, work) = (&self.wishes, &mut self.work);
         let due = async {
-            tokio::time::sleep(shortest.saturating_sub(since.elapsed())).await;
+            if let Some(soonest) = soonest {
+                sleep_until(soonest.into()).await;
+            }
             tokio::select! {
-                () = tokio::time::sleep(interval.saturating_sub(since.elapsed())) => {}
+                () = sleep_until(due.into()) => {}
                 () = wishes.check.notified() => {}
                 () = work.changed() => {}
             }

@@ -3,9 +3,9 @@
 //!
 //! Only who holds the lock of the binary asks the fetcher and touches the history. Another master of
 //! the same binary looks at the path at each poll: a file that was upgraded there and proved itself
-//! is followed by a restart, as a deploy by hand is, and a lock that is free is taken: when its
-//! holder is gone, or executes its upgrade in place, which closes the descriptor. Where the binary cannot be
-//! replaced, it is asked again at each poll whether it can by now.
+//! is followed by a restart, any other is told, and a lock that is free is taken: when its
+//! holder is gone, or executes its upgrade in place, which closes the descriptor. Where the binary
+//! cannot be replaced, it is asked again at each poll whether it can by now.
 
 use std::future::pending;
 use std::os::fd::OwnedFd;
@@ -18,10 +18,11 @@ use tokio::sync::mpsc;
 
 use super::Report;
 use crate::config::Acceptance;
-use crate::error::{Context as _, Error, ErrorKind, Result};
+use crate::error::{BoxError, Context as _, Error, ErrorKind, Result};
 use crate::event::{Event, Observer};
-use crate::fetcher::{BoxFetcher, Fetched};
-use crate::master::busy::{Running, guarded};
+use crate::fetcher::schedule::Turn;
+use crate::fetcher::{BoxFetcher, Fetched, Fetcher as _, RetryAfter};
+use crate::master::busy::{LONGEST_ANSWER, Running, guarded, within};
 use crate::master::plan::Input;
 use crate::origin::Origin;
 use crate::upgrade::{
@@ -57,8 +58,8 @@ impl Opening {
 
 enum Stand {
     Open(Box<Pipeline>),
-    /// Somebody else has the lock; this file was seen at the path last.
-    Following(Option<Inode>),
+    /// Somebody else has the lock.
+    Following,
     /// It was told why.
     Closed(String),
 }
@@ -68,6 +69,9 @@ pub(super) struct Work {
     fetcher: Option<BoxFetcher>,
     opening: Opening,
     stand: Stand,
+    /// What was at the path when somebody else's work there was looked at last: at first, what this
+    /// process was started from, whatever is there by then.
+    seen: Option<Inode>,
     min_fetch_interval: Duration,
     /// Whether a new file at the path is followed at once, and not by the next restart.
     restarts: bool,
@@ -89,15 +93,15 @@ impl Work {
             Err(error) if is_taken(&error) => {
                 let reason = Arc::new(error);
                 opening.observer.tell(&Event::Following { reason });
-                // What this process was started from, whatever is there by now.
-                (Stand::Following(Inode::at(Path::new("/proc/self/exe")).ok()), None)
+                (Stand::Following, None)
             }
             Err(error) => {
                 tell_closed(&opening.observer, error.chain());
                 (Stand::Closed(error.chain()), Some(error))
             }
         };
-        let mut work = Self { fetcher, opening, stand, min_fetch_interval, restarts, report };
+        let seen = Inode::at(Path::new("/proc/self/exe")).ok();
+        let mut work = Self { fetcher, opening, stand, seen, min_fetch_interval, restarts, report };
         work.tell_what_waits();
         (work, error)
     }
@@ -109,8 +113,8 @@ impl Work {
     pub(super) fn interval(&self) -> Duration {
         let Some(fetcher) = &self.fetcher else { return Duration::from_secs(60) };
         // A fetcher that panics has said so on stderr.
-        let interval = catch_unwind(AssertUnwindSafe(|| fetcher.poll_interval()));
-        interval.map_or(self.min_fetch_interval, |interval| interval.max(self.min_fetch_interval))
+        let interval = catch_unwind(AssertUnwindSafe(|| fetcher.interval()));
+        interval.unwrap_or(self.min_fetch_interval)
     }
 
     /// Waits until the fetcher has reason to be asked early.
@@ -118,7 +122,7 @@ impl Work {
         let (Stand::Open(_), Some(fetcher)) = (&self.stand, &mut self.fetcher) else {
             return pending().await;
         };
-        let waited = guarded(async { fetcher.changed_boxed().await }).await;
+        let waited = guarded(async { fetcher.changed().await }).await;
         if waited.is_err() {
             // One that panics has said so on stderr, and is asked at its interval.
             pending::<()>().await;
@@ -128,25 +132,26 @@ impl Work {
     /// Asks the fetcher once, and takes what it gives through the pipeline; or looks whether the
     /// binary can be upgraded by now. What goes wrong is told as an event, and the next poll begins
     /// anew.
-    pub(super) async fn poll(&mut self) -> Option<Candidate> {
+    pub(super) async fn poll(&mut self) -> (Turn, Option<Candidate>) {
         if !matches!(self.stand, Stand::Open(_)) {
             self.look();
-            return None;
+            return (Turn::Answered, None);
         }
         match self.try_poll().await {
-            Ok(candidate) => candidate,
+            Ok(candidate) => (Turn::Answered, candidate),
             // The binary cannot be replaced any more, whatever is offered.
             Err(error) if error.kind() == ErrorKind::Swap => {
                 self.close(error);
-                None
-            }
-            Err(error) if error.kind() == ErrorKind::Fetch => {
-                self.opening.observer.tell(&Event::FetchFailed { error: error.into() });
-                None
+                (Turn::Answered, None)
             }
             Err(error) => {
-                self.opening.observer.warn(error);
-                None
+                let turn = Turn::failed(&error);
+                if error.kind() == ErrorKind::Fetch {
+                    self.opening.observer.tell(&Event::FetchFailed { error: error.into() });
+                } else {
+                    self.opening.observer.warn(error);
+                }
+                (turn, None)
             }
         }
     }
@@ -156,14 +161,10 @@ impl Work {
         let Some(fetcher) = &mut self.fetcher else { return Ok(None) };
         let current = pipeline.current();
         let running = Running::tell(&self.report, "the fetcher");
-        let fetching = async { fetcher.fetch_boxed(&current).await };
-        let answer = guarded(fetching).await;
+        let fetching = async { fetcher.fetch(&current).await };
+        let answer = within(LONGEST_ANSWER, async { guarded(fetching).await? }).await;
         drop(running);
-        let answer = answer.and_then(|answer| answer).context(
-            ErrorKind::Fetch,
-            || "no answer of the fetcher; it is asked again at its next poll",
-        )?;
-        let Fetched::Binary(download) = answer else { return Ok(None) };
+        let Fetched::Binary(download) = answer.map_err(no_answer)? else { return Ok(None) };
         let examined = guarded(pipeline.examine(download)).await;
         examined.context(
             ErrorKind::Rejected,
@@ -175,7 +176,7 @@ impl Work {
     pub(super) fn previous(&mut self) -> Option<Candidate> {
         let found = match &mut self.stand {
             Stand::Open(pipeline) => pipeline.previous(),
-            Stand::Following(_) | Stand::Closed(_) => {
+            Stand::Following | Stand::Closed(_) => {
                 let words = "this service does not upgrade its binary, so it cannot roll it back; \
                              ask the one that does, or put a binary there by hand";
                 Err(Error::new(ErrorKind::Rollback, words))
@@ -233,15 +234,14 @@ impl Work {
 
     /// The binary cannot be upgraded for now.
     fn close(&mut self, error: Error) {
-        if is_taken(&error) {
+        if let Stand::Open(pipeline) = &self.stand {
             // Not what is there by now: that may be what is to be followed.
-            let seen = match &self.stand {
-                Stand::Open(pipeline) => Some(pipeline.inode()),
-                _ => Inode::at(Path::new("/proc/self/exe")).ok(),
-            };
+            self.seen = Some(pipeline.inode());
+        }
+        if is_taken(&error) {
             let reason = Arc::new(error);
             self.opening.observer.tell(&Event::Following { reason });
-            self.stand = Stand::Following(seen);
+            self.stand = Stand::Following;
             return;
         }
         let text = error.chain();
@@ -255,36 +255,46 @@ impl Work {
     fn look(&mut self) {
         match self.opening.open(None) {
             Ok(pipeline) => {
-                let proven = pipeline.proven();
-                let is_news = match self.stand {
-                    // Who had the lock may have let go of it just after an upgrade.
-                    Stand::Following(seen) => proven.is_some() && proven != seen,
-                    _ => false,
-                };
+                let is_following = matches!(self.stand, Stand::Following);
+                // Who had the lock may have let go of it just after an upgrade.
+                let news = is_following.then(|| pipeline.news(self.seen)).flatten();
                 self.stand = Stand::Open(Box::new(pipeline));
                 self.opening.observer.tell(&Event::UpgradesEnabled);
                 // Whoever had it on trial is gone.
                 let waits = self.tell_what_waits();
-                if (waits || is_news) && self.restarts {
+                if waits && self.restarts {
                     self.tell_restart();
+                } else if let Some(news) = news {
+                    self.take_note(news);
                 }
             }
-            Err(error) if is_taken(&error) => match self.stand {
-                Stand::Following(seen) => self.follow(seen),
-                _ => self.close(error),
-            },
-            Err(error) => self.close(error),
+            Err(error) => {
+                if matches!(self.stand, Stand::Following) {
+                    self.follow();
+                    if is_taken(&error) {
+                        return;
+                    }
+                }
+                self.close(error);
+            }
         }
     }
 
-    fn follow(&mut self, seen: Option<Inode>) {
+    fn follow(&mut self) {
         let Opening { origin, acceptance, .. } = &self.opening;
-        if let Some((found, is_committed)) = upgrade::look(origin, acceptance, seen) {
+        if let Some((found, news)) = upgrade::look(origin, acceptance, self.seen) {
             // Once: what comes of it is told.
-            self.stand = Stand::Following(Some(found));
-            if is_committed && self.restarts {
-                self.tell_restart();
-            }
+            self.seen = Some(found);
+            self.take_note(news);
+        }
+    }
+
+    /// Of a file that somebody else put at the path.
+    fn take_note(&self, news: Result<()>) {
+        match news {
+            Ok(()) if self.restarts => self.tell_restart(),
+            Ok(()) => {}
+            Err(error) => self.opening.observer.warn(error),
         }
     }
 
@@ -302,6 +312,19 @@ impl Work {
         // The loop is gone only when the master ends.
         let _ = self.report.send(Report::Done(Input::Restart));
     }
+}
+
+fn no_answer(source: BoxError) -> Error {
+    let when = match RetryAfter::within(&*source) {
+        Some(rests) => {
+            // Nobody wants to read nanoseconds.
+            let rests = Duration::from_secs(rests.as_secs().max(1));
+            format!("in {} at the soonest, as it says", humantime::format_duration(rests))
+        }
+        None => "at its next poll".to_owned(),
+    };
+    let words = format!("no answer of the fetcher; it is asked again {when}");
+    Error::new(ErrorKind::Fetch, words).caused_by(source)
 }
 
 fn tell_closed(observer: &Observer, text: String) {

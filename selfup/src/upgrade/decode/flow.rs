@@ -6,9 +6,10 @@
 use std::cell::RefCell;
 use std::io::{self, Read};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rawzip::ReaderAt;
+use tokio::time::Instant;
 
 use super::format::Format;
 use crate::error::{BoxError, Error, ErrorKind, Result};

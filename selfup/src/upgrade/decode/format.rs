@@ -4,7 +4,7 @@ use std::fmt;
 
 /// What has to be undone before there is a binary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+pub(in crate::upgrade) enum Format {
     Gzip,
     Zstd,
     Xz,
@@ -14,7 +14,7 @@ pub(super) enum Format {
 
 impl Format {
     /// What a file that begins like this is, if it is packed. [`START`] bytes tell.
-    pub(super) fn of(start: &[u8]) -> Option<Self> {
+    pub(in crate::upgrade) fn of(start: &[u8]) -> Option<Self> {
         let known = MAGIC.iter().find(|(magic, _)| start.starts_with(magic));
         match known {
             Some((_, format)) => Some(*format),

@@ -28,7 +28,8 @@
 use std::fs::File;
 use std::io::Read as _;
 
-use self::format::{Format, START};
+pub(super) use self::format::Format;
+use self::format::START;
 use super::candidate::Candidate;
 use super::preflight::Target;
 #[cfg(any(test, not(feature = "archives")))]
@@ -102,13 +103,17 @@ async fn unpack_as(
     target: &Target,
     terms: &Terms,
 ) -> Result<Candidate> {
-    use super::stage::{Sink, check_free, not_written};
+    use super::stage::{Headroom, Sink, check_free, not_written};
 
     let (published, length) = (candidate.id(), candidate.length());
     let validator = candidate.validator().map(str::to_owned);
-    let mut sink = Sink::new(target)?;
-    let mut room = |size| check_free(size, size, target);
-    let mut to = |bytes: &[u8]| sink.write(bytes);
+    let (mut sink, mut headroom) = (Sink::new(target)?, Headroom::default());
+    let mut room = |size| check_free(format_args!("{size} bytes"), size, target);
+    let mut to = |bytes: &[u8]| {
+        // Not every format says how much is to come, and none is believed.
+        headroom.check(sink.written(), 0, target)?;
+        sink.write(bytes)
+    };
     let mut output = flow::Output::new(terms.max_size, &mut room, &mut to);
     let file = File::open(candidate.path());
     let file = file.context(ErrorKind::Stage, || "the published file cannot be opened")?;

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Delivered, Entry, History, LONGEST_REASON, step};
+use super::{Delivered, Entry, History, shortened, step};
 use crate::error::{BoxError, ErrorKind};
+use crate::fetcher::LONGEST_VALIDATOR;
 
 /// The same instant on both clocks.
 #[derive(Debug, Clone, Copy)]
@@ -104,6 +105,7 @@ pub(super) fn from_text(text: &str, now: Moment) -> Result<History, BoxError> {
     }
     if let Some(DeliveredText { sha256, unpacked, validator }) = record.delivered {
         let unpacked = unpacked.map(|unpacked| unpacked.parse()).transpose()?;
+        let validator = validator.filter(|validator| validator.len() <= LONGEST_VALIDATOR);
         history.delivered = Some(Delivered { id: sha256.parse()?, unpacked, validator });
     }
     if let (Some(good), Some(previous)) = (record.good, record.previous) {
@@ -140,7 +142,7 @@ impl Refused {
         Ok(Entry {
             id: self.sha256.parse()?,
             kind: kind_of(&self.kind),
-            reason: self.reason.chars().take(LONGEST_REASON).collect(),
+            reason: shortened(&self.reason),
             failures: self.failures,
             retry_at: step(self.failures).map(|step| now.monotonic + left(step)),
             beside: self.beside.as_deref().map(str::parse).transpose()?,

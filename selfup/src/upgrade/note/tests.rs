@@ -95,7 +95,7 @@ fn what_is_no_binary_is_told_by_its_first_bytes() {
     assert!(refusal(b"").contains("the file is empty"));
     let page = refusal(b"<!DOCTYPE html>\n<html>not found");
     assert!(page.contains(r#"begins with "<!DOCTYPE html>\n<html>"#), "{page}");
-    assert!(refusal(&[0x1f, 0x8b, 8, 0, 0]).contains("a gzip archive"));
+    assert!(refusal(&[0x1f, 0x8b, 8, 0, 0]).contains("packed as gzip"));
     assert!(refusal(b"#!/bin/sh\nexit 0\n").contains("#!/bin/sh"));
     assert!(refusal(b"\x7fELF").contains("cut off"));
     assert!(refusal(&[b"\x7fELF".as_slice(), &[0; 100]].concat()).contains("garbled"));
@@ -144,7 +144,7 @@ fn each_refusal_of_what_is_no_binary_for_this_machine_says_what_to_do() {
         (&b""[..], "the file is empty; publish the whole binary"),
         (
             b"\x1f\x8b\x08",
-            "it is a gzip archive, not an ELF binary; publish the binary, packed once at most",
+            "it is packed as gzip, not an ELF binary; publish the binary, packed once at most",
         ),
         (
             b"<html>404",

@@ -98,7 +98,7 @@ fn a_source_that_drips_is_given_up() {
     let window = Duration::from_millis(100);
     let limits = Limits { window, least: 1000, ..Limits::default() };
     let error = refusal(&place, Download::new(Drip), limits);
-    assert_eq!(error.kind(), ErrorKind::Fetch);
+    assert_eq!(error.kind(), ErrorKind::Verify);
     let words = error.to_string();
     assert!(words.contains("bytes in 100ms, and 1000 are the least"), "{words}");
 }
@@ -113,7 +113,7 @@ fn only_a_whole_window_is_judged_and_each_by_itself() {
         pace.add(window / 2, least).unwrap();
     }
     pace.add(window / 2, least - 1).unwrap();
-    assert_eq!(pace.add(window / 2, 0).unwrap_err().kind(), ErrorKind::Fetch);
+    assert_eq!(pace.add(window / 2, 0).unwrap_err().kind(), ErrorKind::Verify);
 }
 
 #[test]
@@ -169,4 +169,40 @@ fn the_owner_is_kept_by_root() {
     seal(candidate.file(), &target).unwrap();
     let found = std::fs::metadata(candidate.path()).unwrap();
     assert_eq!((found.uid(), found.gid(), mode(candidate.path())), (65534, 65534, 0o4711));
+}
+
+/// The pipeline has the patience that the fetcher's attempts need.
+#[cfg(feature = "http")]
+#[test]
+fn a_server_that_is_gone_is_asked_ten_times_for_the_rest() {
+    use std::io::{Read as _, Write as _};
+
+    use crate::fetcher::{Current, Fetched, Fetcher as _, http};
+
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/app", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.read(&mut [0; 4096]).unwrap();
+        let head = "HTTP/1.1 200 OK\r\nETag: \"1\"\r\nContent-Length: 10\r\n\r\n0123";
+        stream.write_all(head.as_bytes()).unwrap();
+        // Kept open: it is silent, and nobody listens for another.
+        stream
+    });
+    let place = Place::with(b"old");
+    let target = place.target();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (error, took) = runtime.block_on(async {
+        let mut fetcher = http(url);
+        let found = fetcher.fetch(&Current::new(id(b"old"))).await.unwrap();
+        let Fetched::Binary(download) = found else { panic!("{found:?}") };
+        let _stream = server.join().unwrap();
+        tokio::time::pause();
+        let began = Instant::now();
+        (stage(download, &target, Limits::default()).await.unwrap_err(), began.elapsed())
+    });
+    let words = error.chain();
+    assert!(words.contains("broke off after 4 bytes, and cannot be resumed, for "), "{words}");
+    // 30 of silence, and pauses of 1, 2, 4 and seven times 8 before ten attempts.
+    assert_eq!(took.as_secs(), 30 + 63, "{words}");
 }

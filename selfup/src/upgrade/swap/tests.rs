@@ -190,3 +190,41 @@ fn where_links_are_refused_the_previous_binary_is_a_copy() {
     assert_eq!(std::fs::read(&path).unwrap(), b"old");
     assert!(!previous.exists() && Target::open(path, None).is_err());
 }
+
+/// Whoever may read it may lock it.
+#[test]
+fn a_lock_on_the_previous_binary_does_not_keep_it_from_coming_back() {
+    let (place, mut target, swapped) = swapped();
+    drop(swapped);
+    let stranger = lock(File::open(target.previous_path()).unwrap()).unwrap();
+    let trial = Trial::load(target.folder()).unwrap().unwrap();
+    let swapped = take_up(&target, &trial).unwrap();
+    restore(&mut target, swapped).unwrap();
+    assert_eq!(
+        (place.names(), place.content("app")),
+        (vec![TRIAL.into(), "app".into()], b"old".into())
+    );
+    assert!(target.is_in_place() && target.is_locked() && mode(&place.path) == 0o755);
+    drop(stranger);
+    assert!(Target::open(place.path.clone(), None).is_err(), "the lock at the path is ours");
+}
+
+/// Its owner could write to it once it was looked at.
+#[test]
+fn a_previous_binary_of_a_stranger_is_not_taken() {
+    if !nix::unistd::geteuid().is_root() {
+        assert!(std::env::var_os("CI").is_none(), "CI has to give files away");
+        eprintln!("skipped: only root can give a file away");
+        return;
+    }
+    let (place, target, swapped) = swapped();
+    drop(swapped);
+    let previous = target.previous_path();
+    std::os::unix::fs::chown(&previous, Some(65534), None).unwrap();
+    let trial = Trial::load(target.folder()).unwrap().unwrap();
+    let words = take_up(&target, &trial).unwrap_err().chain();
+    assert!(words.contains("belongs to user 65534"), "{words}");
+    // But for the owner of the binary itself.
+    std::os::unix::fs::chown(&place.path, Some(65534), None).unwrap();
+    take_up(&target, &trial).unwrap();
+}

@@ -1,13 +1,7 @@
 //! Signatures on the whole way: what is refused for the want of one, and that it costs good bytes
 //! nothing.
 
-use std::pin::Pin;
-use std::task::{Context as Waker, Poll};
-
 use minisign::KeyPair;
-use tokio::io::{AsyncRead, ReadBuf};
-
-use std::io;
 
 use super::*;
 use crate::config::PublicKey;
@@ -50,19 +44,6 @@ impl Signed {
     fn is_left_alone(&mut self) {
         assert_eq!(self.service.place.names(), ["app"]);
         assert_eq!(self.service.validator(), None, "it is asked for again");
-    }
-}
-
-/// Bytes that nobody is to read.
-struct Unread;
-
-impl AsyncRead for Unread {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        _: &mut Waker<'_>,
-        _: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        panic!("it is not to be read")
     }
 }
 
@@ -133,10 +114,10 @@ fn bytes_that_were_changed_on_their_way_do_not_keep_good_ones_out() {
     let waiting = Download::new(Unread).validator("v2").signature(good.clone());
     assert!(signed.service.take(waiting).unwrap().is_none());
 
-    let earlier = Instant::now().checked_sub(Duration::from_secs(60)).unwrap();
+    let earlier = tokio::time::Instant::now().checked_sub(Duration::from_secs(60)).unwrap();
     signed.service.pipeline.unproven = Unproven::default();
     let offering = Offering::of(&offered(&new, &good));
-    signed.service.pipeline.unproven.refuse(offering, id(&binary(3)), earlier);
+    signed.service.pipeline.unproven.refuse(offering, Some(id(&binary(3))), earlier);
     assert!(signed.service.take(offered(&new, &good)).unwrap().is_some());
 }
 

@@ -24,7 +24,7 @@ fn the_next_master_goes_on_with_a_trial_and_ends_it_either_way() {
     assert_eq!(service.pipeline.on_trial(), Some(service.pipeline.inode()));
     service.pipeline.keep();
     assert_eq!(service.place.names(), [HISTORY, PREVIOUS, "app"]);
-    assert_eq!(service.pipeline.proven(), Some(service.pipeline.inode()));
+    assert_eq!(service.pipeline.history.good(), Some(id(&binary(2))));
 
     let mut service = on_trial().again();
     let reason = Error::new(ErrorKind::NotReady, "it crashed");
@@ -133,4 +133,84 @@ fn without_a_previous_binary_there_is_no_way_back() {
     let mut service = Service::whose_candidates("good");
     let words = service.pipeline.previous().unwrap_err().to_string();
     assert!(words.contains("no previous binary") && words.contains(PREVIOUS), "{words}");
+}
+
+/// As it is where a system is out of something, or sick.
+#[test]
+fn a_passing_error_ends_no_trial() {
+    let service = on_trial();
+    let previous = service.place.directory.path().join(PREVIOUS);
+    let kept = service.place.directory.path().join("kept");
+    std::fs::rename(&previous, &kept).unwrap();
+    // ENXIO, to who opens it.
+    let socket = std::os::unix::net::UnixListener::bind(&previous).unwrap();
+    let service = service.again();
+    assert!(trial_of(&service).is_some() && service.pipeline.on_trial().is_none());
+    drop(socket);
+    std::fs::rename(&kept, &previous).unwrap();
+    let service = service.again();
+    assert_eq!(service.pipeline.on_trial(), Some(service.pipeline.inode()));
+}
+
+#[test]
+fn what_will_not_pass_is_known_from_what_will() {
+    for (number, passes) in [
+        (libc::EMFILE, true),
+        (libc::ENOMEM, true),
+        (libc::EACCES, true),
+        (libc::EIO, true),
+        (libc::ENOENT, false),
+        (libc::ELOOP, false),
+    ] {
+        let cause = std::io::Error::from_raw_os_error(number);
+        let error = Error::new(ErrorKind::Rollback, "it cannot be opened").caused_by(cause);
+        assert_eq!(is_passing(&error), passes, "{number}");
+    }
+    assert!(!is_passing(&Error::new(ErrorKind::Rollback, "it is another one")));
+}
+
+/// A service whose second binary proved itself, and is being rolled back by request.
+fn rolling_back() -> (Service, Candidate) {
+    let mut service = on_trial();
+    service.pipeline.keep();
+    let candidate = service.pipeline.previous().unwrap().unwrap();
+    let history = service.place.content(HISTORY);
+    assert!(String::from_utf8_lossy(&history).contains("by request"), "it is on the disk by now");
+    (service, candidate)
+}
+
+#[test]
+fn a_rollback_by_request_that_is_killed_before_its_swap_leaves_what_is_in_place_in_favour() {
+    let (service, candidate) = rolling_back();
+    // As far as it comes before the rename: the note, and the name.
+    Trial::of(id(&binary(1)), id(&binary(2))).write(service.pipeline.target.folder()).unwrap();
+    let previous = service.place.directory.path().join(PREVIOUS);
+    std::fs::remove_file(&previous).unwrap();
+    std::fs::hard_link(&service.place.path, &previous).unwrap();
+    drop(candidate);
+    let service = service.again();
+    assert!(service.place.content("app") == binary(2));
+    assert_eq!((service.pipeline.on_trial(), trial_of(&service)), (None, None));
+    assert!(service.pipeline.history.allows(id(&binary(2)), Instant::now()));
+    assert_eq!(service.place.names(), [HISTORY, "app"], "what was not replaced is no previous one");
+}
+
+#[test]
+fn a_rollback_by_request_that_is_killed_behind_its_swap_goes_on_and_ends_either_way() {
+    let (mut service, candidate) = rolling_back();
+    service.pipeline.swap(candidate).unwrap();
+    let mut service = service.again();
+    assert_eq!(service.pipeline.on_trial(), Some(service.pipeline.inode()));
+    service.pipeline.keep();
+    assert!(service.place.content("app") == binary(1));
+    assert!(!service.pipeline.history.allows(id(&binary(2)), Instant::now()), "as requested");
+
+    let (mut service, candidate) = rolling_back();
+    service.pipeline.swap(candidate).unwrap();
+    let mut service = service.again();
+    let reason = Error::new(ErrorKind::NotReady, "its database has moved on");
+    service.pipeline.restore(&reason).unwrap();
+    assert!(service.place.content("app") == binary(2));
+    assert!(service.pipeline.history.allows(id(&binary(2)), Instant::now()), "it is what there is");
+    assert!(!service.pipeline.history.allows(id(&binary(1)), Instant::now()));
 }

@@ -12,7 +12,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::log::{Attributes, ContentId, FileId, Log, Step, Version};
+use super::log::{Attributes, ContentId, FileId, IsState, Log, Step, Version};
+use crate::place::is_in_state_dir;
 
 /// What may be found in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,12 +75,20 @@ impl<'l> Disk<'l> {
                 file.flushed = file.since.pop().or(file.flushed);
                 file.since.clear();
             }
-            Step::FlushDirectory => self.names = self.names_now(),
+            Step::FlushDirectory(is_state) => self.flush_directory(*is_state),
             Step::Told => {}
         }
-        if *step == Step::FlushDirectory {
-            self.pending.clear();
+    }
+
+    /// No name ever goes from one directory to the other.
+    fn flush_directory(&mut self, is_state: IsState) {
+        let is_there = |step: &&Step| step.is_in_state_dir() == is_state;
+        let (flushed, pending): (Vec<_>, Vec<_>) = self.pending.iter().copied().partition(is_there);
+        for step in flushed {
+            let before = self.names.clone();
+            apply(&mut self.names, &before, step, false);
         }
+        self.pending = pending;
     }
 
     /// What a reader sees without a power cut.
@@ -164,6 +173,18 @@ impl<'l> Disk<'l> {
         let contents: BTreeSet<_> = contents.chain(torn).collect();
         let attributes = || flushed.iter().chain(since).map(|version| version.attributes);
         contents.iter().flat_map(|content| attributes().map(|it| (*content, it))).collect()
+    }
+}
+
+impl Step {
+    /// Whether it is about a name in the `state_dir`.
+    fn is_in_state_dir(&self) -> bool {
+        match self {
+            Self::Name(name, _) | Self::Rename(name, _) | Self::Unname(name) => {
+                is_in_state_dir(name)
+            }
+            _ => false,
+        }
     }
 }
 

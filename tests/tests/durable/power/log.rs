@@ -1,13 +1,16 @@
-//! What an upgrade thread does to a directory, as a list that can be played again.
+//! What a master does to the directories of a place, as a list that can be played again.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::{fmt, fs};
 
 use selfup_tests::PATIENCE;
 use selfup_tests::traced::{Call, Verdict, Watch};
+
+use crate::place::Place;
+use crate::site::STARTS;
 
 /// A file, whatever its names are: its place in [`Log::files`].
 pub(super) type FileId = usize;
@@ -42,11 +45,15 @@ pub(super) enum Step {
     Change(FileId, Version),
     /// The disk is made to hold the file.
     Flush(FileId),
-    /// The disk is made to hold the names.
-    FlushDirectory,
-    /// The service has told that it is done with what it did so far.
+    /// The disk is made to hold the names in the directory of the binary, or in the `state_dir`.
+    FlushDirectory(IsState),
+    /// The service has told that it is done with what it did so far, or code of the user's runs, which
+    /// may rely on it.
     Told,
 }
+
+/// Whether a directory is the `state_dir`.
+pub(super) type IsState = bool;
 
 /// The steps, and what was there before them.
 #[derive(Debug, Clone, Default)]
@@ -68,7 +75,7 @@ pub(super) struct Recorder(Arc<(Mutex<Recording>, Condvar)>);
 
 #[derive(Debug)]
 struct Recording {
-    directory: PathBuf,
+    place: Place,
     log: Log,
     /// The names now.
     names: BTreeMap<String, FileId>,
@@ -79,11 +86,10 @@ struct Recording {
 }
 
 impl Recorder {
-    /// Of what lies in `directory` now.
-    pub(super) fn of(directory: &Path) -> Self {
-        let directory = directory.canonicalize().expect("it is there");
-        let (log, names) = (Log::default(), BTreeMap::new());
-        let mut recording = Recording { directory, log, names, written: None, is_held: false };
+    /// Of what lies in `place` now.
+    pub(super) fn of(place: &Place) -> Self {
+        let (place, log, names) = (place.clone(), Log::default(), BTreeMap::new());
+        let mut recording = Recording { place, log, names, written: None, is_held: false };
         recording.look_around();
         Self(Arc::new((Mutex::new(recording), Condvar::new())))
     }
@@ -95,6 +101,13 @@ impl Recorder {
     ) -> Watch {
         let recorder = self.clone();
         Box::new(move |call| {
+            let is_of_user = |file: &PathBuf| file.file_name().is_some_and(|name| name == STARTS);
+            if call.files.iter().any(is_of_user) {
+                if call.is_of_first_thread && call.result.is_none() && call.may_create() {
+                    recorder.told();
+                }
+                return Verdict::Go;
+            }
             if call.result.is_none() && call.may_change() {
                 recorder.wait_until_told();
             }
@@ -129,8 +142,7 @@ impl Recorder {
 
 impl Recording {
     fn look_around(&mut self) {
-        let entries = fs::read_dir(&self.directory).expect("it is there").flatten();
-        for name in entries.map(|entry| entry.file_name().to_string_lossy().into_owned()) {
+        for name in self.place.names() {
             let version = self.look_at(&name);
             self.log.files.push(version);
             self.names.insert(name, self.log.files.len() - 1);
@@ -139,7 +151,7 @@ impl Recording {
     }
 
     fn look_at(&mut self, name: &str) -> Version {
-        let path = self.directory.join(name);
+        let path = self.place.path_of(name);
         let bytes = fs::read(&path).expect("it is there");
         let metadata = fs::metadata(&path).expect("it is there");
         let owner = (metadata.uid(), metadata.gid());
@@ -150,8 +162,8 @@ impl Recording {
     fn at(&mut self, call: &Call) {
         if call.result.is_none() {
             // What a loop has written is looked at once it is over.
-            let name = call.files.first().and_then(|file| self.name(file));
-            if self.written.is_some() && !(name == self.written && WRITES.contains(&call.name)) {
+            let name = call.files.first().and_then(|file| self.place.name_of(file));
+            if self.written.is_some() && !(name == self.written && call.writes()) {
                 self.look_at_written();
             }
         } else if call.is_done() {
@@ -160,7 +172,8 @@ impl Recording {
     }
 
     fn after(&mut self, call: &Call) {
-        let names: Vec<_> = call.files.iter().filter_map(|file| self.name(file)).collect();
+        let name_of = |file: &PathBuf| self.place.name_of(file);
+        let names: Vec<_> = call.files.iter().filter_map(name_of).collect();
         match (call.name, &names[..]) {
             ("openat", [name]) if call.may_create() => self.create(name),
             ("link", [from, to]) => {
@@ -178,15 +191,18 @@ impl Recording {
                 self.log.steps.push(Step::Unname(name.clone()));
             }
             ("fsync", [name]) => self.log.steps.push(Step::Flush(self.names[name])),
-            ("fsync", []) if call.files == [self.directory.clone()] => {
-                self.log.steps.push(Step::FlushDirectory);
+            ("fsync", []) => {
+                let directories = self.place.directories();
+                let flushed = directories.iter().position(|it| call.files == [it.clone()]);
+                let is_state = flushed.expect("one of both is flushed") == 1;
+                self.log.steps.push(Step::FlushDirectory(is_state));
                 let takes_the_path =
                     |step: &Step| matches!(step, Step::Rename(_, to) if to == "app");
                 let was_told = self.log.steps.contains(&Step::Told);
                 self.is_held = !was_told && self.log.steps.iter().any(takes_the_path);
             }
             // It comes from another one, maybe.
-            (name, [file, ..]) if WRITES.contains(&name) => self.written = Some(file.clone()),
+            (_, [file, ..]) if call.writes() => self.written = Some(file.clone()),
             (name, _) => {
                 assert!(!call.may_change() || name == "openat", "{call:?} is not known here");
             }
@@ -210,12 +226,6 @@ impl Recording {
         let name = self.written.take().expect("something is written");
         let version = self.look_at(&name);
         self.log.steps.push(Step::Change(self.names[&name], version));
-    }
-
-    /// The name of a file in the directory.
-    fn name(&self, file: &Path) -> Option<String> {
-        let name = file.strip_prefix(&self.directory).ok()?.to_str()?;
-        (!name.is_empty()).then(|| name.to_owned())
     }
 }
 
@@ -242,10 +252,36 @@ impl Log {
     pub(super) fn flushes(&self) -> Vec<usize> {
         let is_needed = |place: &usize| match self.steps[*place] {
             Step::Flush(file) => self.is_named_next(file, *place),
-            Step::FlushDirectory => true,
+            Step::FlushDirectory(_) => true,
             _ => false,
         };
         (0..self.steps.len()).filter(is_needed).collect()
+    }
+
+    /// Which flush of its story the step `place` is: by what it flushes, and the change of names before
+    /// it, or behind it where it flushes a file. It is the same wherever the history lies.
+    pub(super) fn label(&self, place: usize) -> String {
+        let is_name =
+            |step: &&Step| matches!(step, Step::Name(..) | Step::Rename(..) | Step::Unname(_));
+        let change = match self.steps[place] {
+            Step::Flush(_) => self.steps[place..].iter().find(is_name),
+            _ => self.steps[..place].iter().rfind(is_name),
+        };
+        let flush = match self.steps[place] {
+            Step::FlushDirectory(_) => "the directory behind",
+            _ => "a file before",
+        };
+        let short = |name: &str| {
+            let name = name.trim_start_matches("state/").replace("-*", "");
+            name.split("-stage-").next().unwrap_or_default().to_owned()
+        };
+        let change = match change {
+            Some(Step::Name(name, _)) => format!("the name {}", short(name)),
+            Some(Step::Rename(from, to)) => format!("{} becomes {}", short(from), short(to)),
+            Some(Step::Unname(name)) => format!("the end of {}", short(name)),
+            _ => "everything".to_owned(),
+        };
+        format!("{flush} {change}")
     }
 
     fn is_named_next(&self, file: FileId, place: usize) -> bool {
@@ -284,16 +320,3 @@ impl fmt::Display for Log {
         Ok(())
     }
 }
-
-/// What changes a file that is open.
-const WRITES: &[&str] = &[
-    "write",
-    "fchmod",
-    "fchown",
-    "ftruncate",
-    "fallocate",
-    "copy_file_range",
-    "sendfile",
-    "setxattr",
-    "removexattr",
-];

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::disk::{Content, Disk, Found, State};
 use super::log::{Log, Step};
-use crate::site::{HISTORY, PREVIOUS, TRIAL};
+use crate::site::{ELSEWHERE, HISTORY, PREVIOUS, TRIAL};
 
 /// What may be found at a moment.
 struct Allowed {
-    /// The binary as it was at the beginning.
+    /// The binary that is known to be good: what was at the path at the beginning, or before the
+    /// candidate that was on trial there.
     old: Found,
     /// By its name, what each file was since the service has told last what it did.
     since_told: BTreeMap<&'static str, BTreeSet<Option<Found>>>,
@@ -16,7 +17,7 @@ struct Allowed {
     at_the_end: Option<[Option<Found>; 1]>,
     /// The note of the trial and the history as they were when the old binary was put back.
     at_return: Option<[Option<Found>; 2]>,
-    /// Whether the history is there to be looked at.
+    /// Whether the history was written: a disk that refuses that keeps it from being known.
     has_history: bool,
 }
 
@@ -25,8 +26,9 @@ struct Allowed {
 pub(super) fn play(log: &Log) -> Result<BTreeSet<State>, String> {
     let mut disk = Disk::new(log);
     let mut allowed = Allowed::at_the_beginning(&disk.now());
+    let is_history = |name: &str| [HISTORY, ELSEWHERE].contains(&name);
     allowed.has_history =
-        log.steps.iter().any(|step| matches!(step, Step::Rename(_, to) if to == HISTORY));
+        log.steps.iter().any(|step| matches!(step, Step::Rename(_, to) if is_history(to)));
     let mut states = disk.after_power_cut();
     for (index, step) in log.steps.iter().enumerate() {
         disk.step(step);
@@ -43,7 +45,7 @@ pub(super) fn play(log: &Log) -> Result<BTreeSet<State>, String> {
 
 impl Allowed {
     fn at_the_beginning(now: &State) -> Self {
-        let old = now[BINARY];
+        let old = now[if now.contains_key(TRIAL) { PREVIOUS } else { BINARY }];
         let since_told = BTreeMap::new();
         let (at_the_end, at_return, has_history) = (None, None, true);
         let mut allowed = Self { old, since_told, at_the_end, at_return, has_history };
@@ -52,7 +54,7 @@ impl Allowed {
     }
 
     fn add(&mut self, now: &State) {
-        for name in [BINARY, PREVIOUS, HISTORY, TRIAL] {
+        for name in [BINARY, PREVIOUS, HISTORY, ELSEWHERE, TRIAL] {
             let found = now.get(name).copied();
             self.since_told.entry(name).or_default().insert(found);
         }
@@ -66,11 +68,11 @@ impl Allowed {
         self.add(now);
         let is_new = now.get(BINARY) != Some(&self.old);
         if *step == Step::Unname(TRIAL.to_owned()) {
-            self.at_the_end = Some([now.get(HISTORY).copied()]);
+            self.at_the_end = Some([history_in(now)]);
         }
         let is_put_back = |step: &Step| matches!(step, Step::Rename(_, to) if to == BINARY);
         if is_put_back(step) && !is_new {
-            self.at_return = Some([now.get(TRIAL).copied(), now.get(HISTORY).copied()]);
+            self.at_return = Some([now.get(TRIAL).copied(), history_in(now)]);
         }
     }
 
@@ -80,7 +82,7 @@ impl Allowed {
                 return Err(format!("{name} is not as it was made, or not as it was told to be"));
             }
         }
-        let history = state.get(HISTORY).copied();
+        let history = history_in(state);
         let is_new_history = |then: Option<Found>| !self.has_history || then != history;
         if !state.contains_key(TRIAL)
             && self.has_history
@@ -115,6 +117,10 @@ impl Allowed {
         }
         Ok(())
     }
+}
+
+fn history_in(state: &State) -> Option<Found> {
+    state.get(HISTORY).or_else(|| state.get(ELSEWHERE)).copied()
 }
 
 const BINARY: &str = "app";

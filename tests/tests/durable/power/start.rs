@@ -6,11 +6,12 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
 use std::sync::Mutex;
 
-use selfup_tests::{Answer, Publisher, Release, Service, eventually};
+use selfup_tests::{Answer, Publisher, Release, eventually};
 
 use super::disk::{Content, Found, State};
 use super::log::Log;
-use crate::site::{HISTORY, PREVIOUS, TRIAL, builder};
+use crate::place::{Place, is_in_state_dir};
+use crate::site::{ELSEWHERE, HISTORY, PREVIOUS, TRIAL, builder, is_tidy};
 
 /// Starts a service from each of the states that differ in more than the names of leftovers and how
 /// many there are of a kind, and says how many these are.
@@ -34,7 +35,7 @@ pub(super) fn start_from_each(log: &Log, states: &std::collections::BTreeSet<Sta
 
 /// A start removes leftovers by their names, and does not look into them.
 fn what_matters(state: &State) -> BTreeMap<&str, Option<Found>> {
-    let known = |name: &str| ["app", PREVIOUS, HISTORY, TRIAL].contains(&name);
+    let known = |name: &str| ["app", PREVIOUS, HISTORY, ELSEWHERE, TRIAL].contains(&name);
     let matter = |(name, found): (_, &Found)| {
         if known(name) { (name, Some(*found)) } else { ("a leftover", None) }
     };
@@ -42,11 +43,15 @@ fn what_matters(state: &State) -> BTreeMap<&str, Option<Found>> {
 }
 
 fn start_from(log: &Log, state: &State, publisher: &Publisher) {
-    let directory = tempfile::tempdir().expect("a temporary directory");
+    let temporary = tempfile::tempdir().expect("a temporary directory");
+    let place = Place::new(temporary.path());
     for (name, found) in state {
-        put(log, &directory.path().join(name), *found);
+        put(log, &place.path_of(name), *found);
     }
-    let mut service = builder(directory.path(), publisher).start();
+    let builder = builder(&place.directory(), publisher);
+    let is_elsewhere = state.keys().any(|name| is_in_state_dir(name));
+    let mut service =
+        if is_elsewhere { builder.set("STATE_DIR", place.state()) } else { builder }.start();
     let answer = service.get("/");
     // What failed on its trial, and was not put back yet, is put back before anything else.
     let found = fs::read(service.binary()).expect("it is there");
@@ -56,12 +61,8 @@ fn start_from(log: &Log, state: &State, publisher: &Publisher) {
     });
     assert!(may_run.into_iter().any(|content| *content == *found), "{state:?}");
     assert!(answer.contains(&Release::of(found).id().to_string()), "{state:?}: {answer}");
-    eventually("leftovers are gone", || is_swept(&service).then_some(()));
+    eventually("leftovers are gone", || is_tidy(&place).then_some(()));
     assert!(service.stop().success(), "{state:?}");
-}
-
-fn is_swept(service: &Service) -> bool {
-    service.files().iter().all(|name| name == PREVIOUS)
 }
 
 fn put(log: &Log, path: &Path, (content, attributes): Found) {

@@ -1,0 +1,160 @@
+//! When a service polls, and what ten thousand polls leave behind.
+//!
+//! `POLLS` says how many. Each test prints its figures.
+#![allow(clippy::expect_used, reason = "what is not as it should be fails the test")]
+#![allow(clippy::print_stdout, reason = "the figures are there to be read")]
+
+use std::time::{Duration, Instant};
+
+use selfup_tests::{
+    Answer, Published, Publisher, Release, Service, ServiceBuilder, Watched, eventually,
+};
+
+/// That this many polls of `source`, which has nothing new, leave the master as it was after the first
+/// thousand.
+fn leave_nothing(builder: ServiceBuilder, source: &str) -> Service {
+    let builder = builder.set("FETCHER", format!("counted:{source}"));
+    let service = builder.set("INTERVAL", "1ms").set("MIN_FETCH_INTERVAL", "1ms").start();
+    // What a master allocates once, it has by then.
+    service.wait_for("polled 1000");
+    let (before, began) = (Figures::of(&service), Instant::now());
+    let polls = polls();
+    for thousands in 2..=polls / 1000 + 1 {
+        service.wait_for(&format!("polled {thousands}000"));
+    }
+    let took = began.elapsed();
+    // A poll that is under way may have a connection open.
+    let after = eventually("it has no more descriptors and threads than before", || {
+        let after = Figures::of(&service);
+        let is_as_before =
+            after.descriptors <= before.descriptors && after.threads <= before.threads;
+        is_as_before.then_some(after)
+    });
+    println!("{polls} polls of {source} in {took:.1?}\nbefore: {before:?}\nafter:  {after:?}");
+    let growth = after.anonymous.saturating_sub(before.anonymous);
+    assert!(growth <= MOST_GROWTH, "{growth} KiB more after {polls} polls");
+    for event in ["event warning: ", "event fetch_failed: ", "event candidate_"] {
+        assert_eq!(service.lines(event), [""; 0]);
+    }
+    service
+}
+
+/// What a master holds.
+#[derive(Debug)]
+struct Figures {
+    descriptors: usize,
+    threads: usize,
+    /// In KiB: its own memory.
+    anonymous: u64,
+}
+
+impl Figures {
+    fn of(service: &Service) -> Self {
+        let master = Watched::new(service.pid());
+        let (descriptors, threads) = (master.descriptors(), master.threads());
+        Self { descriptors, threads, anonymous: service.memory("RssAnon") }
+    }
+}
+
+fn polls() -> usize {
+    let polls = std::env::var("POLLS").map_or(Ok(10_000), |polls| polls.parse());
+    polls.ok().filter(|polls| polls % 1000 == 0).expect("POLLS is a number of thousands")
+}
+
+/// In KiB. A master that kept sixteen bytes of every poll would need more for ten thousand.
+const MOST_GROWTH: u64 = 128;
+
+#[test]
+fn ten_thousand_polls_over_http_leave_memory_and_descriptors_where_they_were() {
+    let release = Release::good();
+    let source = Publisher::start(Answer::Whole(release.clone()));
+    let mut service = leave_nothing(ServiceBuilder::new(&release), &source.url());
+    let answered = source.answered();
+    assert_eq!(answered[0], "GET 200");
+    assert!(answered.len() > polls() && answered[1..].iter().all(|line| line == "GET 304"));
+    assert!(service.stop().success());
+}
+
+#[test]
+fn ten_thousand_polls_of_a_file_leave_memory_and_descriptors_where_they_were() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let (path, release) = (directory.path().join("published"), Release::good());
+    release.install(&path);
+    let path = path.to_str().expect("a temporary directory has a name");
+    let mut service = leave_nothing(ServiceBuilder::new(&release), path);
+    assert!(service.stop().success());
+}
+
+/// Also after SIGKILL, which nobody can prepare for.
+#[test]
+fn the_first_poll_of_a_service_that_is_started_again_is_conditional_and_answered_without_a_body() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let state = directory.path().to_str().expect("a temporary directory has a name");
+    for (settings, is_killed) in [(vec![], false), (vec![("STATE_DIR", state)], true)] {
+        let mut published = Published::start(&settings);
+        published.upgrade(&Release::good());
+        published.publisher.wait_for("GET 304", 2);
+        if is_killed {
+            published.service.signal(nix::sys::signal::Signal::SIGKILL);
+            published.service.wait();
+            published.service.processes().wait_until_gone();
+        } else {
+            assert!(published.service.stop().success());
+        }
+        let before = published.publisher.answered().len();
+        let mut again = published.start_next(&settings);
+        published.publisher.wait_for("GET 304", 1);
+        let (answered, requests) = (published.publisher.answered(), published.publisher.requests());
+        assert_eq!(answered[before], "GET 304");
+        assert!(requests[before].to_ascii_lowercase().contains("if-none-match: "), "{requests:?}");
+        assert_eq!(answered.iter().filter(|line| *line == "GET 200").count(), 2);
+        assert!(again.stop().success());
+    }
+}
+
+#[test]
+fn a_mirror_is_taken_from_while_the_source_is_down_and_the_source_again_when_it_is_up() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let mirror = directory.path().join("published");
+    let source = Publisher::closed();
+    let sources = format!("counted:{}|{}", source.url(), mirror.display());
+    let builder = ServiceBuilder::new(&Release::good()).set("FETCHER", sources);
+    let mut service = builder.start();
+    let second = Release::good();
+    second.install(&mirror);
+    service.wait_for("event committed: generation 2 ");
+    service.assert_runs(&second);
+    assert_eq!(service.lines("event fetch_failed: "), [""; 0], "one of both answered each time");
+
+    let third = Release::good();
+    source.open(Answer::Whole(third.clone()));
+    service.wait_for("event committed: generation 3 ");
+    service.assert_runs(&third);
+    source.wait_for("GET 304", 2);
+    assert_eq!(source.answered().iter().filter(|line| *line == "GET 200").count(), 1);
+    service.assert_runs(&third);
+
+    // What the mirror has is older, and known: it is not read again.
+    source.publish(Answer::Status(500));
+    source.wait_for("GET 500", 5);
+    assert_eq!(service.lines("event candidate_staged: ").len(), 2);
+    service.assert_runs(&third);
+    assert!(service.stop().success());
+}
+
+#[test]
+fn a_source_that_wants_to_be_left_alone_is_not_asked_before_even_if_somebody_asks_for_it() {
+    let builder = ServiceBuilder::new(&Release::good()).set("FETCHER", "rests");
+    let mut service = builder.start();
+    service.wait_for("polled");
+    let began = Instant::now();
+    let line = service.wait_for("event fetch_failed: ");
+    assert!(line.contains("asked again in 3s at the soonest, as it says: "), "{line}");
+    for count in 2..=3 {
+        assert_eq!(service.get("/check"), "Ok(())\n");
+        service.wait_for_nth("polled", count);
+    }
+    // What is printed is read a moment after it is.
+    assert!(began.elapsed() >= Duration::from_millis(5500), "two more polls need six seconds");
+    assert!(service.stop().success());
+}
