@@ -96,17 +96,12 @@ impl<K: Whose> Source for ForgeSource<K> {
 
     fn words(&self, fault: Fault) -> &'static str {
         match fault {
-            Fault::TooManyRequests => "status 429 Too Many Requests",
             Fault::RateLimited => "the requests that Git",
             Fault::Stalled => "2s",
             Fault::RedirectLoop => "more than 5 redirects, and none to a release",
             Fault::NoSuchHost => "it redirects to another host; give the forge that is meant",
             Fault::WrongContent => "status 200 OK; expected a redirect to the newest release",
-            Fault::Refused => "Connection refused",
-            Fault::ResetInHead => "connection",
-            Fault::Truncated => "the download broke off",
-            Fault::ServerError => "status 500 Internal Server Error",
-            Fault::UnknownAuthority => "invalid peer certificate",
+            _ => fault.words(),
         }
     }
 }

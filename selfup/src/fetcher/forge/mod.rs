@@ -34,7 +34,7 @@
 //! release pages, which are for people. `HEAD` for the API, whose answers count as much.
 //!
 //! Limits: where a redirect is all that is asked, a file that is replaced under the same tag is not
-//! noticed; give a token, or the tag, and the API is asked. Gitea has no `ETag`: with a token each poll is
+//! noticed; give the tag, or a token to GitHub or Gitea, and the API is asked. Gitea has no `ETag`: with a token each poll is
 //! answered in full, some kilobytes. A release that comes after its page of the list was passed over,
 //! such as a draft that is published months later, is found when the first page has none.
 
@@ -88,9 +88,10 @@ mod site;
 /// - With [`prerelease`](Forge::prerelease), or with how a [`tag`](Forge::tag) begins: the API, by the
 ///   list of releases and its `ETag`.
 ///
-/// A new release costs a request or two of the API more, and the download. The bytes must have the
-/// digest that GitHub tells; where it tells none, that in a file `NAME.sha256`, `SHA256SUMS` or the like
-/// of the release. Where the service [verifies](crate::Builder::verify) signatures, the one in
+/// A new release costs the download, and a request of the API for each page of a list that has to be read
+/// on. The bytes must have the digest that GitHub tells; where it tells none, that in a file `NAME.sha256`,
+/// `SHA256SUMS` or the like of the release. Without the API, three such names are asked for, and what is
+/// not there is passed over. Where the service [verifies](crate::Builder::verify) signatures, the one in
 /// `NAME.minisig` is delivered.
 ///
 /// GitHub Enterprise is reached by [`base`](Forge::base), a private repository with a

@@ -43,10 +43,10 @@ impl Forge {
     }
 
     /// How long a server may be silent in the middle of a download, as that of `http`, and how long the
-    /// whole of a smaller answer may take; 30 seconds by default.
+    /// whole of a smaller answer may take; 30 seconds by default, five minutes at most.
     pub fn timeout(mut self, timeout: impl IntoDuration) -> Self {
         let Settings { mistake, idle, .. } = &mut self.settings;
-        *idle = mistake.duration("timeout", timeout).unwrap_or(*idle);
+        *idle = mistake.silence("timeout", timeout).unwrap_or(*idle);
         self
     }
 

@@ -138,7 +138,7 @@ fn hostile_answers_are_bounded_and_end_nothing() {
     let nested = format!("{{\"tag_name\": \"v1\", \"assets\": {deep}}}");
     let many = format!(
         "{{\"tag_name\": \"v1\", \"assets\": [{}{{\"name\": \"app\"}}]}}",
-        "{\"name\": \"app-linux-amd64\"},".repeat(50_000)
+        "{\"name\": \"app-linux-amd64\"},".repeat(10_000)
     );
     let long = format!("{{\"tag_name\": \"{}\"}}", "9.".repeat(1_000_000));
     for dialect in dialects() {
