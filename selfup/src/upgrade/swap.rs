@@ -13,6 +13,9 @@
 //! A rename does nothing if both names lead to the same file, which happens when a swap was killed
 //! half-way; so the source's name is always removed afterwards, whatever became of it.
 //!
+//! A previous binary that somebody else has locked comes back as a copy. Where none can be made, on a
+//! full disk, it comes back with that lock, and upgrades wait until it is free.
+//!
 //! Limits: a deploy that replaces the file between the last look and the rename is overwritten, for
 //! no system call renames only if. Nobody else has its lock for that instant only if it locks, too.
 
