@@ -83,17 +83,19 @@
 //! A trial outlives its master: the next start goes on with it, and the third that comes to nothing
 //! puts the previous binary back, as does one whose `init` and config take longer than a minute. (A
 //! start that was told to stop, by whatever signal, is none of these; with glibc, one that exits with
-//! status 0 from `init` or the config, as `app --version` may, is none either.) [`rollback()`] asks for that at any time, and [`clear_refused()`]
-//! has binaries tried again that were refused.
+//! status 0 from `init` or the config, as `app --version` may, is none either.) [`rollback()`] asks for
+//! that at any time, and [`clear_refused()`] has binaries tried again that were refused.
 //!
 //! # Features
 //!
 //! On by default: `macros`, the attribute; `http`, [`fetcher::http`]; `serve`, [`serve`](fn@serve).
+//!
 //! Off: `verify`, signatures of what is published ([`Builder::verify`]); `archives`, candidates that are
 //! published compressed or in an archive, as most GitHub releases are; `github`, `gitlab` and `gitea`,
 //! releases of a project at a forge ([`fetcher::github`], [`fetcher::gitlab`], [`fetcher::gitea`]), which
-//! bring no crate to those of `http`; `tls`, TLS under `serve`;
-//! `axum`, [`Listener`] as an `axum::serve::Listener`.
+//! bring no crate to those of `http`; `s3`, `gcs` and `azure`, objects in a store ([`fetcher::s3`],
+//! [`fetcher::gcs`], [`fetcher::azure`]); `tls`, TLS under `serve`; `stream`, connections as a `Stream`
+//! ([`Listener::connections`]); `axum` and `tonic`, a listener and its streams as theirs.
 //!
 //! # Where there can be no master
 //!
@@ -106,6 +108,8 @@
 //! `SELFUP_BUILD_UNSUPERVISED` in its environment. It is written for macOS and the BSDs, and with
 //! less (SIGTERM is not noticed, only Ctrl-C is) for Windows, but was never compiled for either.
 
+// docs.rs says of each item which feature it takes.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 // Without a master nothing asks for much that belongs to one; the supervised build tells what is
 // dead in truth.
 #![cfg_attr(not(selfup_supervised), allow(dead_code, reason = "for a master"))]
