@@ -283,12 +283,6 @@ mod tests {
             (r#"http("http://x/y").timeout("5s")"#, "ok"),
             (r#"file("/srv/app", interval = "1s")"#, "ok"),
             (r#"from_fn(|_| async { todo!() }, interval = "1s")"#, "ok"),
-            (
-                r#"s3("releases", "app/{target}", region = "auto", access_key = (id(), "b"), path_style = true)"#,
-                "ok",
-            ),
-            (r#"gcs(BUCKET, KEY, service_account = "/a.json")"#, "ok"),
-            (r#"azure("releases", "app", account = "example").sas(sas())"#, "ok"),
             ("mine", "ok"),
             ("Mine::new(x).often()", "ok"),
             ("self::http(3)", "ok"),
@@ -323,23 +317,6 @@ mod tests {
         check(&[
             ("http()", r#"`http` needs a URL: `http("https://example.com/app")`"#),
             ("http(3)", "`http` needs a URL: \"https://example.com/app\""),
-            (r#"s3("releases")"#, r#"`s3` needs a bucket and a key: `s3("releases", "myapp")`"#),
-            (
-                r#"s3("releases/myapp", "")"#,
-                "the first argument is the name of a bucket: \"releases\" | the second argument is the key of an object: \"myapp/{target}\"",
-            ),
-            (
-                r#"azure("a", "b", "c")"#,
-                "`azure` takes two arguments, a container and a key, and `key = value` options",
-            ),
-            (
-                r#"s3("a", "b", access_key = "c", access_key = ("c", "d"))"#,
-                "`access_key` is a pair: `access_key = (\"id\", \"secret\")` | `access_key` is given twice",
-            ),
-            (
-                r#"s3("a", "b", region = "", anonymous = 1, sha256 = 2)"#,
-                "`region` is a text that is not empty: `region = \"...\"` | `anonymous` is true or false | `sha256` says where it is published beside the binary: behind its key, as \".sha256\", or by a name such as \"SHA256SUMS\", or by \"/\" and a key of its own",
-            ),
             ("file()", r#"`file` needs a path: `file("/srv/releases/app")`"#),
             (r#"file("")"#, "`file` needs a path: \"/srv/releases/app\""),
             ("from_fn(3)", "`from_fn` needs a function or a closure: `from_fn(my_fetch)`"),
