@@ -90,7 +90,9 @@
 //!
 //! On by default: `macros`, the attribute; `http`, [`fetcher::http`]; `serve`, [`serve`](fn@serve).
 //! Off: `verify`, signatures of what is published ([`Builder::verify`]); `archives`, candidates that are
-//! published compressed or in an archive, as most GitHub releases are; `tls`, TLS under `serve`;
+//! published compressed or in an archive, as most GitHub releases are; `github`, `gitlab` and `gitea`,
+//! releases of a project at a forge ([`fetcher::github`], [`fetcher::gitlab`], [`fetcher::gitea`]), which
+//! bring no crate to those of `http`; `tls`, TLS under `serve`;
 //! `axum`, [`Listener`] as an `axum::serve::Listener`.
 //!
 //! # Where there can be no master

@@ -9,6 +9,7 @@ mod certificate;
 mod client;
 mod control;
 pub mod faults;
+pub mod forge;
 mod mounted;
 mod nginx;
 mod port;

@@ -6,6 +6,7 @@ use selfup_tests::faults::{
     Fault, HttpSource, Way, an_idle_poll_is_one_request, each_fault_is_an_error,
     no_fault_is_noticed, publish_to_serving,
 };
+use selfup_tests::forge::{GitHubSource, GitLabSource, GiteaSource};
 
 #[test]
 fn http_each_fault_is_an_error_and_passes() {
@@ -50,4 +51,79 @@ fn http_an_idle_poll_is_one_request() {
 #[test]
 fn http_a_release_is_published_and_serves() {
     publish_to_serving::<HttpSource>();
+}
+
+#[test]
+fn github_each_fault_is_an_error_and_passes() {
+    each_fault_is_an_error::<GitHubSource>(Way::Plain);
+}
+
+#[test]
+fn github_each_fault_over_tls_behind_a_proxy_is_an_error_and_passes() {
+    each_fault_is_an_error::<GitHubSource>(Way::TlsByProxy);
+}
+
+#[test]
+fn github_no_fault_is_noticed_by_those_who_are_served() {
+    no_fault_is_noticed::<GitHubSource>(Way::Tls, &Fault::ALL);
+}
+
+#[test]
+fn github_an_idle_poll_is_one_request() {
+    an_idle_poll_is_one_request::<GitHubSource>();
+}
+
+#[test]
+fn github_a_release_is_published_and_serves() {
+    publish_to_serving::<GitHubSource>();
+}
+
+#[test]
+fn gitlab_each_fault_is_an_error_and_passes() {
+    each_fault_is_an_error::<GitLabSource>(Way::Plain);
+}
+
+#[test]
+fn gitlab_each_fault_over_tls_behind_a_proxy_is_an_error_and_passes() {
+    each_fault_is_an_error::<GitLabSource>(Way::TlsByProxy);
+}
+
+#[test]
+fn gitlab_no_fault_is_noticed_by_those_who_are_served() {
+    no_fault_is_noticed::<GitLabSource>(Way::Tls, &Fault::ALL);
+}
+
+#[test]
+fn gitlab_an_idle_poll_is_one_request() {
+    an_idle_poll_is_one_request::<GitLabSource>();
+}
+
+#[test]
+fn gitlab_a_release_is_published_and_serves() {
+    publish_to_serving::<GitLabSource>();
+}
+
+#[test]
+fn gitea_each_fault_is_an_error_and_passes() {
+    each_fault_is_an_error::<GiteaSource>(Way::Plain);
+}
+
+#[test]
+fn gitea_each_fault_over_tls_behind_a_proxy_is_an_error_and_passes() {
+    each_fault_is_an_error::<GiteaSource>(Way::TlsByProxy);
+}
+
+#[test]
+fn gitea_no_fault_is_noticed_by_those_who_are_served() {
+    no_fault_is_noticed::<GiteaSource>(Way::Tls, &Fault::ALL);
+}
+
+#[test]
+fn gitea_an_idle_poll_is_one_request() {
+    an_idle_poll_is_one_request::<GiteaSource>();
+}
+
+#[test]
+fn gitea_a_release_is_published_and_serves() {
+    publish_to_serving::<GiteaSource>();
 }

@@ -6,6 +6,8 @@
 
 use std::time::{Duration, Instant};
 
+use selfup_tests::faults::Way;
+use selfup_tests::forge::{FakeForge, ForgeKind, ForgeRelease};
 use selfup_tests::{
     Answer, Published, Publisher, Release, Service, ServiceBuilder, Watched, eventually,
 };
@@ -82,6 +84,20 @@ fn ten_thousand_polls_of_a_file_leave_memory_and_descriptors_where_they_were() {
     release.install(&path);
     let path = path.to_str().expect("a temporary directory has a name");
     let mut service = leave_nothing(ServiceBuilder::new(&release), path);
+    assert!(service.stop().success());
+}
+
+/// With a token, so that the API is asked.
+#[test]
+fn ten_thousand_polls_of_a_forge_leave_memory_and_descriptors_where_they_were() {
+    let (forge, release) = (FakeForge::start(ForgeKind::GitHub, Way::Plain), Release::good());
+    forge.publish(ForgeRelease::new("v1.0.0").with("app", &release));
+    let builder = ServiceBuilder::new(&release).set("BASE", forge.front.base());
+    let builder = builder.set("ASSET", "app").set("TOKEN", "swordfish");
+    let mut service = leave_nothing(builder, "github");
+    let asked = forge.asked();
+    let unchanged = asked.iter().filter(|asked| asked.status == 304 && asked.body == 0).count();
+    assert!(unchanged > polls(), "{unchanged} of {}", asked.len());
     assert!(service.stop().success());
 }
 

@@ -65,7 +65,7 @@ fn a_start_that_hangs_in_init_ends_after_a_minute_with_the_previous_binary() {
 }
 
 /// Binds a listener as 3, and executes its arguments with it.
-const ACTIVATOR: &str = r#"
+const ACTIVATOR: &str = r"
     use Socket;
     $^F = 9;
     socket(my $web, PF_INET, SOCK_STREAM, 0) or die;
@@ -75,7 +75,7 @@ const ACTIVATOR: &str = r#"
     $ENV{LISTEN_PID} = $$;
     $ENV{LISTEN_FDS} = 1;
     exec @ARGV or die;
-"#;
+";
 
 /// The alarm is rung by hand here, which is the same to who hears it.
 #[test]

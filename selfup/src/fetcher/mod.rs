@@ -91,8 +91,11 @@ use crate::error::BoxError;
 use crate::identity::BinaryId;
 
 mod boxed;
+mod checksums;
 mod fallback;
 mod file;
+#[cfg(any(feature = "github", feature = "gitlab", feature = "gitea"))]
+mod forge;
 mod from_fn;
 #[cfg(feature = "http")]
 mod http;
@@ -107,6 +110,14 @@ mod web;
 pub use self::boxed::{BoxFetcher, boxed};
 pub use self::fallback::{Fallback, fallback};
 pub use self::file::{File, file};
+#[cfg(any(feature = "github", feature = "gitlab", feature = "gitea"))]
+pub use self::forge::Forge;
+#[cfg(feature = "gitea")]
+pub use self::forge::gitea;
+#[cfg(feature = "github")]
+pub use self::forge::github;
+#[cfg(feature = "gitlab")]
+pub use self::forge::gitlab;
 pub use self::from_fn::{FromFn, from_fn};
 #[cfg(feature = "http")]
 pub use self::http::{Http, http};
@@ -130,7 +141,7 @@ pub use self::store::{S3, s3};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a fetcher",
     label = "expected a fetcher",
-    note = "use `selfup::fetcher::http(..)`, `file(..)` or `from_fn(..)`, or implement \
+    note = "use `selfup::fetcher::http(..)`, `file(..)`, `github(..)` or `from_fn(..)`, or implement \
             `selfup::Fetcher`"
 )]
 pub trait Fetcher: Send + 'static {

@@ -124,6 +124,8 @@ unsafe impl Owner for Arc<super::pidfd::Process> {}
 unsafe impl Owner for Arc<crate::channel::Channel> {}
 // SAFETY: as above.
 unsafe impl Owner for nix::sys::signalfd::SignalFd {}
+// SAFETY: it stays open for as long as it is borrowed; and as for `OwnedFd`.
+unsafe impl Owner for BorrowedFd<'_> {}
 
 /// Registers with the runtime of this thread, for reading.
 pub(crate) fn watch<T: Owner>(owner: T) -> io::Result<AsyncFd<T>> {

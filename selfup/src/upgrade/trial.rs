@@ -7,7 +7,11 @@
 //!
 //! It lies beside the binary even where the history does not, for it is needed before the config
 //! says where that is: a config that panics is a way to fail, too. The history takes over what it
-//! says of a failure as soon as somebody has the history in hand.
+//! says of a failure as soon as somebody has the history in hand, and can write it: until then the
+//! file stays, so that a start does not forget the failure.
+//!
+//! Limits: while the history cannot be written, the trial of another candidate takes the file over,
+//! and a failure before that is in memory alone.
 
 use serde::{Deserialize, Serialize};
 

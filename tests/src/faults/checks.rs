@@ -1,16 +1,12 @@
 //! What is checked of every source.
 #![allow(clippy::print_stdout, reason = "the figures are there to be read")]
 
-use std::error::Error;
 use std::time::{Duration, Instant};
 
-use selfup::fetcher::{Current, Fetched, Fetcher, RetryAfter};
-use selfup::{BinaryId, BoxError};
-use tokio::io::AsyncReadExt as _;
-use tokio::runtime::Runtime;
+use selfup::fetcher::RetryAfter;
 
-use super::{Fault, RETRY_AFTER, Source, Way};
-use crate::{Load, PATIENCE, Release, Service, ServiceBuilder, eventually};
+use super::{Fault, Poller, RETRY_AFTER, Source, Way, chain};
+use crate::{Load, Release, Service, ServiceBuilder, eventually};
 
 /// Whether two polls of a fetcher meet each fault as an error of its own, and the next one takes what is
 /// published.
@@ -141,53 +137,4 @@ fn serving<S: Source>(source: &S, interval: &str) -> Service {
 fn failures(service: &Service) -> usize {
     let told = ["event fetch_failed: ", "event candidate_refused: "];
     told.iter().map(|event| service.lines(event).len()).sum()
-}
-
-/// What the upgrade pipeline is to a fetcher: it polls, reads to the end, and keeps the validator.
-struct Poller<F> {
-    runtime: Runtime,
-    fetcher: F,
-    delivered: Option<String>,
-    taken: Option<String>,
-}
-
-impl<F: Fetcher> Poller<F> {
-    fn new(fetcher: F) -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        Self { runtime: runtime.expect("a runtime"), fetcher, delivered: None, taken: None }
-    }
-
-    /// One poll, and all bytes of what it finds.
-    fn take(&mut self) -> Result<Option<Vec<u8>>, BoxError> {
-        let current = Current::new(BinaryId::from_bytes([0; 32]));
-        let current = current.with_validator(self.taken.clone());
-        let (fetcher, validator) = (&mut self.fetcher, &mut self.delivered);
-        self.runtime.block_on(async {
-            let polling = async {
-                let Fetched::Binary(mut download) = fetcher.fetch(&current).await? else {
-                    return Ok(None);
-                };
-                let mut bytes = Vec::new();
-                download.read_to_end(&mut bytes).await?;
-                *validator = download.get_validator().map(str::to_owned);
-                Ok(Some(bytes))
-            };
-            tokio::time::timeout(PATIENCE, polling).await?
-        })
-    }
-
-    /// What was delivered last is taken.
-    fn keep(&mut self) {
-        self.taken.clone_from(&self.delivered);
-    }
-}
-
-/// An error and its causes, as they are reported.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let (mut text, mut cause) = (error.to_string(), error.source());
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

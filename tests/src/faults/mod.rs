@@ -19,6 +19,7 @@ mod forward;
 mod front;
 mod http;
 mod message;
+mod poller;
 
 use std::path::Path;
 
@@ -29,6 +30,7 @@ pub use self::forward::Forward;
 pub use self::front::{Front, Way};
 pub use self::http::HttpSource;
 pub use self::message::{Asked, Reply, Request};
+pub use self::poller::{Poller, chain};
 use crate::Release;
 
 /// A place where releases live, and the fetcher that asks it.

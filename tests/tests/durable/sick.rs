@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sys::signal::Signal;
 use selfup_tests::{
     Answer, Load, Mounted, Publisher, Release, Service, ServiceBuilder, eventually,
 };
@@ -134,23 +135,13 @@ fn a_history_that_finds_no_space_is_told_and_costs_no_upgrade() {
     let mut service = builder.start();
     publisher.wait_for("GET 304", 1);
     let (pid, load) = (service.pid(), Load::start(service.address(), "/", 2));
-    let ballast = state.path().join("ballast");
-    let mut file = fs::File::create(&ballast).expect("there is room for a name");
-    let error = std::io::copy(&mut std::io::repeat(0), &mut file).expect_err("it is small");
-    assert_eq!(error.raw_os_error(), Some(Errno::ENOSPC as i32));
+    let ballast = fill(&state);
     let release = Release::good();
     publisher.publish(Answer::Whole(release.clone()));
     service.wait_for("event committed: generation 2 ");
     service.assert_runs(&release);
-    let told = service.wait_for("event warning: the history ");
-    let is_named = told.contains(&state.path().display().to_string());
-    assert!(
-        is_named && told.contains("has free space") && told.contains("(os error 28)"),
-        "{told}"
-    );
+    assert_no_history(&service, &state);
 
-    // Held open it would take its space all the same.
-    drop(file);
     fs::remove_file(ballast).expect("it was written");
     let next = Release::good();
     publisher.publish(Answer::Whole(next.clone()));
@@ -161,6 +152,58 @@ fn a_history_that_finds_no_space_is_told_and_costs_no_upgrade() {
     assert_eq!(load.stop(), [""; 0]);
     assert_eq!(service.pid(), pid);
     assert!(service.stop().success());
+}
+
+/// The next master has nothing but the note of the trial.
+#[test]
+fn a_release_that_fails_while_its_history_finds_no_space_is_left_alone_by_the_next_master() {
+    let Some(state) = state_dir() else { return };
+    let place = tempfile::tempdir().expect("a temporary directory");
+    let current = Release::good();
+    current.install(&place.path().join("app"));
+    let publisher = Publisher::start(Answer::Whole(current.clone()));
+    let builder = || builder(place.path(), &publisher).set("STATE_DIR", state.path());
+    let mut service = builder().start();
+    publisher.wait_for("GET 304", 1);
+    let load = Load::start(service.address(), "/", 2);
+    let ballast = fill(&state);
+    let bad = Release::flawed("unwell-at-start");
+    publisher.publish(Answer::Whole(bad.clone()));
+    service.wait_for("event rolled_back: ");
+    assert_no_history(&service, &state);
+    publisher.wait_for("GET 304", 2);
+    load.wait_for(20);
+    assert_eq!(load.stop(), [""; 0]);
+    service.signal(Signal::SIGKILL);
+    service.wait();
+    service.processes().wait_until_gone();
+
+    let mut again = builder().start();
+    publisher.wait_for("GET 304", 2);
+    assert_eq!(again.lines("event upgraded: "), [""; 0]);
+    again.assert_runs(&current);
+    again.assert_files(&[".app.selfup-trial"]);
+    fs::remove_file(ballast).expect("it was written");
+    eventually("it is remembered", || is_remembered(&state, &bad).then_some(()));
+    eventually("the note is gone", || again.files().is_empty().then_some(()));
+    assert!(again.stop().success());
+}
+
+/// Takes all the space that there is.
+fn fill(state: &Mounted) -> PathBuf {
+    let ballast = state.path().join("ballast");
+    let mut file = fs::File::create(&ballast).expect("there is room for a name");
+    let error = std::io::copy(&mut std::io::repeat(0), &mut file).expect_err("it is small");
+    assert_eq!(error.raw_os_error(), Some(Errno::ENOSPC as i32));
+    ballast
+}
+
+/// That the service says where its history could not be written, why, and what to do.
+fn assert_no_history(service: &Service, state: &Mounted) {
+    let told = service.wait_for("event warning: the history ");
+    let is_named = told.contains(&state.path().display().to_string());
+    let is_helpful = told.contains("has free space") && told.contains("(os error 28)");
+    assert!(is_named && is_helpful, "{told}");
 }
 
 /// A file system with room for a history, which nobody else may write.

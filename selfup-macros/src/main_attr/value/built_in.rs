@@ -1,8 +1,8 @@
 //! The fetchers that the attribute knows by name, and their options.
 
-use syn::{Expr, Ident};
+use syn::{Expr, Ident, Lit};
 
-use super::{Flag, Value as _, duration, hook, literal, peel, refuse, string, url};
+use super::{duration, hook, literal, peel, refuse, string, url};
 
 /// One constructor in `selfup::fetcher`.
 pub(super) struct BuiltIn {
@@ -30,12 +30,14 @@ pub(super) enum Kind {
     List,
     /// A file beside the binary.
     Place,
-    /// An object beside the binary.
+    /// The same, where the binary has a path and no URL.
+    Path,
+    /// The same, where it is an object and has a key.
     KeyPlace,
-    Flag,
     Proxy,
     /// A text that is not empty.
     Text,
+    Flag,
 }
 
 impl BuiltIn {
@@ -57,9 +59,10 @@ impl Kind {
                 value,
                 Some("a timeout of zero would end every download at once; use at least \"1ms\""),
             ),
-            Self::Place => refuse(value, check_place(key, value)),
+            Self::Place => refuse(value, check_place(key, value, "URL")),
+            Self::Path => refuse(value, check_place(key, value, "path")),
             Self::KeyPlace => refuse(value, check_key_place(key, value)),
-            Self::Flag => Flag::from_expr(key, value).map(|_| ()),
+            Self::Flag => refuse(value, check_flag(key, value)),
             Self::Proxy => refuse(value, check_proxy(value)),
             Self::Text => refuse(value, check_text(key, value)),
             Self::List => refuse(value, check_list(key, value)),
@@ -83,14 +86,14 @@ fn check_url(argument: &Expr) -> Option<String> {
     }
 }
 
-fn check_place(key: &Ident, value: &Expr) -> Option<String> {
+fn check_place(key: &Ident, value: &Expr, word: &str) -> Option<String> {
     let is_mistake = is_no_text(value);
     let (suffix, name) =
         if key == "sha256" { (".sha256", "SHA256SUMS") } else { (".sig", "app.sig") };
     is_mistake.then(|| {
         format!(
-            "`{key}` says where it is published beside the binary: behind its URL, as \"{suffix}\", \
-             or by a name such as \"{name}\", or by a URL of its own"
+            "`{key}` says where it is published beside the binary: behind its {word}, as \"{suffix}\", \
+             or by a name such as \"{name}\", or by a {word} of its own"
         )
     })
 }
@@ -98,6 +101,37 @@ fn check_place(key: &Ident, value: &Expr) -> Option<String> {
 fn check_text(key: &Ident, value: &Expr) -> Option<String> {
     let is_mistake = is_no_text(value);
     is_mistake.then(|| format!("`{key}` is a text that is not empty: `{key} = \"...\"`"))
+}
+
+fn check_flag(key: &Ident, value: &Expr) -> Option<String> {
+    let is_mistake = literal(value).is_some_and(|found| !matches!(found, Lit::Bool(_)));
+    is_mistake.then(|| format!("`{key}` is `true` or `false`"))
+}
+
+fn check_repository(argument: &Expr) -> Option<String> {
+    check_project(argument, "owner/repo", |parts| parts == 2)
+}
+
+fn check_group(argument: &Expr) -> Option<String> {
+    check_project(argument, "group/project", |parts| parts >= 2)
+}
+
+fn check_project(
+    argument: &Expr,
+    example: &str,
+    is_count: impl FnOnce(usize) -> bool,
+) -> Option<String> {
+    let mistake = match (string(argument), literal(argument)) {
+        (Some(text), _) => {
+            let project = text.value();
+            let is_one = is_count(project.split('/').count())
+                && !project.split('/').any(str::is_empty)
+                && !project.contains(|c: char| c.is_whitespace() || c == ':');
+            (!is_one).then(|| format!("{project:?} is not a project"))
+        }
+        (None, other) => other.map(|_| "this is not a project".to_owned()),
+    };
+    mistake.map(|mistake| format!("{mistake}; expected \"{example}\""))
 }
 
 fn check_proxy(value: &Expr) -> Option<String> {
@@ -169,8 +203,21 @@ fn check_function(argument: &Expr) -> Option<String> {
         .then(|| "`from_fn` needs a function or a closure: `from_fn(my_fetch)`".to_owned())
 }
 
+const FORGE: &[(&str, Kind)] = &[
+    ("interval", Kind::Interval),
+    ("timeout", Kind::Timeout),
+    ("asset", Kind::Text),
+    ("tag", Kind::Text),
+    ("prerelease", Kind::Flag),
+    ("token", Kind::Text),
+    ("token_env", Kind::Text),
+    ("base", Kind::Text),
+    ("ca", Kind::Text),
+    ("proxy", Kind::Proxy),
+];
+
 /// In the order in which messages list them.
-pub(super) static BUILT_IN: [BuiltIn; 6] = [
+pub(super) static BUILT_IN: [BuiltIn; 9] = [
     BuiltIn {
         name: "http",
         first: "a URL",
@@ -197,7 +244,36 @@ pub(super) static BUILT_IN: [BuiltIn; 6] = [
         example: "\"/srv/releases/app\"",
         check_first: check_path,
         check_second: None,
-        options: &[("interval", Kind::Interval)],
+        options: &[
+            ("interval", Kind::Interval),
+            ("prerelease", Kind::Flag),
+            ("sha256", Kind::Path),
+            ("signature", Kind::Path),
+        ],
+    },
+    BuiltIn {
+        name: "github",
+        first: "a repository",
+        example: "\"owner/repo\"",
+        check_first: check_repository,
+        check_second: None,
+        options: FORGE,
+    },
+    BuiltIn {
+        name: "gitlab",
+        first: "a project",
+        example: "\"group/project\"",
+        check_first: check_group,
+        check_second: None,
+        options: FORGE,
+    },
+    BuiltIn {
+        name: "gitea",
+        first: "a repository",
+        example: "\"owner/repo\"",
+        check_first: check_repository,
+        check_second: None,
+        options: FORGE,
     },
     BuiltIn {
         name: "s3",

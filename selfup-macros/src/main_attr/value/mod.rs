@@ -39,8 +39,6 @@ mod hook;
 mod integer;
 mod keyed;
 mod name;
-#[cfg(test)]
-mod of_stores;
 mod plain_text;
 mod public_key;
 mod ready;

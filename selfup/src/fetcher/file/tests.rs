@@ -1,15 +1,22 @@
 use std::fs;
 use std::future::{Future, poll_fn};
 use std::io::Write as _;
+use std::path::Path;
 use std::pin::pin;
 use std::task::Poll;
 
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt as _;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
+use super::place::open_at_once;
 use super::*;
 use crate::identity::BinaryId;
+
+mod beside;
+mod versions;
+#[cfg(selfup_supervised)]
+mod watched;
 
 fn run<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -60,8 +67,18 @@ async fn beside<T>(first: impl Future<Output = ()>, second: impl Future<Output =
     .await
 }
 
+async fn content(mut download: Download) -> String {
+    let mut read = String::new();
+    download.read_to_string(&mut read).await.unwrap();
+    read
+}
+
+fn writer(path: &Path) -> fs::File {
+    fs::OpenOptions::new().append(true).open(path).unwrap()
+}
+
 fn append(path: &Path, bytes: &[u8]) {
-    fs::OpenOptions::new().append(true).open(path).unwrap().write_all(bytes).unwrap();
+    writer(path).write_all(bytes).unwrap();
 }
 
 #[test]
@@ -122,13 +139,14 @@ fn a_file_renamed_over_the_path_is_noticed() {
 fn a_file_that_grows_is_taken_once_it_has_stopped() {
     let (_dir, path) = place();
     fs::write(&path, "0").unwrap();
-    let writer = async {
+    let writing = async {
+        let mut writer = writer(&path);
         for _ in 0..9 {
             sleep(SETTLE / 4).await;
-            append(&path, b"0");
+            writer.write_all(b"0").unwrap();
         }
     };
-    let mut download = run(beside(writer, download(&path, None)));
+    let mut download = run(beside(writing, download(&path, None)));
     let mut read = String::new();
     run(download.read_to_string(&mut read)).unwrap();
     assert_eq!(read, "0000000000");
@@ -138,14 +156,15 @@ fn a_file_that_grows_is_taken_once_it_has_stopped() {
 fn a_file_that_does_not_stop_is_an_error() {
     let (_dir, path) = place();
     fs::write(&path, "0").unwrap();
-    let writer = async {
+    let writing = async {
+        let mut writer = writer(&path);
         loop {
             sleep(SETTLE / 4).await;
-            append(&path, b"0");
+            writer.write_all(b"0").unwrap();
         }
     };
     let mut fetcher = File { patience: 2 * SETTLE, ..file(&path) };
-    let answer = run(beside(writer, fetcher.fetch(&current(None))));
+    let answer = run(beside(writing, fetcher.fetch(&current(None))));
     let message = answer.unwrap_err().to_string();
     assert!(message.contains("keeps changing: 400ms were not enough"), "{message}");
 }
@@ -184,6 +203,23 @@ fn a_file_that_changes_while_it_is_read_fails_at_its_end() {
 }
 
 #[test]
+fn a_file_that_goes_away_while_it_is_read_fails_at_its_end_and_the_next_one_is_taken() {
+    let (_dir, path) = place();
+    fs::write(&path, "one").unwrap();
+    run(async {
+        let mut first = download(&path, None).await;
+        let mut read = [0; 2];
+        first.read_exact(&mut read).await.unwrap();
+        fs::remove_file(&path).unwrap();
+        let error = first.read_to_end(&mut Vec::new()).await.unwrap_err().to_string();
+        assert!(error.contains("changed while it was read"), "{error}");
+        assert!(is_unchanged(&path, None).await);
+        fs::write(&path, "two").unwrap();
+        assert_eq!(content(download(&path, None).await).await, "two");
+    });
+}
+
+#[test]
 fn what_is_no_file_is_an_error_and_not_waited_for() {
     let (dir, path) = place();
     let message = run(fetch(dir.path(), None)).unwrap_err();
@@ -193,7 +229,8 @@ fn what_is_no_file_is_an_error_and_not_waited_for() {
     let message = run(fetch(&path, None)).unwrap_err();
     assert!(message.ends_with("is not a regular file; name the binary itself"), "{message}");
     // Not even when it took the place of a file between the look and the opening.
-    open(&path).unwrap();
+    open_at_once(&path).unwrap();
+    assert!(open(&path).unwrap_err().to_string().ends_with("name the binary itself"));
 
     let message = run(fetch(&path.join("below"), None)).unwrap_err();
     assert!(message.ends_with("cannot be looked at"), "{message}");
@@ -203,6 +240,12 @@ fn what_is_no_file_is_an_error_and_not_waited_for() {
 fn a_mistake_is_told_by_the_check_and_by_the_fetch() {
     for (fetcher, message) in [
         (file(""), "the path of the file fetcher is empty; name the file that releases replace"),
+        (
+            file("app").prerelease(true),
+            "`prerelease` is about versions, and the path has none; write a `*` where the version \
+             is, as in \"/srv/releases/app-*\"",
+        ),
+        (file("app").sha256(""), "`sha256`: expected \".suffix\", the name of a file, or a path"),
         (file("app").interval("5"), "`interval`: \"5\" has no unit; write \"5s\" or \"5ms\""),
     ] {
         let mut fetcher = fetcher;

@@ -20,7 +20,6 @@
 //!
 //! - `settings`: what the user says of the servers
 //! - `sibling`: what is published beside the binary
-//! - `checksums`: what `sha256sum` writes
 //!
 //! Rejected: to decode a `Content-Encoding`. Digests and signatures are of bytes as they were published,
 //! and nothing is unpacked before these were compared. A server that encodes what it was asked to leave
@@ -45,7 +44,6 @@ use super::{Current, Fetched, Fetcher, INTERVAL};
 use crate::config::IntoDuration;
 use crate::error::{BoxError, Error, ErrorKind, Result};
 
-mod checksums;
 mod settings;
 pub(in crate::fetcher) mod sibling;
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode, Url};
 
-use super::checksums;
 use crate::error::{BoxError, Error, ErrorKind, Result};
-use crate::fetcher::web::url::{fill, redacted};
+use crate::fetcher::checksums::{self, LONGEST_CHECKSUMS};
+use crate::fetcher::web::url::{fill, name_of, redacted};
 use crate::fetcher::web::{Answer, Client, Question};
 use crate::fetcher::{Current, Fetched, LONGEST_SIGNATURE, Signature};
 use crate::identity::BinaryId;
@@ -100,7 +100,7 @@ impl Sibling {
 
     /// The digest that is published here of what the `binary` question is for.
     async fn digest(&self, client: &Client, binary: &Question<'_>) -> Result<BinaryId, BoxError> {
-        let (answer, name) = (self.ask(client, binary).await?, checksums::name_of(binary.url));
+        let (answer, name) = (self.ask(client, binary).await?, name_of(binary.url));
         digest(answer, &self.url, &name, self.is_its_own, binary.patience).await
     }
 
@@ -166,9 +166,6 @@ pub(in crate::fetcher) async fn signature(
         _ => Err(answer.unexpected(url, "the signature of the binary")),
     }
 }
-
-/// In bytes: some six hundred lines.
-const LONGEST_CHECKSUMS: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -48,11 +48,36 @@ fn hide_value(pair: &str) -> String {
     }
 }
 
+/// A part of a path as it was before it was escaped.
+pub(in crate::fetcher) fn unescaped(part: &str) -> String {
+    let mut bytes = Vec::with_capacity(part.len());
+    let mut rest = part.as_bytes();
+    while let [first, after @ ..] = rest {
+        let digits = after.get(..2).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+        let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
+        let escaped = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        if let (b'%', Some(byte)) = (first, escaped) {
+            bytes.push(byte);
+            rest = &after[2..];
+        } else {
+            bytes.push(*first);
+            rest = after;
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// As much of what is no URL as may be shown.
 fn shown(text: &str) -> &str {
     let end = text.find(['?', '#']).unwrap_or(text.len());
     let text = &text[..end];
     text.rsplit_once('@').map_or(text, |(_, rest)| rest)
+}
+
+/// The last part of the path of `url`, without its percent signs.
+pub(in crate::fetcher) fn name_of(url: &Url) -> String {
+    let name = url.path_segments().and_then(|mut parts| parts.next_back()).unwrap_or_default();
+    unescaped(name)
 }
 
 /// `text` with `{os}`, `{arch}` and `{target}` filled in.
@@ -127,5 +152,17 @@ mod tests {
         assert_eq!(redacted(&url), "https://example.com/app?key=***&***");
         let message = parse("https//user:swordfish@example.com/app?key=swordfish").unwrap_err();
         assert!(!message.contains("swordfish"), "{message}");
+    }
+
+    #[test]
+    fn the_name_is_the_last_part_of_the_path() {
+        for (url, name) in [
+            ("https://a.example/x/app?y=/z", "app"),
+            ("https://a.example/my%20app%2B%zz", "my app+%zz"),
+            ("https://a.example/a%2", "a%2"),
+            ("https://a.example", ""),
+        ] {
+            assert_eq!(name_of(&url.parse().unwrap()), name);
+        }
     }
 }

@@ -17,8 +17,6 @@ struct Allowed {
     at_the_end: Option<[Option<Found>; 1]>,
     /// The note of the trial and the history as they were when the old binary was put back.
     at_return: Option<[Option<Found>; 2]>,
-    /// Whether the history was written: a disk that refuses that keeps it from being known.
-    has_history: bool,
 }
 
 /// Every state in which a power cut may leave the directory, if none of them breaks a rule; which one
@@ -26,9 +24,6 @@ struct Allowed {
 pub(super) fn play(log: &Log) -> Result<BTreeSet<State>, String> {
     let mut disk = Disk::new(log);
     let mut allowed = Allowed::at_the_beginning(&disk.now());
-    let is_history = |name: &str| [HISTORY, ELSEWHERE].contains(&name);
-    allowed.has_history =
-        log.steps.iter().any(|step| matches!(step, Step::Rename(_, to) if is_history(to)));
     let mut states = disk.after_power_cut();
     for (index, step) in log.steps.iter().enumerate() {
         disk.step(step);
@@ -47,8 +42,7 @@ impl Allowed {
     fn at_the_beginning(now: &State) -> Self {
         let old = now[if now.contains_key(TRIAL) { PREVIOUS } else { BINARY }];
         let since_told = BTreeMap::new();
-        let (at_the_end, at_return, has_history) = (None, None, true);
-        let mut allowed = Self { old, since_told, at_the_end, at_return, has_history };
+        let mut allowed = Self { old, since_told, at_the_end: None, at_return: None };
         allowed.add(now);
         allowed
     }
@@ -83,11 +77,7 @@ impl Allowed {
             }
         }
         let history = history_in(state);
-        let is_new_history = |then: Option<Found>| !self.has_history || then != history;
-        if !state.contains_key(TRIAL)
-            && self.has_history
-            && self.at_the_end.is_some_and(|[then]| then != history)
-        {
+        if !state.contains_key(TRIAL) && self.at_the_end.is_some_and(|[then]| then != history) {
             return Err("neither the note nor the history knows what came of the trial".to_owned());
         }
         let binary = state[BINARY];
@@ -98,9 +88,7 @@ impl Allowed {
             return self.check_new(state);
         }
         match self.at_return {
-            Some([trial, history])
-                if state.get(TRIAL).copied() != trial && !is_new_history(history) =>
-            {
+            Some([trial, then]) if state.get(TRIAL).copied() != trial && then == history => {
                 Err("what did not pass is tried again, for nobody knows of it".to_owned())
             }
             _ => Ok(()),

@@ -4,15 +4,17 @@
 //! `SHA256 (NAME) = DIGEST`, as `sha256sum --tag` and the BSDs have it. Lines that are neither are
 //! passed over: such files have headings, and signatures around them.
 
-use reqwest::Url;
-
 use crate::identity::BinaryId;
 
 /// The digest of the file `name` that `text` tells, or why it tells none.
 ///
 /// A digest without a name is that of any. A file that is about one binary alone, `is_its_own`, may
 /// call it as it likes.
-pub(super) fn find(text: &str, name: &str, is_its_own: bool) -> Result<BinaryId, String> {
+pub(in crate::fetcher) fn find(
+    text: &str,
+    name: &str,
+    is_its_own: bool,
+) -> Result<BinaryId, String> {
     let mut digests: Vec<_> = text.lines().filter_map(entry).collect();
     if !(is_its_own && digests.len() == 1) {
         digests.retain(|(_, found)| found.is_empty() || file_name(found) == name);
@@ -30,26 +32,6 @@ pub(super) fn find(text: &str, name: &str, is_its_own: bool) -> Result<BinaryId,
     }
 }
 
-/// The last part of the path of `url`, without its percent signs.
-pub(super) fn name_of(url: &Url) -> String {
-    let name = url.path_segments().and_then(|mut parts| parts.next_back()).unwrap_or_default();
-    let mut bytes = Vec::new();
-    let mut rest = name.as_bytes();
-    while let [first, after @ ..] = rest {
-        let escaped = after.get(..2).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
-        let escaped = escaped.and_then(|digits| std::str::from_utf8(digits).ok());
-        let escaped = escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        if let (b'%', Some(byte)) = (first, escaped) {
-            bytes.push(byte);
-            rest = &after[2..];
-        } else {
-            bytes.push(*first);
-            rest = after;
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
 /// The digest and the name in a line.
 fn entry(line: &str) -> Option<(BinaryId, &str)> {
     let line = line.trim().trim_start_matches('\u{feff}');
@@ -65,6 +47,9 @@ fn entry(line: &str) -> Option<(BinaryId, &str)> {
 fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
+
+/// As much of such a file is read, in bytes: some six hundred lines.
+pub(super) const LONGEST_CHECKSUMS: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -113,17 +98,5 @@ mod tests {
         let words = find(&format!("{ONE}  app\n{TWO}  x/app"), "app", true).unwrap_err();
         assert!(find(&format!("{ONE}\n{TWO}"), "app", true).is_err());
         assert!(words.starts_with("it has two SHA-256 of \"app\", 1111"), "{words}");
-    }
-
-    #[test]
-    fn the_name_is_the_last_part_of_the_path() {
-        for (url, name) in [
-            ("https://a.example/x/app?y=/z", "app"),
-            ("https://a.example/my%20app%2B%zz", "my app+%zz"),
-            ("https://a.example/a%2", "a%2"),
-            ("https://a.example", ""),
-        ] {
-            assert_eq!(name_of(&url.parse().unwrap()), name);
-        }
     }
 }

@@ -1,9 +1,14 @@
 //! Upgrades from a file that somebody puts at a path.
 #![allow(clippy::expect_used, reason = "what is not as it should be fails the test")]
 
+mod faults;
+mod versions;
+mod watched;
+
 use std::fs;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use selfup_tests::{Load, Release, Service, ServiceBuilder};
@@ -15,6 +20,12 @@ fn watching(release: &Release) -> (Service, TempDir, PathBuf) {
     let path = directory.path().join("published");
     let service = ServiceBuilder::new(release).set("FETCHER", path.clone()).start();
     (service, directory, path)
+}
+
+/// Runs `command` in `directory`.
+fn shell(directory: &Path, command: &str) {
+    let status = Command::new("sh").args(["-ec", command]).current_dir(directory).status();
+    assert!(status.expect("there is a shell").success(), "{command}");
 }
 
 #[test]
