@@ -71,9 +71,17 @@ pub use self::s3::{S3, s3};
 ///
 /// What all of them have in common is here; what is special to one is with it.
 ///
-/// Each kind is a feature of its own. To a program that has the default ones `s3` adds 27 crates to build,
-/// `gcs` and `azure` 21 each, and all three together 27; none of them brings a second HTTP client or
-/// another crypto provider.
+/// Each kind is a feature of its own. What one adds to a program with the default features, built for
+/// `x86_64-unknown-linux-gnu` with optimisation and stripped, whose binary has 6.4 MB without it:
+///
+/// | feature | crates | binary |
+/// |---|---|---|
+/// | `s3` | 27 | 2.1 MB |
+/// | `gcs` | 21 | 1.1 MB |
+/// | `azure` | 21 | 1.3 MB |
+///
+/// All three together have the 27 crates of `s3`. None brings a second HTTP client or another crypto
+/// provider.
 #[must_use = "a fetcher does nothing until it is given to a service"]
 pub struct Store<B> {
     backend: B,
