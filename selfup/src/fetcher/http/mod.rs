@@ -97,8 +97,8 @@ pub(in crate::fetcher) mod sibling;
 /// let current = Current::new(BinaryId::of_file("/usr/bin/myapp")?);
 /// let fetched = http("https://example.com/myapp").fetch(&current).await?;
 /// if let Fetched::Binary(mut download) = fetched {
-///     let mut file = tokio::fs::File::create("/tmp/myapp").await?;
-///     tokio::io::copy(&mut download, &mut file).await?;
+///     let mut binary = Vec::new();
+///     tokio::io::copy(&mut download, &mut binary).await?;
 ///     // Give it to the next `Current`, and the next answer may be "unchanged".
 ///     let validator = download.get_validator();
 /// }
