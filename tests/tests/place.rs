@@ -31,11 +31,14 @@ fn url() -> (Publisher, String) {
 fn a_directory_that_cannot_be_written_is_named_and_the_service_runs_without_upgrades() {
     let (source, url) = url();
     let mut service = in_a_directory_of_somebody_else().set("FETCHER", url).start();
+    let load = Load::start(service.address(), "/", 2);
     let line = service.wait_for("event upgrades_disabled: upgrades are off: ");
     let directory = format!("in directory {};", service.directory().display());
     assert!(line.contains(&directory) && line.contains("make it writable for user"), "{line}");
     service.restart(2);
     assert!(service.get("/").contains(" 2 "));
+    load.wait_for(20);
+    assert_eq!(load.stop(), [""; 0]);
     assert_eq!(source.answered(), [""; 0]);
     assert!(service.stop().success());
 }
@@ -72,17 +75,21 @@ fn a_deploy_by_hand_during_a_trial_stays_when_the_trial_fails() {
 #[test]
 fn a_binary_that_was_removed_by_hand_can_be_put_back_by_hand() {
     let mut published = Published::start(&[]);
+    let load = Load::start(published.service.address(), "/", 2);
     fs::remove_file(published.service.binary()).expect("it was there");
     let release = Release::good();
     published.publisher.publish(Answer::Whole(release.clone()));
     let line = published.service.wait_for("event upgrades_disabled: ");
-    assert!(line.contains("leads to no file; put the binary there"), "{line}");
+    let words = format!("{} leads to no file; put the", published.service.binary().display());
+    assert!(line.contains(&words), "{line}");
     published.service.assert_files(&[]);
+    load.wait_for(20);
     let by_hand = Release::good();
     by_hand.install(&published.service.binary());
     published.service.wait_for("event committed: generation 2 ");
     published.service.assert_runs(&release);
     published.service.assert_previous(&by_hand);
+    assert_eq!(load.stop(), [""; 0]);
     assert!(published.service.stop().success());
 }
 
@@ -178,6 +185,11 @@ fn what_is_unpacked_does_not_fill_the_disk() {
     leaves_room(Answer::Whole(Release::of(member.repeat(60))), 0);
 }
 
+fn read_only(mounted: &Mounted) -> String {
+    let directory = mounted.path().display();
+    format!("directory {directory} is on a read-only file system; mount it read-write")
+}
+
 #[test]
 fn a_read_only_file_system_turns_upgrades_off_with_the_remedy() {
     let Some(mounted) = Mounted::try_new(ROOM) else { return };
@@ -185,10 +197,12 @@ fn a_read_only_file_system_turns_upgrades_off_with_the_remedy() {
     mounted.forbid_writing(ROOM);
     let (_publisher, url) = url();
     let mut service = builder.set("FETCHER", url).start();
+    let load = Load::start(service.address(), "/", 2);
     let line = service.wait_for("event upgrades_disabled: ");
-    let words = format!("directory {} is on a read-only file system", mounted.path().display());
-    assert!(line.contains(&words), "{line}");
+    assert!(line.contains(&read_only(&mounted)), "{line}");
     service.restart(2);
+    load.wait_for(20);
+    assert_eq!(load.stop(), [""; 0]);
     assert!(service.stop().success());
 }
 
@@ -200,14 +214,17 @@ fn a_file_system_that_becomes_read_only_costs_the_upgrade_and_nothing_else() {
     let mut published = Published::of(on(&mounted), source, &[]);
     // It looked at the directory before it asked.
     published.publisher.wait_for("GET 404", 1);
+    let load = Load::start(published.service.address(), "/", 2);
     mounted.forbid_writing(ROOM);
     published.publisher.publish(Answer::Whole(release.clone()));
     let line = published.service.wait_for("event upgrades_disabled: ");
-    assert!(line.contains("is on a read-only file system; mount it read-write"), "{line}");
+    assert!(line.contains(&read_only(&mounted)), "{line}");
     published.service.restart(2);
+    load.wait_for(20);
     mounted.resize(ROOM);
     published.service.wait_for("event committed: generation 3 ");
     published.service.assert_runs(&release);
+    assert_eq!(load.stop(), [""; 0]);
     assert!(published.service.stop().success());
 }
 

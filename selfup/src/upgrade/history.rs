@@ -91,6 +91,11 @@ impl History {
         self.delivered.as_ref()
     }
 
+    /// Whether the file says all of it.
+    pub(super) fn is_saved(&self) -> bool {
+        !self.is_unsaved
+    }
+
     fn is_empty(&self) -> bool {
         self.entries.is_empty() && self.delivered.is_none() && self.proven.is_none()
     }

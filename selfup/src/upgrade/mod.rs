@@ -85,6 +85,7 @@ pub(crate) use self::reckon::{Unfinished, reckon};
 pub(crate) use self::rehearsal::Rehearsal;
 use self::swap::Swapped;
 use self::trial::Trial;
+use self::trials::LeftNote;
 pub(crate) use self::trials::by_request;
 pub(crate) use self::vet::{Demands, Vetted, vet};
 use crate::config::Acceptance;
@@ -109,8 +110,10 @@ pub(crate) struct Pipeline {
     trial: Option<Swapped>,
     /// The trial as this start of the service was counted in it.
     counted: Option<Trial>,
-    /// Whether the note of a trial that is over could not be removed.
-    is_note_left: bool,
+    /// Whether there is a note of a trial that is over.
+    left_note: Option<LeftNote>,
+    /// Whether what was on trial was found to have failed, and is not in place any more.
+    has_put_back: bool,
     /// The binary in place, if it is to be rolled back and refused by request.
     withdrawn: Option<BinaryId>,
     unproven: Unproven,
@@ -173,7 +176,8 @@ impl Pipeline {
             history,
             trial: None,
             counted,
-            is_note_left: false,
+            left_note: None,
+            has_put_back: false,
             withdrawn: None,
             unproven: Unproven::default(),
             limits,
@@ -198,6 +202,9 @@ impl Pipeline {
     /// that ended, unless its bytes may be tried again.
     pub(crate) fn current(&mut self) -> Current {
         self.history.notice_removal(&self.target);
+        if matches!(self.left_note, Some(LeftNote::OfFailure)) {
+            self.save_history();
+        }
         self.end_trial_again();
         let is_due = self.retry_at().is_some_and(|at| at <= Instant::now());
         let delivered = self.history.delivered();
@@ -216,10 +223,13 @@ impl Pipeline {
     /// Follows a deploy by hand, and sees whether the binary can still be replaced.
     fn prepare(&mut self) -> Result<()> {
         let moved = self.origin.real_path().is_ok_and(|path| path != self.target.path());
-        if moved || !self.target.is_in_place() {
+        if moved || !self.target.is_in_place() || !self.target.is_locked() {
             self.target = open_target(&self.origin, self.acceptance.state_dir.as_deref())?;
-            (self.trial, self.counted, self.is_note_left) = (None, None, false);
-            if !moved {
+            let is_needed = matches!(self.left_note, Some(LeftNote::OfFailure));
+            (self.trial, self.counted, self.left_note) = (None, None, None);
+            if !moved && is_needed {
+                self.left_note = Some(LeftNote::OfFailure);
+            } else if !moved {
                 self.end_trial();
             }
         } else {
@@ -230,6 +240,7 @@ impl Pipeline {
         }
         // What could not be written when it changed.
         self.save_history();
+        self.end_trial_again();
         Ok(())
     }
 

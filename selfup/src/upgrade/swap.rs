@@ -76,6 +76,8 @@ pub(super) fn swap(
         std::fs::rename(&staged, target.path())?;
         Ok((candidate, kept))
     });
+    // A name that may be left goes before the directory is flushed, and not once it was.
+    drop(staged);
     let (candidate, kept) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => {
@@ -220,20 +222,30 @@ fn keep_previous(target: &Target) -> io::Result<Option<Target>> {
 }
 
 /// Renames the kept binary over the path: its other name if that still leads to it, else a copy of
-/// what is held open. A copy also where somebody else has locked it: the path would have that lock.
+/// what is held open. A copy also where somebody else has locked it, for the path would have that
+/// lock; unless no copy can be made: who has a lock keeps upgrades off, and what failed the service.
 fn put_back(previous: &mut Target) -> io::Result<()> {
     let name = previous.previous_path();
     let is_there = Inode::of_name(&name).is_ok_and(|inode| inode == previous.inode());
     if is_there && previous.is_locked() {
         return std::fs::rename(&name, previous.path());
     }
+    let copied = put_copy_back(previous);
+    if !is_there {
+        return copied;
+    }
+    if copied.is_err() {
+        return std::fs::rename(&name, previous.path());
+    }
+    // What is in place is not the previous one; left behind, the next swap replaces it.
+    let _ = std::fs::remove_file(name);
+    Ok(())
+}
+
+fn put_copy_back(previous: &mut Target) -> io::Result<()> {
     let (copy, file) = locked_copy(previous)?;
     let copied = previous.with_file(file, previous.id())?;
     std::fs::rename(&copy, previous.path())?;
-    if is_there {
-        // What is in place is not the previous one; left behind, the next swap replaces it.
-        let _ = std::fs::remove_file(name);
-    }
     *previous = copied;
     Ok(())
 }

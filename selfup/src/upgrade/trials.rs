@@ -25,7 +25,7 @@ impl Pipeline {
         let swapped = swap::swap(&mut self.target, candidate, &mut self.trial);
         // Where the candidate stays in place without a way back, the next start needs the note.
         let is_back = self.trial.is_none() && self.target.id() == from;
-        self.is_note_left = swapped.is_err() && is_back;
+        self.left_note = (swapped.is_err() && is_back).then_some(LeftNote::Needless);
         let swapped = swapped.inspect_err(|_| self.stay())?;
         self.trial = Some(swapped);
         if self.withdrawn.is_some() {
@@ -81,7 +81,7 @@ impl Pipeline {
         }
         // A candidate that is still there is put back at the next start.
         if self.target.id() != from || !self.target.is_in_place() {
-            self.end_trial();
+            self.end_failed_trial();
         }
         restored
     }
@@ -198,7 +198,7 @@ impl Pipeline {
                 let (from, to) = (candidate, previous);
                 self.observer.tell(&Event::RolledBack { from, from_version, to, to_version });
             }
-            return self.end_trial();
+            return self.end_failed_trial();
         }
         match swap::take_up(&self.target, &trial) {
             Ok(swapped) => self.trial = Some(swapped),
@@ -207,6 +207,7 @@ impl Pipeline {
         if let Some(failure) = &trial.failed {
             let restored = self.restore(&failure.error());
             restored.unwrap_or_else(|error| self.observer.warn(error));
+            self.has_put_back = self.target.id() == previous;
         }
     }
 
@@ -242,18 +243,44 @@ impl Pipeline {
 
     pub(super) fn end_trial(&mut self) {
         let removed = Trial::remove(&self.target);
-        self.is_note_left = removed.is_err();
+        self.left_note = removed.is_err().then_some(LeftNote::Needless);
         removed.unwrap_or_else(|error| self.observer.warn(error));
     }
 
-    /// Removes the note of a trial that is over, if it could not be removed then. That was told once.
+    /// The same for a trial that may have failed: until the history says so, the note does.
+    fn end_failed_trial(&mut self) {
+        if self.history.is_saved() {
+            self.end_trial();
+        } else {
+            self.left_note = Some(LeftNote::OfFailure);
+        }
+    }
+
+    /// Removes the note of a trial that is over, if it could not be removed then, or was needed. That
+    /// was told once.
     ///
     /// Where the path leads to another file its lock is not ours, and the note may be of another trial.
     pub(super) fn end_trial_again(&mut self) {
-        if self.is_note_left && self.trial.is_none() && self.target.is_in_place() {
-            self.is_note_left = Trial::remove(&self.target).is_err();
+        let Some(left) = self.left_note else { return };
+        let is_needed = matches!(left, LeftNote::OfFailure) && !self.history.is_saved();
+        if !is_needed && self.trial.is_none() && self.target.is_in_place() {
+            self.left_note = Trial::remove(&self.target).is_err().then_some(LeftNote::Needless);
         }
     }
+
+    /// Whether the previous binary was put back when this was opened: what runs here is another.
+    pub(crate) fn has_put_back(&self) -> bool {
+        self.has_put_back
+    }
+}
+
+/// Why there is a note of a trial that is over.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum LeftNote {
+    /// It could not be removed.
+    Needless,
+    /// It says what the history could not be made to say.
+    OfFailure,
 }
 
 /// Whether it comes from a system that is out of something, or sick.

@@ -67,10 +67,12 @@ impl Place {
     /// That the service takes the next release.
     fn assert_upgrades(&self, service: &Service) {
         let (pid, release) = (service.pid(), Release::good());
+        let load = Load::start(service.address(), PAUSING, 1);
         self.publisher.publish(Answer::Dated(release.clone()));
         service.wait_for("event committed: generation 2 ");
         service.assert_runs(&release);
         assert_eq!(service.pid(), pid);
+        assert_eq!(load.stop(), [""; 0]);
     }
 }
 

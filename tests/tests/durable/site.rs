@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::signal::Signal;
 use selfup_tests::traced::{Traced, Verdict, Watch};
-use selfup_tests::{Answer, Publisher, Release, Service, ServiceBuilder, eventually};
+use selfup_tests::{Answer, Load, Publisher, Release, Service, ServiceBuilder, eventually};
 
 use crate::place::Place;
 use crate::points::{Kind, Point, Search, Shared};
@@ -207,6 +207,7 @@ impl Site {
         let [directory, state] = self.place.directories();
         let traced = self.start_traced(&[&directory, &state], shared.watch());
         self.service().wait_for("serving 1 ");
+        let load = Load::start(self.service().address(), "/sleep?20", 1);
         let mut polls = self.end_of_poll();
         let is_off = || !self.service().lines("event upgrades_disabled: ").is_empty();
         eventually("it polls, or says why not", || {
@@ -214,7 +215,10 @@ impl Site {
         });
         drop(polls);
         assert!(self.service().lines("without a master").is_empty(), "it has no master");
-        assert!(self.service().get("/").starts_with("hello "));
+        // By a restart, if what was on trial came up and was put back behind that.
+        let in_place = fs::read(self.place.binary()).expect("it is there");
+        self.service().assert_runs(&Release::of(in_place));
+        assert_eq!(load.stop(), [""; 0]);
         let told = self.service().lines("");
         self.service().signal(Signal::SIGTERM);
         traced.end();
@@ -328,9 +332,14 @@ impl Site {
     /// binary.
     pub(crate) fn upgrade_leaving(&mut self, left: &str) {
         self.previous = std::mem::replace(&mut self.current, Release::good());
-        let committed = self.service().lines(End::Committed.event()).len();
+        // What follows a commit is no part of the next upgrade.
+        let end = match self.setting {
+            Setting::Succession => End::Followed.event(),
+            Setting::Beside | Setting::Elsewhere => End::Committed.event(),
+        };
+        let before = self.service().lines(end).len();
         self.publisher.publish(Answer::Whole(self.current.clone()));
-        self.service().wait_for_nth(End::Committed.event(), committed + 1);
+        self.service().wait_for_nth(end, before + 1);
         self.service().assert_runs(&self.current);
         eventually("nothing else lies there", || {
             let files = self.service().files();

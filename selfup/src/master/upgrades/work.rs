@@ -103,6 +103,7 @@ impl Work {
         let seen = Inode::at(Path::new("/proc/self/exe")).ok();
         let mut work = Self { fetcher, opening, stand, seen, min_fetch_interval, restarts, report };
         work.tell_what_waits();
+        work.tell_what_is_back();
         (work, error)
     }
 
@@ -262,6 +263,9 @@ impl Work {
                 self.opening.observer.tell(&Event::UpgradesEnabled);
                 // Whoever had it on trial is gone.
                 let waits = self.tell_what_waits();
+                if self.tell_what_is_back() {
+                    return;
+                }
                 if waits && self.restarts {
                     self.tell_restart();
                 } else if let Some(news) = news {
@@ -306,6 +310,16 @@ impl Work {
             let _ = self.report.send(Report::Waits(inode));
         }
         waits.is_some()
+    }
+
+    /// Says whether the previous binary was put back just now: what runs is what failed, or may be,
+    /// and there is no service that is not to be restarted from that.
+    fn tell_what_is_back(&self) -> bool {
+        let Stand::Open(pipeline) = &self.stand else { return false };
+        if pipeline.has_put_back() {
+            self.tell_restart();
+        }
+        pipeline.has_put_back()
     }
 
     fn tell_restart(&self) {

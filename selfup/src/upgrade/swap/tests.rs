@@ -209,6 +209,25 @@ fn a_lock_on_the_previous_binary_does_not_keep_it_from_coming_back() {
     assert!(Target::open(place.path.clone(), None).is_err(), "the lock at the path is ours");
 }
 
+/// With so long a name, the previous binary has one and a file for staging has not.
+#[test]
+fn a_locked_previous_binary_comes_back_though_no_copy_can_be_made() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().canonicalize().unwrap().join("a".repeat(236));
+    std::fs::write(&path, "new").unwrap();
+    let mut target = Target::lock(path.clone()).unwrap();
+    let previous = target.previous_path();
+    std::fs::write(&previous, "old").unwrap();
+    assert!(target.new_file().is_err());
+    let stranger = lock(File::open(&previous).unwrap()).unwrap();
+    let trial = Trial::of(id(b"new"), id(b"old"));
+    let swapped = take_up(&target, &trial).unwrap();
+    restore(&mut target, swapped).unwrap();
+    assert!(std::fs::read(&path).unwrap() == b"old" && !previous.exists());
+    assert!(target.is_in_place() && target.id() == id(b"old") && !target.is_locked());
+    drop(stranger);
+}
+
 /// Its owner could write to it once it was looked at.
 #[test]
 fn a_previous_binary_of_a_stranger_is_not_taken() {

@@ -1,4 +1,6 @@
 use super::*;
+use crate::upgrade::is_taken;
+use crate::upgrade::lock::{Held, lock};
 use crate::upgrade::testing::id;
 use crate::upgrade::tests::{Service, binary};
 
@@ -57,9 +59,56 @@ fn what_failed_and_is_still_there_is_put_back() {
     let mut trial = trial_of(&service).unwrap();
     trial.fail(&Error::new(ErrorKind::NotReady, "it crashed"));
     trial.write(service.pipeline.target.folder()).unwrap();
+    assert!(!service.pipeline.has_put_back());
     let service = service.again();
     assert!(service.place.content("app") == binary(1));
     assert_eq!(service.place.names(), [HISTORY, "app"]);
+    assert!(service.pipeline.has_put_back(), "what runs is to be restarted");
+}
+
+#[test]
+fn the_note_of_a_failure_stays_until_the_history_can_be_written() {
+    let mut service = on_trial();
+    let in_the_way = service.place.directory.path().join(HISTORY);
+    std::fs::create_dir(&in_the_way).unwrap();
+    let reason = Error::new(ErrorKind::NotReady, "it crashed");
+    service.pipeline.restore(&reason).unwrap();
+    assert!(service.place.content("app") == binary(1));
+    service.pipeline.current();
+    assert!(trial_of(&service).unwrap().failed.is_some());
+    // A master that was killed then leaves one that knows no more than the files do.
+    let mut service = service.again();
+    assert!(service.examine(&binary(2)).unwrap().is_none(), "it is known to have failed");
+    assert!(trial_of(&service).unwrap().failed.is_some());
+    std::fs::remove_dir(&in_the_way).unwrap();
+    service.pipeline.current();
+    assert_eq!(service.place.names(), [HISTORY, "app"]);
+    let mut service = service.again();
+    assert!(service.examine(&binary(2)).unwrap().is_none(), "it is remembered");
+}
+
+#[test]
+fn the_note_of_what_passed_goes_though_the_history_cannot_be_written() {
+    let mut service = on_trial();
+    std::fs::create_dir(service.place.directory.path().join(HISTORY)).unwrap();
+    service.pipeline.keep();
+    assert_eq!(trial_of(&service), None);
+}
+
+/// As it is put back where no copy can be made.
+#[test]
+fn a_binary_in_place_that_somebody_else_has_locked_is_left_alone_until_it_is_free() {
+    let mut service = Service::whose_candidates("good");
+    let open = || File::open(&service.place.path).unwrap();
+    let (bare, stranger) = (Held::if_free(open()).unwrap(), open());
+    assert!(!bare.is_locked());
+    let target = service.pipeline.target.with_file(bare, id(&binary(1))).unwrap();
+    service.pipeline.target = target;
+    let stranger = lock(stranger).unwrap();
+    assert!(is_taken(&service.examine(&binary(2)).unwrap_err()));
+    drop(stranger);
+    assert!(service.examine(&binary(2)).unwrap().is_some());
+    assert!(service.pipeline.target.is_locked());
 }
 
 #[test]
