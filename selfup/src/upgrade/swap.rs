@@ -56,7 +56,7 @@ impl Swapped {
 /// binary.
 ///
 /// On an error the path leads to the binary that was there, and the candidate is gone; unless the
-/// error is a [`ErrorKind::Rollback`], which says what could not be undone.
+/// error is a [`ErrorKind::Rollback`], which says what could not be undone: then the candidate waits.
 pub(super) fn swap(
     target: &mut Target,
     candidate: Candidate,
@@ -91,7 +91,8 @@ pub(super) fn swap(
     let swapped = Swapped { id, previous };
     let Err(error) = target.flush_directory() else { return Ok(swapped) };
     let error = failed(error, target);
-    let restored = restore(target, swapped);
+    *waiting = Some(swapped);
+    let restored = restore(target, waiting);
     if target.id() != id {
         note_again(target, None);
         return Err(error);
@@ -171,18 +172,21 @@ pub(super) fn open_previous(target: &Target) -> io::Result<Target> {
 
 /// Puts the previous binary back, which `target` is afterwards. If the path no longer leads to the
 /// candidate, the file is somebody's deploy, and stays.
-pub(super) fn restore(target: &mut Target, swapped: Swapped) -> Result<()> {
-    if !target.is_in_place() {
+///
+/// What is not put back is left in `swapped`, which is the way back still.
+pub(super) fn restore(target: &mut Target, swapped: &mut Option<Swapped>) -> Result<()> {
+    let Some(Swapped { id, mut previous }) = swapped.take().filter(|_| target.is_in_place()) else {
         return Ok(());
-    }
-    let mut previous = swapped.previous;
-    put_back(&mut previous).context(ErrorKind::Rollback, || {
-        format!(
+    };
+    if let Err(error) = put_back(&mut previous) {
+        let words = format!(
             "the previous binary could not be put back as {0}; copy {1} over {0} by hand",
             previous.path().display(),
             previous.previous_path().display()
-        )
-    })?;
+        );
+        *swapped = Some(Swapped { id, previous });
+        return Err(Error::new(ErrorKind::Rollback, words).caused_by(error));
+    }
     *target = previous;
     // The service runs the right binary either way; only a power cut could undo this.
     target.flush_directory().context(ErrorKind::Rollback, || {

@@ -97,7 +97,7 @@ impl Cycle {
         let order = next(&mut self.orders).await;
         let is_restored = matches!(order, Order::Restore(_));
         self.obey(order);
-        if is_restored {
+        if is_restored && !self.work.is_way_back_open() {
             // What is in place again is not what runs.
             self.tell(Input::Restart);
         }
