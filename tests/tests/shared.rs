@@ -97,8 +97,8 @@ fn who_was_started_during_a_trial_goes_back_with_who_has_the_lock() {
         service.assert_runs(&bad);
     }
     assert_eq!(first.get("/rollback"), "Ok(())\n");
+    second.wait_for("event committed: generation 2 ");
     for service in [&mut first, &mut second] {
-        service.wait_for("event committed: generation 2 ");
         service.assert_runs(&old);
         stop(service);
     }

@@ -84,9 +84,9 @@ fn a_start_that_hangs_in_its_config_is_put_back_with_all_that_it_was_given() {
     let (published, first) = waiting(None, &bad);
     let notes = tempfile::tempdir().expect("a temporary directory");
     let starts = notes.path().join("starts");
-    let builder = next(&published).under(&["perl", "-e", ACTIVATOR]).set("ADDRESS", "fd:3");
-    let builder = builder.set("STARTS", &starts).set("MARK", "still here");
-    let mut again = builder.with_default_signals().spawn();
+    let activator = ["env", "--default-signal", "perl", "-e", ACTIVATOR];
+    let builder = next(&published).under(&activator).set("ADDRESS", "fd:3");
+    let mut again = builder.set("STARTS", &starts).set("MARK", "still here").spawn();
     eventually("its `init` has begun", || {
         fs::read_to_string(&starts).ok().filter(|starts| starts.contains("Master"))
     });

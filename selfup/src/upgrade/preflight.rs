@@ -146,6 +146,10 @@ impl Target {
         &self.file
     }
 
+    pub(super) fn into_file(self) -> Held {
+        self.file
+    }
+
     /// Whether its lock is ours.
     pub(super) fn is_locked(&self) -> bool {
         self.file.is_locked()

@@ -187,8 +187,11 @@ impl Pipeline {
         let is_it = |link: &tempfile::TempPath| {
             previous.is_locked() && Inode::at(link).is_ok_and(|inode| inode == previous.inode())
         };
-        let copied = link.ok().filter(is_it).map_or_else(|| stage::copy_of(&previous), Ok);
-        let candidate = copied.and_then(|path| Candidate::new(path, id, None));
+        let copied = match link.ok().filter(is_it) {
+            Some(link) => Ok((link, previous.into_file())),
+            None => stage::copy_of(&previous),
+        };
+        let candidate = copied.and_then(|(path, file)| Candidate::new(path, file, id, None));
         candidate.context(ErrorKind::Rollback, || {
             format!("{shown} cannot be brought to the path of the binary; free some space")
         })

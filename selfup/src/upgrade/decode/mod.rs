@@ -125,8 +125,9 @@ async fn unpack_as(
     let file = rawzip::FileReader::from(file);
     Box::pin(decode(format, file, length, &terms.bin, &mut output)).await?;
     drop(candidate);
-    let (path, id) = sink.finish()?;
-    let unpacked = Candidate::new(path, id, validator).map_err(|error| not_written(error, target));
+    let (path, file, id) = sink.finish()?;
+    let unpacked = Candidate::new(path, file, id, validator);
+    let unpacked = unpacked.map_err(|error| not_written(error, target));
     Ok(unpacked?.published_as(published))
 }
 

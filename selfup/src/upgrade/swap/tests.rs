@@ -1,6 +1,9 @@
 use std::os::unix::fs::MetadataExt as _;
 
+use std::fs::File;
+
 use super::*;
+use crate::upgrade::lock::lock;
 use crate::upgrade::testing::{Place, chmod, id, mode, run_as_nobody, staged, test_path};
 
 const PREVIOUS: &str = ".app.selfup-previous";
