@@ -153,6 +153,9 @@ const SICK: [Errno; 2] = [Errno::EIO, Errno::EROFS];
 /// The same of a disk that is full.
 const FULL: [Errno; 2] = [Errno::ENOSPC, Errno::ENOSPC];
 
+/// And of a directory whose rights somebody takes away.
+const DENIED: [Errno; 2] = [Errno::EACCES, Errno::EACCES];
+
 #[test]
 fn whichever_call_of_an_upgrade_fails_with_an_error_of_the_disk_the_release_comes_all_the_same() {
     fail_everywhere(Errno::EIO);
@@ -171,7 +174,7 @@ fn whichever_call_of_a_way_back_fails_the_previous_binary_comes_back_all_the_sam
 #[test]
 fn whichever_call_of_a_start_that_counts_fails_the_service_comes_up_and_says_what_to_do() {
     let left = on_its_trial();
-    for with in [SICK, FULL] {
+    for with in [SICK, FULL, DENIED] {
         fail_every_start(&left, with);
     }
 }
@@ -180,7 +183,7 @@ fn whichever_call_of_a_start_that_counts_fails_the_service_comes_up_and_says_wha
 fn whichever_call_of_a_start_that_puts_a_binary_back_fails_the_service_comes_up_and_says_what_to_do()
  {
     let left = on_its_trial().counted();
-    for with in [SICK, FULL] {
+    for with in [SICK, FULL, DENIED] {
         fail_every_start(&left, with);
     }
 }
