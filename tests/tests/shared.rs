@@ -4,7 +4,7 @@
 use std::fs;
 
 use nix::sys::signal::Signal;
-use selfup_tests::{Answer, Load, Published, Release, Service, ServiceBuilder};
+use selfup_tests::{Answer, Load, Published, Publisher, Release, Service, ServiceBuilder};
 
 /// Another service of the binary of `first`, which follows it.
 fn follower(first: &Published, variables: &[(&str, &str)]) -> Service {
@@ -77,6 +77,31 @@ fn what_is_on_trial_is_not_followed_before_it_has_passed() {
     second.assert_runs(&release);
     stop(&mut second);
     assert!(first.service.stop().success());
+}
+
+/// The release is the first that was ever tried, so no history knows what was there before.
+#[test]
+fn who_was_started_during_a_trial_goes_back_with_who_has_the_lock() {
+    let old = Release::good();
+    let source = Publisher::start(Answer::Whole(old.clone()));
+    let variables = [("NO_RESTART_AFTER_FETCH", "1")];
+    let mut before = Published::of(ServiceBuilder::new(&old), source, &variables);
+    let bad = Release::good();
+    before.publisher.publish(Answer::Whole(bad.clone()));
+    before.service.wait_for("event upgraded: ");
+    let mut first = before.start_again(&[("PROBATION", "10m")]);
+    let builder = ServiceBuilder::of(first.directory()).set("FETCHER", before.publisher.url());
+    let mut second = builder.start();
+    second.wait_for("event following: ");
+    for service in [&first, &second] {
+        service.assert_runs(&bad);
+    }
+    assert_eq!(first.get("/rollback"), "Ok(())\n");
+    second.wait_for("event committed: generation 2 ");
+    for service in [&mut first, &mut second] {
+        service.assert_runs(&old);
+        stop(service);
+    }
 }
 
 #[test]

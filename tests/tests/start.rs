@@ -84,11 +84,16 @@ fn a_start_that_hangs_in_its_config_is_put_back_with_all_that_it_was_given() {
     let (published, first) = waiting(None, &bad);
     let notes = tempfile::tempdir().expect("a temporary directory");
     let starts = notes.path().join("starts");
-    let builder = next(&published).under(&["perl", "-e", ACTIVATOR]).set("ADDRESS", "fd:3");
+    let activator = ["env", "--default-signal", "perl", "-e", ACTIVATOR];
+    let builder = next(&published).under(&activator).set("ADDRESS", "fd:3");
     let mut again = builder.set("STARTS", &starts).set("MARK", "still here").spawn();
     eventually("its `init` has begun", || {
         fs::read_to_string(&starts).ok().filter(|starts| starts.contains("Master"))
     });
+    // What waits for the service is no reason to die of it.
+    for signal in [Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGTSTP] {
+        again.signal(signal);
+    }
     again.signal(Signal::SIGALRM);
     assert_put_back(&again, &first, &bad);
     let environment = again.get("/environment");
@@ -97,6 +102,39 @@ fn a_start_that_hangs_in_its_config_is_put_back_with_all_that_it_was_given() {
     let master = fs::read(format!("/proc/{}/environ", again.pid())).expect("the master is there");
     assert!(!String::from_utf8_lossy(&master).contains("overdue"));
     assert!(again.stop().success());
+}
+
+/// The alarms are rung by hand here, too.
+#[test]
+fn who_hangs_without_the_lock_becomes_what_who_has_it_puts_back() {
+    let bad = Release::flawed("master-hangs-in-init");
+    let (published, first) = waiting(None, &bad);
+    let notes = tempfile::tempdir().expect("a temporary directory");
+    let hanging = |name: &str, nth: usize| {
+        let starts = notes.path().join(name);
+        eventually("its `init` has begun", || {
+            let starts = fs::read_to_string(&starts).unwrap_or_default();
+            (starts.matches("Master").count() == nth).then_some(())
+        });
+    };
+    let [mut leader, mut other] = ["leader", "other"].map(|name| {
+        let service = next(&published).set("STARTS", notes.path().join(name)).spawn();
+        hanging(name, 1);
+        service
+    });
+    // Nothing is put back yet, so it tries again.
+    other.signal(Signal::SIGALRM);
+    hanging("other", 2);
+    other.assert_on_disk(&bad);
+    leader.signal(Signal::SIGALRM);
+    leader.wait_for("event rolled_back: ");
+    other.signal(Signal::SIGALRM);
+    for service in [&mut leader, &mut other] {
+        service.wait_for("serving 1 ");
+        service.assert_runs(&first);
+        service.signal(Signal::SIGTERM);
+        assert!(service.wait().success());
+    }
 }
 
 /// The limit is over once it supervises.

@@ -48,7 +48,7 @@ impl Birth {
     /// `unfinished`. What was `given` goes on to whatever is executed at its end.
     pub(crate) fn limit(&self, unfinished: &mut Unfinished, given: &Given) {
         let given = given.sockets().iter().map(|given| given.socket.as_raw_fd());
-        unfinished.limit(&self.origin, given.collect());
+        unfinished.limit(&self.origin, given.collect(), self.signals.not_fatal());
     }
 
     /// Waits for what is needed before the first child, and can be stopped meanwhile.
@@ -58,7 +58,7 @@ impl Birth {
         unfinished: Option<&Unfinished>,
         wait: impl FnOnce() -> T,
     ) -> T {
-        let excuse = unfinished.map(Unfinished::excuse);
+        let excuse = unfinished.and_then(Unfinished::excuse);
         self.signals.watching_the_fatal(wait, || {
             if let Some(excuse) = excuse {
                 excuse();
@@ -123,19 +123,17 @@ impl Birth {
         sockets: Sockets,
         signals: Signals,
         observer: Observer,
-        mut unfinished: Option<Unfinished>,
+        unfinished: Option<Unfinished>,
     ) -> Result<Master> {
         let limits = Limits::new(&config);
         let Config { upgrades, restarts, required, .. } = config;
         let rehearsal = Rehearsal::default();
         let allow_unmarked = upgrades.acceptance.allow_unmarked;
-        let proof = unfinished.as_mut().map(|unfinished| {
-            unfinished.end_limit();
-            Proof::begin(limits, Instant::now())
-        });
+        let counted = unfinished.and_then(Unfinished::end_limit);
+        let proof = counted.as_ref().map(|_| Proof::begin(limits, Instant::now()));
         let terms = Terms { required, restarts: restarts.signal.is_some() };
         let (origin, rehearsed) = (&self.origin, rehearsal.clone());
-        let upgrader = Upgrader::start(upgrades, origin, &observer, rehearsed, unfinished, terms)?;
+        let upgrader = Upgrader::start(upgrades, origin, &observer, rehearsed, counted, terms)?;
         let launch = Launch { origin: self.origin.clone(), restarts };
         let mut master = Master::new(plan, launch, sockets, signals, upgrader, rehearsal, observer);
         master.proof = proof;

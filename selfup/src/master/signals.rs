@@ -43,6 +43,9 @@ const NAMED: [i32; 9] = [
     libc::SIGTSTP,
 ];
 
+/// What ends a start that waits.
+const FATAL: [i32; 3] = [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT];
+
 /// The master's signals, blocked in this thread and in those that it starts from here on.
 ///
 /// They stay blocked to the end: one that is pending when the program has ended must not decide how
@@ -99,10 +102,9 @@ impl Blocked {
         &self,
         at_end: impl FnOnce() + Send + 'static,
     ) -> io::Result<(PipeWriter, JoinHandle<()>)> {
-        let fatal = [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT];
         let was_blocked =
             |signal: &i32| set_of([*signal]).iter().any(|s| self.previous.contains(s));
-        let fatal = fatal.into_iter().filter(|signal| self.taken.contains(signal));
+        let fatal = FATAL.into_iter().filter(|signal| self.taken.contains(signal));
         // One that would do nothing to this process waits for the loop.
         let fatal = fatal.filter(|signal| !was_blocked(signal) && !is_ignored(*signal));
         let signals = descriptor(&set_of(fatal))?;
@@ -126,6 +128,12 @@ impl Blocked {
         };
         let thread = std::thread::Builder::new().name("selfup-start".into()).spawn(watch)?;
         Ok((watching, thread))
+    }
+
+    /// Those that may wait for the service, and tell it no stop: before it supervises, nobody reads
+    /// them.
+    pub(super) fn not_fatal(&self) -> Vec<i32> {
+        self.taken.iter().copied().filter(|signal| !FATAL.contains(signal)).collect()
     }
 
     /// Reads them, on the runtime of this thread, and the one that restarts the service.

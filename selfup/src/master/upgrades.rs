@@ -30,7 +30,7 @@ use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::event::{Event, Observer};
 use crate::fetcher::schedule::Schedule;
 use crate::origin::Origin;
-use crate::upgrade::{Inode, PreUpgradeHook, Rehearsal, Unfinished, Vetted};
+use crate::upgrade::{Counted, Inode, PreUpgradeHook, Rehearsal, Vetted};
 
 /// How the loop has the thread wait.
 #[derive(Debug, Clone, Default)]
@@ -113,11 +113,11 @@ impl Upgrader {
         origin: &Origin,
         observer: &Observer,
         rehearsal: Rehearsal,
-        unfinished: Option<Unfinished>,
+        counted: Option<Counted>,
         Terms { required, restarts }: Terms,
     ) -> Result<Self> {
         let Upgrades { fetcher, min_fetch_interval, pre_upgrade, acceptance, .. } = upgrades;
-        if fetcher.is_none() && unfinished.is_none() {
+        if fetcher.is_none() && counted.is_none() {
             return Ok(Self(None));
         }
         let restarts = restarts && upgrades.restart_after_fetch;
@@ -138,11 +138,11 @@ impl Upgrader {
                 Ok(prepared) => prepared,
                 Err(error) => return disable(error, &opened, &observer),
             };
-            let is_on_trial = unfinished.is_some();
+            let is_on_trial = counted.is_some();
             let parts = Opening { origin, acceptance, hook, observer, rehearsal, wanted };
             let told = report.clone();
             let (work, error) =
-                Work::begin(fetcher, parts, unfinished, min_fetch_interval, restarts, told);
+                Work::begin(fetcher, parts, counted, min_fetch_interval, restarts, told);
             let _ = opened.try_send(error);
             let orders = receive_orders;
             let (least, interval) = (work.shortest(), work.interval());

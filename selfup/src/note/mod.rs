@@ -22,7 +22,8 @@
 //!
 //! A binary that is put in place by hand, for the next restart to start, is held to less, for an
 //! operator chose it: it may be older, and have another libc. It has to be the same program, and to
-//! say so if the one that runs does. A rollback does not ask the note at all.
+//! say so if the one that runs does. So has the previous binary, to be gone back to by request. One that
+//! is put back because the other failed its trial is not asked at all.
 //!
 //! # What it is made of
 //!

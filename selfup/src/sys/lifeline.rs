@@ -11,7 +11,7 @@ use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::Once;
-use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering};
 
 use nix::errno::Errno;
 use nix::sys::signal::SigSet;
@@ -27,6 +27,8 @@ pub(crate) struct Successor {
     env: CStrings,
     keep: Vec<RawFd>,
     mask: SigSet,
+    discarded: Vec<c_int>,
+    unlocked: Option<RawFd>,
 }
 
 impl Successor {
@@ -40,7 +42,18 @@ impl Successor {
     ) -> io::Result<Self> {
         let path = CString::new(path.as_os_str().as_bytes())?;
         let (args, env) = (CStrings::of_texts(args)?, CStrings::of_variables(env)?);
-        Ok(Self { path, args, env, keep, mask })
+        Ok(Self { path, args, env, keep, mask, discarded: Vec::new(), unlocked: None })
+    }
+
+    /// What is pending of these signals goes before they are unblocked: their default action may be to
+    /// end the process.
+    pub(crate) fn discarding(self, discarded: Vec<c_int>) -> Self {
+        Self { discarded, ..self }
+    }
+
+    /// The lock of this open file is let go of, which a fork of this process may hold otherwise.
+    pub(crate) fn unlocking(self, unlocked: Option<RawFd>) -> Self {
+        Self { unlocked, ..self }
     }
 
     /// Becomes it. Returns only if that failed, and then nothing has changed.
@@ -48,6 +61,8 @@ impl Successor {
     /// Async-signal-safe.
     pub(crate) fn execute(&self) -> Errno {
         self.keep_over_exec(true);
+        self.lock(libc::LOCK_UN);
+        self.discarded.iter().copied().for_each(signal::discard);
         let previous = self.mask.thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_SETMASK);
         let (args, env) = (self.args.as_ptr(), self.env.as_ptr());
         // SAFETY: path, arguments and environment are null-terminated as execve wants them, and
@@ -57,8 +72,16 @@ impl Successor {
         if let Ok(previous) = previous {
             let _ = previous.thread_set_mask();
         }
+        self.lock(libc::LOCK_EX | libc::LOCK_NB);
         self.keep_over_exec(false);
         error
+    }
+
+    fn lock(&self, operation: c_int) {
+        if let Some(fd) = self.unlocked {
+            // SAFETY: flock takes integers, and is harmless on a number that is not open.
+            unsafe { libc::flock(fd, operation) };
+        }
     }
 
     fn keep_over_exec(&self, keep: bool) {
@@ -84,6 +107,9 @@ const FAULTS: [c_int; 8] = [
 
 /// Whom the lifeline leads to, while one is armed.
 static ARMED: AtomicPtr<Successor> = AtomicPtr::new(std::ptr::null_mut());
+
+/// Who armed it: a fork of this process has all of this, and is not to become a second master.
+static OWNER: AtomicI32 = AtomicI32::new(0);
 
 /// Held by the one thread that goes back or disarms.
 static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -113,6 +139,7 @@ impl Lifeline {
     }
 
     fn arm_against(signals: &[c_int], successor: Successor, patience: u32) -> Self {
+        OWNER.store(this_process(), Ordering::Release);
         ARMED.store(Box::into_raw(Box::new(successor)), Ordering::Release);
         let previous = signals.iter().map(|&signal| (signal, handle(signal))).collect();
         // Whoever started the service may have blocked them.
@@ -159,7 +186,7 @@ fn take() {
 
 /// Becomes who is armed, once. Async-signal-safe.
 fn go_back() -> Option<Errno> {
-    if ARMED.load(Ordering::Acquire).is_null() {
+    if ARMED.load(Ordering::Acquire).is_null() || OWNER.load(Ordering::Acquire) != this_process() {
         return None;
     }
     take();
@@ -172,6 +199,12 @@ fn go_back() -> Option<Errno> {
     });
     TAKEN.store(false, Ordering::Release);
     error
+}
+
+/// Its number, which a succession keeps. Async-signal-safe.
+fn this_process() -> libc::pid_t {
+    // SAFETY: getpid takes nothing, and always succeeds.
+    unsafe { libc::getpid() }
 }
 
 extern "C" fn at_exit() {

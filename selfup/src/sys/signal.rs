@@ -35,6 +35,17 @@ pub(crate) fn reset(signal: i32) {
     unsafe { libc::signal(signal, libc::SIG_DFL) };
 }
 
+/// Forgets what is pending of `signal` if that has its default action, which it keeps; what has a
+/// handler does no more than that. Async-signal-safe.
+#[cfg(selfup_supervised)]
+pub(super) fn discard(signal: i32) {
+    if handler(signal) == Some(libc::SIG_DFL) {
+        // SAFETY: to be ignored is a valid disposition for every signal that can be blocked.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+        reset(signal);
+    }
+}
+
 /// From now on this process is not killed when its parent ends.
 pub(crate) fn outlive_parent() {
     // It takes an integer, and none is always valid.

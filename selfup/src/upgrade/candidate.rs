@@ -8,6 +8,7 @@ use std::process::Command;
 use tempfile::TempPath;
 
 use self::stamp::Stamp;
+use super::lock::Held;
 use crate::error::BoxError;
 use crate::identity::BinaryId;
 use crate::note::Note;
@@ -26,8 +27,8 @@ pub(crate) type PreUpgradeHook = Box<dyn FnMut(&Candidate) -> Result<(), BoxErro
 #[derive(Debug)]
 pub struct Candidate {
     path: TempPath,
-    /// Read-only, for a file that somebody can write cannot be executed.
-    file: File,
+    /// Read-only, for a file that somebody can write cannot be executed; with its lock.
+    file: Held,
     id: BinaryId,
     /// Of the file that it was unpacked from; its own, if that was the binary itself.
     published: BinaryId,
@@ -41,8 +42,12 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    pub(super) fn new(path: TempPath, id: BinaryId, validator: Option<String>) -> io::Result<Self> {
-        let file = File::open(&path)?;
+    pub(super) fn new(
+        path: TempPath,
+        file: Held,
+        id: BinaryId,
+        validator: Option<String>,
+    ) -> io::Result<Self> {
         let stamp = Stamp::of(&file)?;
         let mask = Mask::empty();
         let (note, addresses, trusted_comment) = (None, None, None);
@@ -156,7 +161,7 @@ impl Candidate {
         found.is_ok_and(|stamp| stamp == self.stamp)
     }
 
-    pub(super) fn into_file(self) -> (TempPath, File) {
+    pub(super) fn into_file(self) -> (TempPath, Held) {
         (self.path, self.file)
     }
 }

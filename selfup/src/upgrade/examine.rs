@@ -163,6 +163,9 @@ impl Pipeline {
     /// cycle has not ended.
     fn turn_down(&mut self, id: BinaryId, reason: &Error) -> bool {
         match reason.kind() {
+            ErrorKind::Decode if decode::is_overdue(reason) => {
+                self.history.fail(id, reason, Instant::now());
+            }
             ErrorKind::Decode | ErrorKind::Note => {
                 self.history.refuse_beside(self.target.id(), id, reason);
             }

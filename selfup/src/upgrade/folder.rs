@@ -35,13 +35,9 @@ impl Folder {
     /// different files, for a part of the digest of the path is in theirs.
     pub(super) fn in_state_dir(directory: &Path, binary: &Path) -> Result<Self> {
         let shown = directory.display();
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(directory)
-            .context(ErrorKind::Stage, || {
-                format!("`state_dir` {shown} cannot be made; make it, or name another")
-            })?;
+        make(directory).context(ErrorKind::Stage, || {
+            format!("`state_dir` {shown} cannot be made; make it, or name another")
+        })?;
         let metadata = directory.metadata().context(ErrorKind::Stage, || {
             format!("`state_dir` {shown} cannot be looked at; see who may enter it")
         })?;
@@ -127,11 +123,7 @@ impl Folder {
 
     /// Has the disk hold the names that the directory has now.
     pub(super) fn flush(&self) -> io::Result<()> {
-        match File::open(&self.directory)?.sync_all() {
-            // The file system knows no flushing of directories.
-            Err(error) if error.raw_os_error() == Some(Errno::EINVAL as i32) => Ok(()),
-            done => done,
-        }
+        flush(&self.directory)
     }
 
     /// Removes what somebody who was killed left half-written.
@@ -169,6 +161,32 @@ impl Folder {
             return Err(strange("others can write it".to_owned()));
         }
         Ok(())
+    }
+}
+
+/// Makes `directory` and all that it lies in, for good: a power cut would take it with what is in it.
+fn make(directory: &Path) -> io::Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    let missing = directory.ancestors().take_while(|directory| !directory.exists());
+    let missing: Vec<_> = missing.collect();
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    for made in missing.into_iter().filter_map(Path::parent) {
+        // Of a relative path of one part.
+        let parent = if made.as_os_str().is_empty() { Path::new(".") } else { made };
+        // It is there; who may not read its parent goes without.
+        let _ = flush(parent);
+    }
+    Ok(())
+}
+
+/// Has the disk hold the names that `directory` has now.
+fn flush(directory: &Path) -> io::Result<()> {
+    match File::open(directory)?.sync_all() {
+        // The file system knows no flushing of directories.
+        Err(error) if error.raw_os_error() == Some(Errno::EINVAL as i32) => Ok(()),
+        done => done,
     }
 }
 

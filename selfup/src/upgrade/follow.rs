@@ -3,9 +3,11 @@
 //! Another service of the same binary knows what the one with the lock does from what lies beside it.
 //! A trial is noted before a candidate takes the path, and the note goes when it stays, after the
 //! history has it: so whoever sees a file at the path before and after it sees no note has seen one
-//! that is to stay. Whether an upgrade put it there, it knows by either of two things:
+//! that is to stay. Whether an upgrade put it there, or a rollback, it knows by any of three things:
 //!
 //! - the history says that this binary proved itself;
+//! - what was seen before is what runs here, and it failed its trial: so the history says, or the note
+//!   that is there until the history does. It was started during the trial, by who has not the lock;
 //! - the binary that was seen at the path before is the previous one now, by its inode. That needs no
 //!   history, which may be of another user, in another `state_dir`, or could not be written.
 //!
@@ -37,15 +39,15 @@ pub(crate) fn look(
     let path = origin.real_path().ok()?;
     let found = Inode::at(&path).ok().filter(|found| Some(*found) != seen)?;
     let beside = folder_of(&path).ok()?;
-    if Trial::is_there(&beside) {
-        return None;
-    }
-    let news = if has_replaced(&beside, seen) {
+    let news = if Trial::is_there(&beside) {
+        let trial = Trial::load(&beside).ok().flatten().filter(|trial| trial.failed.is_some())?;
+        running(seen).filter(|running| *running == trial.candidate).map(|_| Ok(()))?
+    } else if has_replaced(&beside, seen) {
         Ok(())
     } else {
         let id = BinaryId::of_file(&path).ok()?;
-        match good(&path, &beside, acceptance) {
-            Ok(good) if good == Some(id) => Ok(()),
+        match history(&path, &beside, acceptance) {
+            Ok(history) if history.good() == Some(id) || has_failed(&history, seen) => Ok(()),
             Ok(_) => Err(by_hand(&path)),
             Err(error) => Err(by_hand(&path).caused_by(error)),
         }
@@ -60,18 +62,29 @@ impl Pipeline {
             return None;
         }
         let is_proven = self.history.good() == Some(self.target.id());
+        let is_proven = is_proven || has_failed(&self.history, seen);
         let is_upgrade = is_proven || has_replaced(self.target.folder(), seen);
         Some(if is_upgrade { Ok(()) } else { Err(by_hand(self.target.path())) })
     }
 }
 
-/// What the history says of the binary that proved itself last.
-fn good(path: &Path, beside: &Folder, acceptance: &Acceptance) -> Result<Option<BinaryId>> {
-    let history = match &acceptance.state_dir {
+fn history(path: &Path, beside: &Folder, acceptance: &Acceptance) -> Result<History> {
+    match &acceptance.state_dir {
         Some(directory) => History::load_from(&Folder::in_state_dir(directory, path)?),
         None => History::load_from(beside),
-    };
-    history.map(|history| history.good())
+    }
+}
+
+/// Whether what was `seen` runs here, and was turned down meanwhile.
+fn has_failed(history: &History, seen: Option<Inode>) -> bool {
+    running(seen).is_some_and(|running| history.why_not(running).is_some())
+}
+
+/// What runs here, if that is what was `seen`.
+fn running(seen: Option<Inode>) -> Option<BinaryId> {
+    let path = Path::new("/proc/self/exe");
+    let is_it = seen.is_some() && seen == Inode::at(path).ok();
+    is_it.then(|| BinaryId::of_file(path).ok()).flatten()
 }
 
 /// Whether what was `seen` has the name of the previous binary.

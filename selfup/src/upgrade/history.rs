@@ -2,8 +2,8 @@
 //!
 //! What was refused by its bytes (the note, the `pre_upgrade` hook) stays refused until other bytes
 //! are offered; by its note, until another binary is in place, for it is held against that one's.
-//! What failed while it ran (the probe, the trial after a swap) may have met a bad
-//! moment: it is tried again after 1 minute, 10 minutes and 1 hour, and is then refused for good.
+//! What failed while it ran (the probe, the trial after a swap), or was not unpacked in time, may
+//! have met a bad moment: it is tried again after 1 minute, 10 minutes and 1 hour, and is then refused for good.
 //!
 //! It is kept in a [`file`](mod@file) beside the binary, for the next master is offered the same
 //! bytes. In memory the times are those of the monotonic clock, so that nobody who sets the clock

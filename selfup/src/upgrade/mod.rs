@@ -81,7 +81,7 @@ use self::offering::Unproven;
 pub(crate) use self::preflight::Inode;
 use self::preflight::Target;
 pub(crate) use self::probe::answer_probe;
-pub(crate) use self::reckon::{Unfinished, reckon};
+pub(crate) use self::reckon::{Counted, Unfinished, reckon};
 pub(crate) use self::rehearsal::Rehearsal;
 use self::swap::Swapped;
 use self::trial::Trial;
@@ -108,6 +108,8 @@ pub(crate) struct Pipeline {
     history: History,
     /// The candidate in place that is on trial, or waits for it.
     trial: Option<Swapped>,
+    /// Whether it failed, and the previous binary could not be put back: that is tried again.
+    is_way_back_open: bool,
     /// The trial as this start of the service was counted in it.
     counted: Option<Trial>,
     /// Whether there is a note of a trial that is over.
@@ -128,7 +130,7 @@ impl Pipeline {
     ///
     /// The errors name the directory and the remedy. Leftovers of an upgrader that was killed are
     /// removed, and what it turned down is known. A trial that it did not end is taken up, and if this
-    /// start of the service is counted in it, that is `unfinished`. Each probe is asked to take over
+    /// start of the service is `counted` in it, that is said. Each probe is asked to take over
     /// what `rehearsal` says by then.
     pub(crate) fn open(
         origin: Origin,
@@ -136,18 +138,20 @@ impl Pipeline {
         hook: Option<PreUpgradeHook>,
         observer: Observer,
         rehearsal: Rehearsal,
-        unfinished: Option<Unfinished>,
+        counted: Option<Counted>,
     ) -> Result<Self> {
         let state_dir = acceptance.state_dir.as_deref();
-        let (counted, target) = match unfinished {
-            Some(unfinished) => {
-                let excuse = unfinished.excuse();
-                let Unfinished { target, trial, uncounted, .. } = unfinished;
+        let (counted, target) = match counted {
+            Some(counted) => {
+                let excuse = counted.excuse();
+                let Counted { mut target, trial, uncounted, .. } = counted;
                 if let Some(error) = uncounted {
                     observer.warn(error);
                 }
-                // Nobody could say that it has passed, so nobody is to say that it has not.
-                (Some(trial), target.checked(state_dir).inspect_err(|_| excuse())?)
+                // Nobody could say that it has passed, so nobody is to say that it has not. But a
+                // `state_dir` is named by its own config, which is on trial, too.
+                target.check().inspect_err(|_| excuse())?;
+                (Some(trial), target.with_state_dir(state_dir)?)
             }
             None => (None, open_target(&origin, state_dir)?),
         };
@@ -175,6 +179,7 @@ impl Pipeline {
             rehearsal,
             history,
             trial: None,
+            is_way_back_open: false,
             counted,
             left_note: None,
             has_put_back: false,
@@ -227,6 +232,7 @@ impl Pipeline {
             self.target = open_target(&self.origin, self.acceptance.state_dir.as_deref())?;
             let is_needed = matches!(self.left_note, Some(LeftNote::OfFailure));
             (self.trial, self.counted, self.left_note) = (None, None, None);
+            self.is_way_back_open = false;
             if !moved && is_needed {
                 self.left_note = Some(LeftNote::OfFailure);
             } else if !moved {

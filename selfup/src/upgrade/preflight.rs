@@ -82,7 +82,9 @@ impl Target {
         if let Some(directory) = state_dir {
             Folder::in_state_dir(directory, &path)?;
         }
-        Self::of(path, folder, file)?.checked(state_dir)
+        let mut target = Self::of(path, folder, file)?;
+        target.check()?;
+        target.with_state_dir(state_dir)
     }
 
     /// Locks the file at `path`, which contains no links, and no more.
@@ -98,16 +100,15 @@ impl Target {
         Ok(Self { path, state: folder.clone(), folder, file, inode, id, losses: None })
     }
 
-    /// The same, if it can be replaced.
-    pub(super) fn checked(mut self, state_dir: Option<&Path>) -> Result<Self> {
-        self.check()?;
+    /// The same, with its history in `state_dir`, if there is one.
+    pub(super) fn with_state_dir(mut self, state_dir: Option<&Path>) -> Result<Self> {
         if let Some(directory) = state_dir {
             self.state = Folder::in_state_dir(directory, &self.path)?;
         }
         Ok(self)
     }
 
-    /// Whether it can still be replaced.
+    /// Whether it can be replaced, still.
     pub(super) fn check(&mut self) -> Result<()> {
         self.losses = check_directory(&self.folder, &self.file)?;
         Ok(())
@@ -143,6 +144,10 @@ impl Target {
 
     pub(super) fn file(&self) -> &File {
         &self.file
+    }
+
+    pub(super) fn into_file(self) -> Held {
+        self.file
     }
 
     /// Whether its lock is ours.

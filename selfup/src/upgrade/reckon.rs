@@ -14,39 +14,54 @@
 //! Whatever starts the binary as a master is a start. One that is told to stop is not counted, if it
 //! is told soon; nor is one that exits with status 0 from `init` or the config, as `app --version` may;
 //! and none is once it is known that upgrades are off, for then nobody could say that the trial is
-//! passed.
+//! passed: where the directory of the binary is at fault. A `state_dir` that cannot be used is the
+//! release's own config, and excuses nothing.
+//!
+//! Who has not the lock of the binary counts nothing and puts nothing back, but a minute it has all the
+//! same, and who has the lock decides for both: see [`follow`](super::follow).
 //!
 //! Limits: a candidate that ends before its `main` comes to selfup is in nobody's hands; its probe
-//! has shown that it comes there. Of several services of one binary, who has its lock counts. Where
+//! has shown that it comes there. A note that another user wrote says nothing here, so a start of
+//! another user has no limit. Where
 //! the C library is not glibc, nobody learns with which status a process exits, and `app --version`
 //! counts. A release that exits with 0 from its config in place of serving is taken at its word.
 
 mod limit;
 
 use std::ffi::OsString;
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd as _, RawFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use self::limit::Limit;
+use self::limit::{Limit, Terms};
+use super::lock::is_taken;
 use super::preflight::{Inode, Target, folder_of};
 use super::swap;
 use super::trial::{MOST_STARTS, Trial};
 use crate::error::{Error, ErrorKind, Result};
+use crate::identity::BinaryId;
 use crate::origin::Origin;
 use crate::role;
 use crate::sys::lifeline::Successor;
 
-/// A trial that this start of the service goes on with, and the lock of its binary.
+/// A start of a binary that is on trial.
 #[derive(Debug)]
 pub(crate) struct Unfinished {
+    /// Dropped first: it knows the lock by the number of a descriptor.
+    limit: Option<Limit>,
+    /// The environment that it was started with.
+    env: Vec<(OsString, OsString)>,
+    /// None, if somebody else has the lock.
+    counted: Option<Counted>,
+}
+
+/// A trial that this start of the service goes on with, and the lock of its binary.
+#[derive(Debug)]
+pub(crate) struct Counted {
     pub(super) target: Target,
     pub(super) trial: Trial,
     /// Why this start could not be counted.
     pub(super) uncounted: Option<Error>,
-    /// The environment that it was started with.
-    env: Vec<(OsString, OsString)>,
-    limit: Option<Limit>,
     /// Whether it took too long, and stays all the same.
     is_overdue: bool,
 }
@@ -64,7 +79,13 @@ pub(crate) fn reckon(is_overdue: bool) -> Option<Unfinished> {
     let env: Vec<_> = std::env::vars_os().filter(|(name, _)| name != role::VARIABLE).collect();
     match count(&path, is_overdue) {
         Reckoning::Settled => None,
-        Reckoning::OnTrial(unfinished) => Some(Unfinished { env, ..*unfinished }),
+        Reckoning::Taken => {
+            let is_tried = is_on_trial(&path, Path::new("/proc/self/exe"));
+            is_tried.then_some(Unfinished { limit: None, env, counted: None })
+        }
+        Reckoning::OnTrial(counted) => {
+            Some(Unfinished { limit: None, env, counted: Some(*counted) })
+        }
         Reckoning::RolledBack(inode) => {
             execute(&origin, &env, inode);
             // Its child will execute what is at the path.
@@ -75,35 +96,43 @@ pub(crate) fn reckon(is_overdue: bool) -> Option<Unfinished> {
 
 #[derive(Debug)]
 enum Reckoning {
-    /// There is no trial here, or it is not ours to look after.
+    /// There is no trial here, or none that could be looked after.
     Settled,
-    OnTrial(Box<Unfinished>),
+    /// Somebody else has the lock.
+    Taken,
+    OnTrial(Box<Counted>),
     /// This file is at the path again.
     RolledBack(Inode),
 }
 
 fn count(path: &Path, is_overdue: bool) -> Reckoning {
     // What is wrong is told by the pipeline, which comes by the same.
-    let found = Target::lock(path.to_owned()).ok().and_then(|target| {
-        let trial = Trial::load(target.folder()).ok().flatten()?;
-        Some((target, trial))
-    });
-    let Some((target, trial)) = found.filter(|(target, trial)| target.id() == trial.candidate)
-    else {
+    let target = match Target::lock(path.to_owned()) {
+        Ok(target) => target,
+        Err(error) if is_taken(&error) => return Reckoning::Taken,
+        Err(_) => return Reckoning::Settled,
+    };
+    let trial = Trial::load(target.folder()).ok().flatten();
+    let Some(trial) = trial.filter(|trial| target.id() == trial.candidate) else {
         return Reckoning::Settled;
     };
-    let (uncounted, env, limit) = (None, Vec::new(), None);
-    let mut unfinished = Unfinished { target, trial, uncounted, env, limit, is_overdue };
-    judge(&mut unfinished.trial, is_overdue);
-    if unfinished.trial.failed.is_some() {
-        let rolled_back = unfinished.roll_back();
+    let mut counted = Counted { target, trial, uncounted: None, is_overdue };
+    judge(&mut counted.trial, is_overdue);
+    if counted.trial.failed.is_some() {
+        let rolled_back = counted.roll_back();
         // What could not be flushed is in place all the same, and this binary has no path any more.
-        if rolled_back.is_ok() || unfinished.target.id() == unfinished.trial.previous {
-            return Reckoning::RolledBack(unfinished.target.inode());
+        if rolled_back.is_ok() || counted.target.id() == counted.trial.previous {
+            return Reckoning::RolledBack(counted.target.inode());
         }
     }
-    unfinished.uncounted = unfinished.trial.save(unfinished.target.folder()).err();
-    Reckoning::OnTrial(Box::new(unfinished))
+    counted.uncounted = counted.trial.save(counted.target.folder()).err();
+    Reckoning::OnTrial(Box::new(counted))
+}
+
+/// Whether the file `running` is on trial beside `path`.
+fn is_on_trial(path: &Path, running: &Path) -> bool {
+    let trial = folder_of(path).and_then(|folder| Trial::load(&folder)).ok().flatten();
+    trial.is_some_and(|trial| BinaryId::of_file(running).is_ok_and(|id| id == trial.candidate))
 }
 
 /// Counts a start, and says whether it was one too many.
@@ -124,8 +153,35 @@ fn judge(trial: &mut Trial, is_overdue: bool) {
 }
 
 impl Unfinished {
+    /// As [`Counted::excuse`] says it.
+    pub(crate) fn excuse(&self) -> Option<impl FnOnce() + Send + use<>> {
+        self.counted.as_ref().map(Counted::excuse)
+    }
+
+    /// Bounds this start until [`end_limit`](Self::end_limit): of what it does from here on, code of
+    /// the user's. The descriptors in `keep` go on to what is executed then, and what waits of the
+    /// signals `discarded` does not.
+    pub(crate) fn limit(&mut self, origin: &Origin, keep: Vec<RawFd>, discarded: Vec<i32>) {
+        // What could not be put back would only be executed again and again.
+        if self.counted.as_ref().is_some_and(|counted| counted.is_overdue) {
+            return;
+        }
+        let excuse = self.excuse().map(|excuse| -> Box<dyn FnOnce() + Send> { Box::new(excuse) });
+        let locked = self.counted.as_ref().map(|counted| counted.target.file().as_raw_fd());
+        let terms = Terms { env: self.env.clone(), excuse, locked };
+        self.limit = Some(Limit::begin(terms, origin, keep, discarded));
+    }
+
+    /// From here on, the trial of its first generation has a limit of its own.
+    pub(crate) fn end_limit(self) -> Option<Counted> {
+        drop(self.limit);
+        self.counted
+    }
+}
+
+impl Counted {
     /// What a stop does that comes before there is anybody else to do it: it is no failed trial.
-    pub(crate) fn excuse(&self) -> impl FnOnce() + Send + 'static {
+    pub(crate) fn excuse(&self) -> impl FnOnce() + Send + use<> {
         let (folder, mut trial) = (self.target.folder().clone(), self.trial.clone());
         let since = Instant::now();
         move || {
@@ -139,26 +195,12 @@ impl Unfinished {
         }
     }
 
-    /// Bounds this start until [`end_limit`](Self::end_limit): of what it does from here on, code of
-    /// the user's. The descriptors in `keep` go on to what is executed then.
-    pub(crate) fn limit(&mut self, origin: &Origin, keep: Vec<RawFd>) {
-        // What could not be put back would only be executed again and again.
-        if !self.is_overdue {
-            self.limit = Some(Limit::begin(origin, self.env.clone(), keep, self.excuse()));
-        }
-    }
-
-    /// From here on, the trial of its first generation has a limit of its own.
-    pub(crate) fn end_limit(&mut self) {
-        self.limit = None;
-    }
-
     /// The note says why, until the history does. A full disk keeps that from being written, and
     /// nothing from being put back.
     fn roll_back(&mut self) -> Result<()> {
         let swapped = swap::take_up(&self.target, &self.trial)?;
         let _ = self.trial.save(self.target.folder());
-        swap::restore(&mut self.target, swapped)
+        swap::restore(&mut self.target, &mut Some(swapped))
     }
 }
 
@@ -231,8 +273,12 @@ mod tests {
     fn who_has_not_the_lock_does_not_count() {
         let place = on_trial(2);
         let _other = place.target();
-        assert!(matches!(count(&place.path, false), Reckoning::Settled));
+        for is_overdue in [false, true] {
+            assert!(matches!(count(&place.path, is_overdue), Reckoning::Taken));
+        }
         assert_eq!((trial_of(&place).starts, place.content("app")), (2, b"new".to_vec()));
+        assert!(is_on_trial(&place.path, &place.path), "it has a limit");
+        assert!(!is_on_trial(&place.path, &place.directory.path().join(PREVIOUS)));
     }
 
     #[test]
@@ -273,14 +319,16 @@ mod tests {
     fn a_start_that_took_too_long_and_cannot_be_put_back_has_no_limit_again() {
         let place = on_trial(1);
         std::fs::remove_file(place.directory.path().join(PREVIOUS)).unwrap();
-        let Reckoning::OnTrial(mut found) = count(&place.path, true) else { panic!() };
+        let Reckoning::OnTrial(found) = count(&place.path, true) else { panic!() };
         let origin = Origin::of_test(place.path.clone(), &["app"], &[]);
-        found.limit(&origin, Vec::new());
-        assert!(found.limit.is_none());
+        let mut start = Unfinished { limit: None, env: Vec::new(), counted: Some(*found) };
+        start.limit(&origin, Vec::new(), Vec::new());
+        assert!(start.limit.is_none());
     }
 
+    /// It would crash for ever otherwise: the binary that was there before may have another one.
     #[test]
-    fn a_start_that_is_known_to_go_without_upgrades_is_not_counted() {
+    fn a_state_dir_that_cannot_be_used_excuses_no_start() {
         let place = on_trial(1);
         let Reckoning::OnTrial(found) = count(&place.path, false) else { panic!() };
         assert_eq!(trial_of(&place).starts, 2);
@@ -293,6 +341,7 @@ mod tests {
         let opened = Pipeline::open(origin, acceptance, None, observer, rehearsal, Some(*found));
         let words = opened.err().unwrap().to_string();
         assert!(words.contains("`state_dir`"), "{words}");
-        assert_eq!(trial_of(&place).starts, 1);
+        assert_eq!(trial_of(&place).starts, 2);
+        assert!(matches!(count(&place.path, false), Reckoning::RolledBack(_)));
     }
 }

@@ -8,7 +8,8 @@
 //! of them in memory. What is written is complete in the end: it has the [`attributes`] of the
 //! binary, without the rights that an untrusted file must not have; then it is flushed to the disk,
 //! and the descriptor that can write is closed, for as long as it is open the file cannot be
-//! executed.
+//! executed. Another one was opened before, and has the [lock](super::lock): once others may read the
+//! file, they could take it, and keep it from the path.
 //!
 //! A source may lie about its length, send without an end, fall silent, or send so slowly that it
 //! never ends: each is bounded. Announced lengths are exact; without one, `max_size` is the end. A
@@ -36,6 +37,7 @@ use tokio::time::Instant;
 pub(super) use self::sink::Sink;
 use super::attributes;
 use super::candidate::Candidate;
+use super::lock::{Held, lock};
 use super::preflight::Target;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::fetcher::{Download, LONGEST_SILENCE};
@@ -131,18 +133,26 @@ pub(super) async fn stage(
     check_space(download.length, target, limits)?;
     let mut sink = Sink::new(target)?;
     write(&mut download, &mut sink, target, limits).await?;
-    let (path, id) = sink.finish()?;
+    let (path, file, id) = sink.finish()?;
     let validator = download.validator.take();
-    Candidate::new(path, id, validator).map_err(|error| not_written(error, target))
+    Candidate::new(path, file, id, validator).map_err(|error| not_written(error, target))
 }
 
 /// A copy of the binary that `target` holds open, as complete as a candidate.
-pub(super) fn copy_of(target: &Target) -> io::Result<TempPath> {
-    let mut copy = target.new_file()?;
+pub(super) fn copy_of(target: &Target) -> io::Result<(TempPath, Held)> {
+    let (mut copy, file) = new_file(target)?;
     let mut from = target.file();
     from.rewind()?;
     io::copy(&mut from, copy.as_file_mut())?;
-    finish(copy, target)
+    Ok((finish(copy, target)?, file))
+}
+
+/// An empty file beside `target`, and the same read-only, with its lock: as long as nobody else may
+/// open it, nobody else can have that.
+fn new_file(target: &Target) -> io::Result<(NamedTempFile, Held)> {
+    let written = target.new_file()?;
+    let read = lock(File::open(written.path())?)?;
+    Ok((written, read))
 }
 
 /// Gives `file`, which is trusted now, the rights that the binary has, and flushes it to the disk.

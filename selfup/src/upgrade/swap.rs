@@ -3,7 +3,7 @@
 //! The path leads to a complete file at every instant: both ways it changes by one rename, and what
 //! is renamed was flushed to the disk before. In order: the previous binary gets a second name
 //! beside it (a hard link; where links are refused, a copy), the directory is flushed, the
-//! candidate is locked and renamed over the path, and the directory is flushed again. Between the
+//! candidate is renamed over the path, with the lock that it has, and the directory is flushed again. Between the
 //! two flushes the disk may hold either binary at the path after a power cut, and the previous one
 //! is there in both cases.
 //!
@@ -19,14 +19,14 @@
 //! Limits: a deploy that replaces the file between the last look and the rename is overwritten, for
 //! no system call renames only if. Nobody else has its lock for that instant only if it locks, too.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 
 use nix::errno::Errno;
 
 use super::candidate::Candidate;
-use super::lock::{Held, lock};
+use super::lock::Held;
 use super::preflight::{Inode, Target};
 use super::stage;
 use super::trial::Trial;
@@ -59,7 +59,7 @@ impl Swapped {
 /// binary.
 ///
 /// On an error the path leads to the binary that was there, and the candidate is gone; unless the
-/// error is a [`ErrorKind::Rollback`], which says what could not be undone.
+/// error is a [`ErrorKind::Rollback`], which says what could not be undone: then the candidate waits.
 pub(super) fn swap(
     target: &mut Target,
     candidate: Candidate,
@@ -68,12 +68,7 @@ pub(super) fn swap(
     check(target, &candidate)?;
     let id = candidate.id();
     let (staged, file) = candidate.into_file();
-    // Before others may read it, and so lock it.
-    let sealed = lock(file).map_err(io::Error::from).and_then(|file| {
-        stage::seal(&file, target)?;
-        Ok(file)
-    });
-    let file = sealed.map_err(|error| failed(error, target))?;
+    stage::seal(&file, target).map_err(|error| failed(error, target))?;
     let prepared = prepare(target, id, waiting.as_ref()).and_then(|kept| {
         let candidate = target.with_file(file, id)?;
         std::fs::rename(&staged, target.path())?;
@@ -94,7 +89,8 @@ pub(super) fn swap(
     let swapped = Swapped { id, previous };
     let Err(error) = target.flush_directory() else { return Ok(swapped) };
     let error = failed(error, target);
-    let restored = restore(target, swapped);
+    *waiting = Some(swapped);
+    let restored = restore(target, waiting);
     if target.id() != id {
         note_again(target, None);
         return Err(error);
@@ -174,22 +170,28 @@ pub(super) fn open_previous(target: &Target) -> io::Result<Target> {
 
 /// Puts the previous binary back, which `target` is afterwards. If the path no longer leads to the
 /// candidate, the file is somebody's deploy, and stays.
-pub(super) fn restore(target: &mut Target, swapped: Swapped) -> Result<()> {
-    if !target.is_in_place() {
+///
+/// What is not put back is left in `swapped`, which is the way back still.
+pub(super) fn restore(target: &mut Target, swapped: &mut Option<Swapped>) -> Result<()> {
+    let Some(Swapped { id, mut previous }) = swapped.take().filter(|_| target.is_in_place()) else {
         return Ok(());
-    }
-    let mut previous = swapped.previous;
-    put_back(&mut previous).context(ErrorKind::Rollback, || {
-        format!(
+    };
+    if let Err(error) = put_back(&mut previous) {
+        let words = format!(
             "the previous binary could not be put back as {0}; copy {1} over {0} by hand",
             previous.path().display(),
             previous.previous_path().display()
-        )
-    })?;
+        );
+        *swapped = Some(Swapped { id, previous });
+        return Err(Error::new(ErrorKind::Rollback, words).caused_by(error));
+    }
     *target = previous;
     // The service runs the right binary either way; only a power cut could undo this.
     target.flush_directory().context(ErrorKind::Rollback, || {
-        format!("directory {} could not be flushed to the disk", target.directory().display())
+        format!(
+            "directory {} could not be flushed to the disk; see whether that is well",
+            target.directory().display()
+        )
     })
 }
 
@@ -254,8 +256,7 @@ fn put_copy_back(previous: &mut Target) -> io::Result<()> {
 }
 
 fn locked_copy(target: &Target) -> io::Result<(tempfile::TempPath, Held)> {
-    let copy = stage::copy_of(target)?;
-    let file = lock(File::open(&copy)?)?;
+    let (copy, file) = stage::copy_of(target)?;
     stage::seal(&file, target)?;
     Ok((copy, file))
 }

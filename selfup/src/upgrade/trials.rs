@@ -18,6 +18,12 @@ impl Pipeline {
     /// Puts `candidate` in place of the binary, on trial. On an error the binary is the one that was
     /// there, and the candidate will be examined again.
     pub(crate) fn swap(&mut self, candidate: Candidate) -> Result<()> {
+        if self.is_way_back_open {
+            // The previous binary would lose its name to a bad one.
+            let words = "the binary in place failed its trial, and the one before it comes back \
+                         first; the candidate is examined again at a later poll";
+            return Err(Error::new(ErrorKind::Rollback, words));
+        }
         let (from, to) = (self.target.id(), candidate.id());
         let validator = candidate.validator().map(str::to_owned);
         let delivered = Delivered::new(candidate.published(), to, validator);
@@ -26,6 +32,7 @@ impl Pipeline {
         // Where the candidate stays in place without a way back, the next start needs the note.
         let is_back = self.trial.is_none() && self.target.id() == from;
         self.left_note = (swapped.is_err() && is_back).then_some(LeftNote::Needless);
+        self.is_way_back_open = self.trial.as_ref().is_some_and(|trial| trial.id() == to);
         let swapped = swapped.inspect_err(|_| self.stay())?;
         self.trial = Some(swapped);
         if self.withdrawn.is_some() {
@@ -59,36 +66,68 @@ impl Pipeline {
 
     /// The trial failed for `reason`: the previous binary is put back, unless somebody has put
     /// another file there meanwhile, and the candidate waits for its next chance.
+    ///
+    /// On an error the way back may be [open](Self::is_way_back_open).
     pub(crate) fn restore(&mut self, reason: &Error) -> Result<()> {
-        let Some(swapped) = self.trial.take() else { return Ok(()) };
+        let Some(swapped) = &self.trial else { return Ok(()) };
+        let mut trial = Trial::of(swapped.id(), swapped.previous_id());
         self.counted = None;
         self.stay();
-        let (from, to) = (swapped.id(), swapped.previous_id());
         // Killed from here on, it is known that it failed.
-        let mut trial = Trial::of(from, to);
         trial.fail(reason);
         self.write_down(&trial);
-        let from_version = self.version();
-        let restored = swap::restore(&mut self.target, swapped);
-        if self.target.id() == to {
+        self.go_back(Some(&trial))
+    }
+
+    /// Goes back from what `failed`, if that is not known yet.
+    fn go_back(&mut self, failed: Option<&Trial>) -> Result<()> {
+        let Some(swapped) = &self.trial else { return Ok(()) };
+        let (from, to, from_version) = (swapped.id(), swapped.previous_id(), self.version());
+        let restored = swap::restore(&mut self.target, &mut self.trial);
+        let is_back = self.target.id() == to;
+        if is_back {
             // A master that was killed in a rollback by request has refused it.
             self.history.forget(to);
         }
-        self.condemn(&trial);
-        if self.target.id() == to {
+        match failed {
+            Some(trial) => self.condemn(trial),
+            None => self.save_history(),
+        }
+        if is_back {
             let to_version = self.version();
             self.observer.tell(&Event::RolledBack { from, from_version, to, to_version });
         }
-        // A candidate that is still there is put back at the next start.
-        if self.target.id() != from || !self.target.is_in_place() {
+        // A candidate that is still there is put back at the next poll, or the next start.
+        self.is_way_back_open = self.trial.is_some();
+        if !self.is_way_back_open {
             self.end_failed_trial();
         }
         restored
     }
 
+    /// Whether what is in place failed its trial, and could not be put back so far.
+    pub(crate) fn is_way_back_open(&self) -> bool {
+        self.is_way_back_open
+    }
+
+    /// Tries the way back again, if it is open. That it failed was told once. Says whether the previous
+    /// binary came back by it.
+    pub(crate) fn go_back_again(&mut self) -> bool {
+        let previous = self.trial.as_ref().filter(|_| self.is_way_back_open);
+        let Some(previous) = previous.map(swap::Swapped::previous_id) else { return false };
+        let went_back = self.go_back(None);
+        if let Err(error) = went_back
+            && !self.is_way_back_open
+        {
+            self.observer.warn(error);
+        }
+        self.target.id() == previous
+    }
+
     /// The binary that is on trial, or waits for one.
     pub(crate) fn on_trial(&self) -> Option<Inode> {
-        self.trial.is_some().then(|| self.target.inode())
+        let trial = self.trial.as_ref().filter(|_| !self.is_way_back_open);
+        trial.map(|_| self.target.inode())
     }
 
     /// The file that was in place when that was looked at last.
@@ -148,8 +187,11 @@ impl Pipeline {
         let is_it = |link: &tempfile::TempPath| {
             previous.is_locked() && Inode::at(link).is_ok_and(|inode| inode == previous.inode())
         };
-        let copied = link.ok().filter(is_it).map_or_else(|| stage::copy_of(&previous), Ok);
-        let candidate = copied.and_then(|path| Candidate::new(path, id, None));
+        let copied = match link.ok().filter(is_it) {
+            Some(link) => Ok((link, previous.into_file())),
+            None => stage::copy_of(&previous),
+        };
+        let candidate = copied.and_then(|(path, file)| Candidate::new(path, file, id, None));
         candidate.context(ErrorKind::Rollback, || {
             format!("{shown} cannot be brought to the path of the binary; free some space")
         })

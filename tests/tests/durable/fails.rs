@@ -1,7 +1,8 @@
 //! Calls that fail, one after the other, as those to a sick disk do.
 //!
 //! Every call of an upgrade that may change the disk fails once, before it is made, and every release
-//! is put in place all the same: at the next poll, if not at this one. Every such call of a start that
+//! is put in place all the same: at the next poll, if not at this one. So does each by which a
+//! service goes back from a bad release, and the previous binary comes back. Every such call of a start that
 //! finds a trial fails once, and also with all that come after it, as on a disk that is full or that
 //! the kernel has made read-only: the service comes up all the same.
 
@@ -13,7 +14,7 @@ use selfup_tests::{Load, Release, eventually};
 
 use crate::kill::{Left, on_trial};
 use crate::points::{Kind, Point, Search, Shared, in_parallel};
-use crate::site::{End, Offer, PREVIOUS, Setting, Site, TRIAL};
+use crate::site::{COMES_BACK, End, Offer, PREVIOUS, Setting, Site, TAKES_THE_PATH, TRIAL};
 
 /// Has each of the calls fail in its turn with `error`.
 fn fail_everywhere(error: Errno) {
@@ -52,6 +53,40 @@ fn fail_at(site: &mut Site, shared: &Shared, point: &Point, error: Errno) {
         Some(_) => site.remove_leftovers(),
         None => {}
     }
+}
+
+/// Has each of the calls by which a service goes back from what failed its trial fail in its turn.
+fn fail_each_way_back(error: Errno) {
+    let mut site = Site::upgraded(Setting::Beside);
+    let shared = Shared::new(Search::list(Kind::Changing));
+    let pid = site.service().pid();
+    let traced = site.trace(shared.watch());
+    site.fail_a_trial();
+    let mut quiet = site.end_of_poll();
+    eventually("the way back is over", || quiet().then_some(()));
+    drop(quiet);
+    let points = shared.all();
+    let swap = points.iter().position(|point| point.call == TAKES_THE_PATH);
+    let points = &points[swap.expect("it was put in place") + 1..];
+    assert!(points.iter().any(|point| point.call == COMES_BACK), "{points:#?}");
+    let load = Load::start(site.service().address(), "/sleep?20", 1);
+    for point in points {
+        shared.search(Search::for_point(Kind::Changing, point.clone(), Verdict::Fail(error)));
+        let before = site.service().lines("").len();
+        site.fail_a_trial();
+        eventually(&format!("{point} is come to"), || shared.is_found().then_some(()));
+        assert_helpful(&site, &site.service().lines("").split_off(before), point, error);
+        site.wait_until_tidy_but_for_staged(point);
+        site.service().assert_runs(&site.current);
+    }
+    assert_eq!(load.stop(), [""; 0]);
+    assert_eq!(site.service().pid(), pid);
+    eprintln!("{} calls of a way back failed with {error}", points.len());
+    let good = site.current.clone();
+    site.upgrade();
+    site.service().assert_previous(&good);
+    site.stop();
+    traced.end();
 }
 
 /// That each line which tells of something that went wrong says where, why, and what to do. Says how
@@ -118,6 +153,9 @@ const SICK: [Errno; 2] = [Errno::EIO, Errno::EROFS];
 /// The same of a disk that is full.
 const FULL: [Errno; 2] = [Errno::ENOSPC, Errno::ENOSPC];
 
+/// And of a directory whose rights somebody takes away.
+const DENIED: [Errno; 2] = [Errno::EACCES, Errno::EACCES];
+
 #[test]
 fn whichever_call_of_an_upgrade_fails_with_an_error_of_the_disk_the_release_comes_all_the_same() {
     fail_everywhere(Errno::EIO);
@@ -129,9 +167,14 @@ fn whichever_call_of_an_upgrade_finds_no_space_the_release_comes_all_the_same() 
 }
 
 #[test]
+fn whichever_call_of_a_way_back_fails_the_previous_binary_comes_back_all_the_same() {
+    fail_each_way_back(Errno::EIO);
+}
+
+#[test]
 fn whichever_call_of_a_start_that_counts_fails_the_service_comes_up_and_says_what_to_do() {
     let left = on_its_trial();
-    for with in [SICK, FULL] {
+    for with in [SICK, FULL, DENIED] {
         fail_every_start(&left, with);
     }
 }
@@ -140,7 +183,7 @@ fn whichever_call_of_a_start_that_counts_fails_the_service_comes_up_and_says_wha
 fn whichever_call_of_a_start_that_puts_a_binary_back_fails_the_service_comes_up_and_says_what_to_do()
  {
     let left = on_its_trial().counted();
-    for with in [SICK, FULL] {
+    for with in [SICK, FULL, DENIED] {
         fail_every_start(&left, with);
     }
 }

@@ -347,6 +347,24 @@ impl Site {
         });
     }
 
+    /// Has it go back from a release that is not well.
+    pub(crate) fn fail_a_trial(&self) {
+        let event = End::RolledBack.event();
+        let before = self.service().lines(event).len();
+        self.publisher.publish(Answer::Whole(Release::flawed("exits")));
+        self.service().wait_for_nth(event, before + 1);
+        self.service().assert_on_disk(&self.current);
+    }
+
+    /// Waits until nothing lies there but what the next start sweeps, which is removed.
+    pub(crate) fn wait_until_tidy_but_for_staged(&self, point: &Point) {
+        eventually(&format!("{point}: leftovers are gone"), || {
+            let files = self.service().files();
+            files.iter().all(|name| name.starts_with(STAGED)).then_some(())
+        });
+        self.remove_leftovers();
+    }
+
     /// Removes by hand what could not be removed.
     pub(crate) fn remove_leftovers(&self) {
         for name in self.service().files() {
@@ -371,6 +389,11 @@ pub(crate) fn builder(directory: &Path, publisher: &Publisher) -> ServiceBuilder
 
 /// The call by which a candidate is put in place.
 pub(crate) const TAKES_THE_PATH: &str = "rename .app.selfup-stage- app";
+
+/// The call by which the one before it comes back.
+pub(crate) const COMES_BACK: &str = "rename .app.selfup-previous app";
+
+const STAGED: &str = ".app.selfup-stage-";
 
 pub(crate) const HISTORY: &str = ".app.selfup-history";
 

@@ -205,7 +205,9 @@ impl Builder {
         self
     }
 
-    /// Whether running without a master is an error, rather than a warning. Default: false.
+    /// Whether running without a master, or without upgrades where there is a fetcher, is an error,
+    /// rather than a warning. A service that follows another one of the same binary has its upgrades
+    /// from that one, and starts. Default: false.
     pub fn required(mut self, required: bool) -> Self {
         self.config.required = required;
         self

@@ -46,13 +46,15 @@ enum Wish {
 }
 
 impl Cycle {
-    /// Polls until the master is `gone`, but for the times at which it is to wait.
+    /// Polls until the master is `gone`, but for the times at which it is to wait. What was ordered
+    /// before that is done: the last order is the one that excuses a start.
     pub(super) async fn run(mut self, gone: Receiver, parking: Parking) {
         let report = self.report.clone();
         let mut polling = pin!(self.poll_for_ever());
         loop {
             tokio::select! {
                 biased;
+                () = &mut polling => return,
                 // Nothing is ever written to it: it is readable at its end.
                 _ = gone.readable() => return,
                 () = parking.asked.notified() => {
@@ -63,7 +65,6 @@ impl Cycle {
                         () = parking.released.notified() => {}
                     }
                 }
-                () = &mut polling => return,
             }
         }
     }
@@ -96,7 +97,7 @@ impl Cycle {
         let order = next(&mut self.orders).await;
         let is_restored = matches!(order, Order::Restore(_));
         self.obey(order);
-        if is_restored {
+        if is_restored && !self.work.is_way_back_open() {
             // What is in place again is not what runs.
             self.tell(Input::Restart);
         }

@@ -26,7 +26,7 @@ use crate::master::busy::{LONGEST_ANSWER, Running, guarded, within};
 use crate::master::plan::Input;
 use crate::origin::Origin;
 use crate::upgrade::{
-    self, Candidate, Inode, Pipeline, PreUpgradeHook, Rehearsal, Unfinished, is_taken,
+    self, Candidate, Counted, Inode, Pipeline, PreUpgradeHook, Rehearsal, is_taken,
 };
 
 /// What a pipeline is made of, again and again.
@@ -40,7 +40,7 @@ pub(super) struct Opening {
 }
 
 impl Opening {
-    fn open(&self, unfinished: Option<Unfinished>) -> Result<Pipeline> {
+    fn open(&self, counted: Option<Counted>) -> Result<Pipeline> {
         let hook = self.hook.clone().map(|hook| -> PreUpgradeHook {
             Box::new(move |candidate| {
                 // One that has panicked is asked again.
@@ -51,7 +51,7 @@ impl Opening {
         let (observer, rehearsal) = (self.observer.clone(), self.rehearsal.clone());
         let wanted =
             self.wanted.try_clone().context(ErrorKind::Unsupported, super::no_descriptors)?;
-        let pipeline = Pipeline::open(origin, acceptance, hook, observer, rehearsal, unfinished)?;
+        let pipeline = Pipeline::open(origin, acceptance, hook, observer, rehearsal, counted)?;
         Ok(pipeline.while_open(wanted))
     }
 }
@@ -83,12 +83,12 @@ impl Work {
     pub(super) fn begin(
         fetcher: Option<BoxFetcher>,
         opening: Opening,
-        unfinished: Option<Unfinished>,
+        counted: Option<Counted>,
         min_fetch_interval: Duration,
         restarts: bool,
         report: mpsc::UnboundedSender<Report>,
     ) -> (Self, Option<Error>) {
-        let (stand, error) = match opening.open(unfinished) {
+        let (stand, error) = match opening.open(counted) {
             Ok(pipeline) => (Stand::Open(Box::new(pipeline)), None),
             Err(error) if is_taken(&error) => {
                 let reason = Arc::new(error);
@@ -134,8 +134,15 @@ impl Work {
     /// binary can be upgraded by now. What goes wrong is told as an event, and the next poll begins
     /// anew.
     pub(super) async fn poll(&mut self) -> (Turn, Option<Candidate>) {
-        if !matches!(self.stand, Stand::Open(_)) {
+        let Stand::Open(pipeline) = &mut self.stand else {
             self.look();
+            return (Turn::Answered, None);
+        };
+        if pipeline.go_back_again() {
+            // What runs may be what failed.
+            self.tell_restart();
+        } else if pipeline.is_way_back_open() {
+            // Nothing is put in place of what failed but what was there before.
             return (Turn::Answered, None);
         }
         match self.try_poll().await {
@@ -231,6 +238,11 @@ impl Work {
         {
             self.opening.observer.warn(error);
         }
+    }
+
+    /// Whether what failed could not be put back, which is tried again at the next poll.
+    pub(super) fn is_way_back_open(&self) -> bool {
+        matches!(&self.stand, Stand::Open(pipeline) if pipeline.is_way_back_open())
     }
 
     /// The binary cannot be upgraded for now.

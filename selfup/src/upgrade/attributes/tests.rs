@@ -65,7 +65,7 @@ fn a_copy_has_them_all() {
     let candidate = staged(&target, b"new").unwrap();
     let swapped = swap::swap(&mut target, candidate, &mut None).unwrap();
     std::fs::remove_file(target.previous_path()).unwrap();
-    swap::restore(&mut target, swapped).unwrap();
+    swap::restore(&mut target, &mut Some(swapped)).unwrap();
     assert_eq!(place.content("app"), b"old");
     assert_eq!(xattr::get(&place.path, CAPABILITY).unwrap().unwrap(), BIND);
 }

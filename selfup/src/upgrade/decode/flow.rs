@@ -88,8 +88,11 @@ impl Watch {
             return Ok(());
         }
         let patience = humantime::format_duration(PATIENCE);
-        let words = format!("it was not unpacked in {patience}; pack it in another way");
-        Err(self.fail(Error::new(ErrorKind::Decode, words)))
+        let words = format!(
+            "it was not unpacked in {patience}; see what keeps this host busy, or pack it in another way"
+        );
+        let late = io::Error::from(io::ErrorKind::TimedOut);
+        Err(self.fail(Error::new(ErrorKind::Decode, words).caused_by(late)))
     }
 
     /// Passes on what the disk says.

@@ -9,7 +9,7 @@
 //! Everything is streamed: no archive, no entry and no name is held in memory as a whole, windows
 //! and dictionaries are 64 MiB at most (what `xz -9` takes), and they are touched only as far as
 //! they are filled. A bomb ends at `max_size` bytes of what is unpacked, at 10,000 entries, or after
-//! ten minutes. Whatever is behind the end of a file is refused, for two readers would disagree
+//! ten minutes, which may be the fault of a host that is busy: that is tried again. Whatever is behind the end of a file is refused, for two readers would disagree
 //! about it. The checksums of all five formats are compared.
 //!
 //! The published file is gone as soon as it is unpacked. A candidate that was unpacked has two
@@ -32,9 +32,7 @@ pub(super) use self::format::Format;
 use self::format::START;
 use super::candidate::Candidate;
 use super::preflight::Target;
-#[cfg(any(test, not(feature = "archives")))]
-use crate::error::Error;
-use crate::error::{Context as _, ErrorKind, Result};
+use crate::error::{Context as _, Error, ErrorKind, Result};
 
 #[cfg(feature = "archives")]
 mod chooser;
@@ -79,6 +77,13 @@ pub(super) async fn unpack(
     }
 }
 
+/// Whether `error` is that unpacking took too long.
+pub(super) fn is_overdue(error: &Error) -> bool {
+    let cause = std::error::Error::source(error);
+    let cause = cause.and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::TimedOut)
+}
+
 fn format_of(file: &File) -> Result<Option<Format>> {
     let mut start = Vec::new();
     let read = file.take(START as u64).read_to_end(&mut start);
@@ -120,8 +125,9 @@ async fn unpack_as(
     let file = rawzip::FileReader::from(file);
     Box::pin(decode(format, file, length, &terms.bin, &mut output)).await?;
     drop(candidate);
-    let (path, id) = sink.finish()?;
-    let unpacked = Candidate::new(path, id, validator).map_err(|error| not_written(error, target));
+    let (path, file, id) = sink.finish()?;
+    let unpacked = Candidate::new(path, file, id, validator);
+    let unpacked = unpacked.map_err(|error| not_written(error, target));
     Ok(unpacked?.published_as(published))
 }
 

@@ -59,6 +59,28 @@ fn what_is_not_known_to_be_an_upgrade_is_told_with_what_could_not_be_read() {
     assert!(words.contains("deploy by hand") && words.contains("cannot be read"), "{words}");
 }
 
+/// As of a service that was started during a trial.
+#[test]
+fn what_comes_back_in_place_of_a_release_that_failed_here_is_followed() {
+    let place = Place::with(b"old");
+    let exe = Path::new("/proc/self/exe");
+    let (seen, running) = (Inode::at(exe).ok(), BinaryId::of_file(exe).unwrap());
+    looked(&place, seen).unwrap().1.unwrap_err();
+    let reason = Error::new(ErrorKind::NotReady, "it crashed");
+    let mut trial = Trial::of(running, id(b"old"));
+    trial.write(place.target().folder()).unwrap();
+    assert!(looked(&place, seen).is_none(), "it has not failed yet");
+    trial.fail(&reason);
+    trial.write(place.target().folder()).unwrap();
+    looked(&place, seen).unwrap().1.unwrap();
+    Trial::remove(&place.target()).unwrap();
+    looked(&place, seen).unwrap().1.unwrap_err();
+    let mut history = History::default();
+    history.fail(running, &reason, std::time::Instant::now());
+    history.save(&place.target()).unwrap();
+    looked(&place, seen).unwrap().1.unwrap();
+}
+
 #[test]
 fn a_file_that_is_not_replaced_yet_is_no_news() {
     let place = Place::with(b"old");

@@ -3,9 +3,10 @@
 use sha2::{Digest as _, Sha256};
 use tempfile::{NamedTempFile, TempPath};
 
-use super::{finish, not_written};
+use super::{finish, new_file, not_written};
 use crate::error::Result;
 use crate::identity::BinaryId;
+use crate::upgrade::lock::Held;
 use crate::upgrade::preflight::Target;
 
 /// Writes a file and digests what it writes. The file is gone with this, unless it is finished.
@@ -13,6 +14,8 @@ use crate::upgrade::preflight::Target;
 pub(in crate::upgrade) struct Sink<'a> {
     target: &'a Target,
     file: NamedTempFile,
+    /// The same, to be read.
+    locked: Held,
     digest: Sha256,
     written: u64,
 }
@@ -20,8 +23,8 @@ pub(in crate::upgrade) struct Sink<'a> {
 impl<'a> Sink<'a> {
     /// An empty file beside `target`.
     pub(in crate::upgrade) fn new(target: &'a Target) -> Result<Self> {
-        let file = target.new_file().map_err(|error| not_written(error, target))?;
-        Ok(Self { target, file, digest: Sha256::new(), written: 0 })
+        let (file, locked) = new_file(target).map_err(|error| not_written(error, target))?;
+        Ok(Self { target, file, locked, digest: Sha256::new(), written: 0 })
     }
 
     /// Adds `bytes`.
@@ -38,10 +41,10 @@ impl<'a> Sink<'a> {
         self.written
     }
 
-    /// Makes it as complete as the binary is, and gives its name and its digest.
-    pub(in crate::upgrade) fn finish(self) -> Result<(TempPath, BinaryId)> {
+    /// Makes it as complete as the binary is, and gives its name, itself and its digest.
+    pub(in crate::upgrade) fn finish(self) -> Result<(TempPath, Held, BinaryId)> {
         let id = BinaryId::from_bytes(self.digest.finalize().into());
         let path = finish(self.file, self.target);
-        Ok((path.map_err(|error| not_written(error, self.target))?, id))
+        Ok((path.map_err(|error| not_written(error, self.target))?, self.locked, id))
     }
 }

@@ -27,6 +27,23 @@ fn a_candidate_is_whole_digested_and_as_executable_as_the_binary() {
     assert_eq!(place.names(), ["app"]);
 }
 
+/// Who may read it could have its lock otherwise, and keep it from the path.
+#[test]
+fn what_is_staged_is_locked_before_others_may_read_it() {
+    let place = Place::with(b"old");
+    let target = place.target();
+    let is_locked = |path: &std::path::Path| lock(File::open(path).unwrap()).is_err();
+    let sink = Sink::new(&target).unwrap();
+    let path = place.directory.path().join(&place.names()[0]);
+    assert_eq!((mode(&path), is_locked(&path)), (0o600, true));
+    let (path, locked, _) = sink.finish().unwrap();
+    assert_eq!((mode(&path), is_locked(&path)), (0o755, true));
+    drop((path, locked));
+    let (copy, locked) = copy_of(&target).unwrap();
+    assert_eq!((mode(&copy), is_locked(&copy)), (0o755, true));
+    drop(locked);
+}
+
 #[test]
 fn an_untrusted_file_has_no_set_id_bits() {
     let place = Place::with(b"old");

@@ -1,6 +1,9 @@
 use std::os::unix::fs::MetadataExt as _;
 
+use std::fs::File;
+
 use super::*;
+use crate::upgrade::lock::lock;
 use crate::upgrade::testing::{Place, chmod, id, mode, run_as_nobody, staged, test_path};
 
 const PREVIOUS: &str = ".app.selfup-previous";
@@ -37,7 +40,7 @@ fn the_candidate_takes_the_path_and_the_previous_binary_keeps_a_name() {
 #[test]
 fn the_previous_binary_comes_back() {
     let (place, mut target, swapped) = swapped();
-    restore(&mut target, swapped).unwrap();
+    restore(&mut target, &mut Some(swapped)).unwrap();
     assert_eq!(
         (place.names(), place.content("app")),
         (vec![TRIAL.into(), "app".into()], b"old".into())
@@ -50,11 +53,11 @@ fn the_lock_travels_with_the_path() {
     let (place, mut target, swapped) = swapped();
     let locked = || Target::open(place.path.clone(), None).is_err();
     assert!(locked(), "the candidate is locked");
-    restore(&mut target, swapped).unwrap();
+    restore(&mut target, &mut Some(swapped)).unwrap();
     assert!(locked(), "the binary that is back is locked");
     let second = upgrade(&mut target, b"newer").unwrap();
     std::fs::remove_file(place.directory.path().join(PREVIOUS)).unwrap();
-    restore(&mut target, second).unwrap();
+    restore(&mut target, &mut Some(second)).unwrap();
     assert!(locked(), "a copy that is back is locked");
     drop(target);
     assert!(!locked());
@@ -70,7 +73,7 @@ fn the_previous_binary_comes_back_without_its_name() {
         if let Some(stray) = stray {
             std::fs::write(&previous, stray).unwrap();
         }
-        restore(&mut target, swapped).unwrap();
+        restore(&mut target, &mut Some(swapped)).unwrap();
         assert_eq!((place.content("app"), mode(&place.path)), (b"old".into(), 0o755));
         assert!(target.is_in_place());
     }
@@ -85,7 +88,7 @@ fn a_deploy_by_hand_stays() {
     };
     let (place, mut target, swapped) = swapped();
     deploy(&place);
-    restore(&mut target, swapped).unwrap();
+    restore(&mut target, &mut Some(swapped)).unwrap();
     assert_eq!(place.content("app"), b"by hand");
 
     let mut target = place.target();
@@ -155,7 +158,7 @@ fn set_id_bits_are_kept() {
     let swapped = upgrade(&mut target, b"new").unwrap();
     assert_eq!(mode(&place.path), 0o6711);
     std::fs::remove_file(place.directory.path().join(PREVIOUS)).unwrap();
-    restore(&mut target, swapped).unwrap();
+    restore(&mut target, &mut Some(swapped)).unwrap();
     assert_eq!(mode(&place.path), 0o6711, "of a copy, too");
 }
 
@@ -186,7 +189,7 @@ fn where_links_are_refused_the_previous_binary_is_a_copy() {
     assert_eq!(std::fs::read(&previous).unwrap(), b"old");
     assert_eq!(std::fs::read(&path).unwrap(), b"new");
     assert!(Target::open(path.clone(), None).is_err());
-    restore(&mut target, swapped).unwrap();
+    restore(&mut target, &mut Some(swapped)).unwrap();
     assert_eq!(std::fs::read(&path).unwrap(), b"old");
     assert!(!previous.exists() && Target::open(path, None).is_err());
 }
@@ -199,7 +202,7 @@ fn a_lock_on_the_previous_binary_does_not_keep_it_from_coming_back() {
     let stranger = lock(File::open(target.previous_path()).unwrap()).unwrap();
     let trial = Trial::load(target.folder()).unwrap().unwrap();
     let swapped = take_up(&target, &trial).unwrap();
-    restore(&mut target, swapped).unwrap();
+    restore(&mut target, &mut Some(swapped)).unwrap();
     assert_eq!(
         (place.names(), place.content("app")),
         (vec![TRIAL.into(), "app".into()], b"old".into())
@@ -222,7 +225,7 @@ fn a_locked_previous_binary_comes_back_though_no_copy_can_be_made() {
     let stranger = lock(File::open(&previous).unwrap()).unwrap();
     let trial = Trial::of(id(b"new"), id(b"old"));
     let swapped = take_up(&target, &trial).unwrap();
-    restore(&mut target, swapped).unwrap();
+    restore(&mut target, &mut Some(swapped)).unwrap();
     assert!(std::fs::read(&path).unwrap() == b"old" && !previous.exists());
     assert!(target.is_in_place() && target.id() == id(b"old") && !target.is_locked());
     drop(stranger);

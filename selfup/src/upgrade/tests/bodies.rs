@@ -169,7 +169,7 @@ fn broken(bytes: &[u8]) -> Download {
 
 #[cfg(feature = "archives")]
 #[test]
-fn what_is_not_unpacked_in_ten_minutes_is_refused_for_good() {
+fn what_is_not_unpacked_in_ten_minutes_is_tried_again_after_a_while() {
     use crate::upgrade::decode::testing::gzip;
 
     let mut service = Service::whose_candidates("good");
@@ -196,7 +196,8 @@ fn what_is_not_unpacked_in_ten_minutes_is_refused_for_good() {
             if minutes < 10 { "it is no ELF binary" } else { "it was not unpacked in 10m;" };
         assert!(reason.to_string().contains(words), "{reason}");
         assert_eq!(refused == Some(id(&slow)), minutes == 10);
-        assert_eq!(service.validator().as_deref(), Some("v2"), "other bytes are waited for");
+        assert_eq!(service.validator().as_deref(), Some("v2"), "it is not sent again at once");
+        assert_eq!(service.pipeline.retry_at().is_some(), minutes == 10, "the host may be slow");
         assert_eq!(service.place.names(), [HISTORY, "app"]);
     }
 }
