@@ -6,29 +6,39 @@
 
 use crate::identity::BinaryId;
 
-/// The digest of the file `name` that `text` tells, or why it tells none.
-///
-/// A digest without a name is that of any. A file that is about one binary alone, `is_its_own`, may
-/// call it as it likes.
+/// The digest of the file `name` that `text` tells, or why it tells none: [`find_any`], where there has
+/// to be one.
 pub(in crate::fetcher) fn find(
     text: &str,
     name: &str,
     is_its_own: bool,
 ) -> Result<BinaryId, String> {
+    find_any(text, name, is_its_own)?.ok_or_else(|| {
+        format!("it has no SHA-256 of {name:?}; expected what `sha256sum {name}` prints")
+    })
+}
+
+/// The digest of the file `name`, if `text` tells one. Two that differ are an error.
+///
+/// A digest without a name is that of any. A file that is about one binary alone, `is_its_own`, may
+/// call it as it likes.
+pub(in crate::fetcher) fn find_any(
+    text: &str,
+    name: &str,
+    is_its_own: bool,
+) -> Result<Option<BinaryId>, String> {
     let mut digests: Vec<_> = text.lines().filter_map(entry).collect();
     if !(is_its_own && digests.len() == 1) {
         digests.retain(|(_, found)| found.is_empty() || file_name(found) == name);
     }
     let Some(((digest, _), others)) = digests.split_first() else {
-        return Err(format!(
-            "it has no SHA-256 of {name:?}; expected what `sha256sum {name}` prints"
-        ));
+        return Ok(None);
     };
     match others.iter().find(|(other, _)| other != digest) {
         Some((other, _)) => Err(format!(
             "it has two SHA-256 of {name:?}, {digest} and {other}; expected the one of the binary"
         )),
-        None => Ok(*digest),
+        None => Ok(Some(*digest)),
     }
 }
 

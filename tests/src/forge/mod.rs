@@ -113,7 +113,7 @@ impl FakeForge {
             None => fetcher,
         };
         match self.front.proxy() {
-            Some(proxy) => fetcher.proxy(proxy),
+            Some(proxy) => fetcher.proxy(proxy).allow_http(true),
             None => fetcher,
         }
     }

@@ -114,8 +114,6 @@ fn the_digest_is_that_of_the_api_or_of_a_file_beside() {
     // Of another kind, for what it says.
     forge.publish(told().with_text("checksums.txt", "d41d8cd98f00b204e9800998ecf8427e  app\n"));
     assert_eq!(digest(&forge), None);
-    forge.publish(told().with_text("SHA256SUMS", "nothing of it"));
-    fails(&mut Poller::new(forge.fetcher()), "SHA256SUMS: it has no SHA-256 of");
     // Without the API its name is guessed.
     forge.publish(
         ForgeRelease::new("v1.0.0")
@@ -124,6 +122,25 @@ fn the_digest_is_that_of_the_api_or_of_a_file_beside() {
     );
     let found = finds(&mut Poller::new(forge.fetcher().asset("app")));
     assert_eq!(found.get_sha256(), Some(app.id()));
+}
+
+#[test]
+fn a_list_without_the_file_keeps_no_release_out() {
+    let forge = forge();
+    let (app, name) = (bytes("v1.0.0"), for_here("app"));
+    let sums = format!("{}  {name}\n", app.id());
+    let other = format!("{}  {name}\n", bytes("v2.0.0").id());
+    let told = || ForgeRelease::new("v1.0.0").with(&name, &app).without_digests();
+    let unlisted = || told().with_text("SHA256SUMS", sums.replace(&name, "another"));
+    forge.publish(unlisted());
+    assert_eq!(finds(&mut Poller::new(forge.fetcher())).get_sha256(), None);
+    forge.publish(unlisted().with_text("app_1.0.0_checksums.txt", &sums));
+    assert_eq!(finds(&mut Poller::new(forge.fetcher())).get_sha256(), Some(app.id()));
+    // Which one is right, nobody can tell.
+    forge.publish(told().with_text("SHA256SUMS", format!("{sums}{other}")));
+    fails(&mut Poller::new(forge.fetcher()), "SHA256SUMS: it has two SHA-256 of");
+    forge.publish(told().with_text(&format!("{name}.sha256"), "nothing of it"));
+    fails(&mut Poller::new(forge.fetcher()), ".sha256: it has no SHA-256 of");
 }
 
 #[test]

@@ -138,7 +138,8 @@ fn check_proxy(value: &Expr) -> Option<String> {
     let is_mistake = match (string(value), literal(value)) {
         (Some(text), _) => {
             let text = text.value();
-            text != "none" && !text.starts_with("http://") && !text.starts_with("https://")
+            let schemes = ["http://", "https://", "socks5://", "socks5h://"];
+            text != "none" && !schemes.iter().any(|scheme| text.starts_with(scheme))
         }
         (None, other) => other.is_some(),
     };
@@ -212,6 +213,7 @@ const FORGE: &[(&str, Kind)] = &[
     ("token", Kind::Text),
     ("token_env", Kind::Text),
     ("base", Kind::Text),
+    ("allow_http", Kind::Flag),
     ("ca", Kind::Text),
     ("proxy", Kind::Proxy),
 ];

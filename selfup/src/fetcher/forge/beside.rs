@@ -8,7 +8,8 @@ use reqwest::{StatusCode, Url};
 use super::ask::Ask;
 use super::model::{Asset, Tag};
 use crate::error::BoxError;
-use crate::fetcher::{LONGEST_SIGNATURE, Signature, checksums};
+use crate::fetcher::checksums::{self, LONGEST_CHECKSUMS};
+use crate::fetcher::{LONGEST_SIGNATURE, Signature};
 use crate::identity::BinaryId;
 
 /// A file, and what is known of its neighbours.
@@ -22,23 +23,22 @@ pub(super) struct Beside<'a> {
 }
 
 impl Beside<'_> {
-    /// The digest of the file, if one is published.
+    /// The digest of the file, if one is published: in a file of its own, or in the first list that has it.
     pub(super) async fn digest(&self) -> Result<Option<BinaryId>, BoxError> {
         for own in [".sha256", ".sha256sum"] {
             let name = format!("{}{own}", self.name);
             if let Some(text) = self.text(&name, LONGEST_CHECKSUMS).await? {
-                return self.find(&text, &name, true).map(Some);
+                let found = checksums::find(&text, self.name, true);
+                return found.map(Some).map_err(|words| self.error(&name, &words));
             }
         }
+        // One that does not have it is of another kind, or of other files: no reason to keep a release out.
         for name in self.lists() {
             let Some(text) = self.text(&name, LONGEST_CHECKSUMS).await? else { continue };
-            // Its name does not say of which kind its digests are.
-            let may_be_others = !name.to_ascii_lowercase().contains("sha256");
-            let has_any = || text.split_whitespace().any(|word| word.parse::<BinaryId>().is_ok());
-            if may_be_others && !has_any() {
-                continue;
+            let found = checksums::find_any(&text, self.name, false);
+            if let Some(digest) = found.map_err(|words| self.error(&name, &words))? {
+                return Ok(Some(digest));
             }
-            return self.find(&text, &name, false).map(Some);
         }
         Ok(None)
     }
@@ -65,9 +65,8 @@ impl Beside<'_> {
         names
     }
 
-    fn find(&self, text: &str, list: &str, is_its_own: bool) -> Result<BinaryId, BoxError> {
-        let found = checksums::find(text, self.name, is_its_own);
-        found.map_err(|words| self.ask.error(format!("{list}: {words}")).into())
+    fn error(&self, neighbour: &str, words: &str) -> BoxError {
+        self.ask.error(format!("{neighbour}: {words}")).into()
     }
 
     /// What is in the neighbour `name`, and a byte more where there is more; `None` if it is not there.
@@ -97,6 +96,3 @@ impl Beside<'_> {
 /// In lower case. The first ones are the GNU tool's and cargo-dist's, the last is goreleaser's.
 const LISTS: &[&str] =
     &["sha256sums", "sha256sums.txt", "sha256sum.txt", "sha256.sum", "sha256.txt", "checksums.txt"];
-
-/// In bytes: some six hundred lines.
-const LONGEST_CHECKSUMS: usize = 64 * 1024;

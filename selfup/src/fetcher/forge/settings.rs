@@ -14,7 +14,7 @@ use crate::config::IntoDuration;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fetcher::INTERVAL;
 use crate::fetcher::mistake::Mistake;
-use crate::fetcher::web::Access;
+use crate::fetcher::web::{Access, is_loopback, plain};
 use crate::identity::TARGET;
 
 /// What the user said.
@@ -27,6 +27,7 @@ pub(super) struct Settings {
     pub(super) asset: Option<String>,
     pub(super) choice: Choice,
     pub(super) token: Option<(HeaderName, HeaderValue)>,
+    allows_http: bool,
     pub(super) access: Access,
     pub(super) interval: Duration,
     pub(super) idle: Duration,
@@ -142,7 +143,7 @@ impl Forge {
     }
 
     /// The URL of the forge: `"https://git.example.com"`. Default: `github.com` and `gitlab.com`; `gitea`
-    /// has none.
+    /// has none. It is `https://`; see [`allow_http`](Self::allow_http).
     ///
     /// The API is below it, by `/api/v3`, `/api/v4` or `/api/v1`, but for `github.com` and `ghe.com`, where
     /// it is at a host of its own.
@@ -152,6 +153,13 @@ impl Forge {
             Ok(url) => *kept = Some(url),
             Err(words) => mistake.keep(words),
         }
+        self
+    }
+
+    /// Whether the forge may be asked over `http://`, where anybody on the way can read the token, and put
+    /// another binary in place. Default: only one on the loopback interface.
+    pub fn allow_http(mut self, is_allowed: bool) -> Self {
+        self.settings.allows_http = is_allowed;
         self
     }
 
@@ -185,6 +193,7 @@ impl Settings {
             asset,
             choice,
             token,
+            allows_http: false,
             access,
             interval,
             idle,
@@ -195,12 +204,15 @@ impl Settings {
 
     pub(super) fn check(&self) -> Result<()> {
         self.mistake.check()?;
-        if self.base.is_some() {
-            return Ok(());
+        let wrong = |words: String| Err(Error::new(ErrorKind::Config, words));
+        let Some(base) = &self.base else {
+            let expected = "give the URL of the forge, such as \"https://codeberg.org\"";
+            return wrong(format!("`base` is missing; {expected}"));
+        };
+        if base.scheme() == "http" && !self.allows_http && !is_loopback(base) {
+            return wrong(format!("`base`: {}", plain(base.as_str())));
         }
-        let words =
-            "`base` is missing; give the URL of the forge, such as \"https://codeberg.org\"";
-        Err(Error::new(ErrorKind::Config, words))
+        Ok(())
     }
 
     pub(super) fn site(&self) -> Option<Site> {

@@ -49,6 +49,18 @@ fn a_mistake_in_a_setting_is_told_at_the_start() {
     }
 }
 
+#[test]
+fn a_forge_is_asked_over_http_only_where_that_is_allowed() {
+    for dialect in dialects() {
+        let forge = |base| forge(dialect).base(base).token("swordfish");
+        let words = "`base`: http://git.example.com/ would be asked over http, where anybody";
+        let told = mistake(&forge("http://git.example.com"));
+        assert!(told.starts_with(words) && !told.contains("swordfish"), "{told}");
+        assert_eq!(mistake(&forge("http://git.example.com").allow_http(true)), "none");
+        assert_eq!(mistake(&forge("http://127.0.0.1:3000")), "none");
+    }
+}
+
 #[cfg(feature = "gitea")]
 #[test]
 fn a_gitea_has_to_be_named() {

@@ -16,14 +16,16 @@ impl Http {
     }
 
     /// A user and a password for the server (RFC 7617), in place of those in the URL and of any other
-    /// `Authorization`. They go where a [`header`](Self::header) goes, and are never shown.
+    /// `Authorization`. They go where a [`header`](Self::header) goes, and are never shown. To an `http://`
+    /// URL they go as they are, for everybody on the way to read.
     pub fn basic(mut self, user: impl AsRef<str>, password: impl AsRef<str>) -> Self {
         self.access.basic(user.as_ref(), password.as_ref(), &mut self.mistake);
         self
     }
 
     /// A token for the server (RFC 6750), in place of any other `Authorization`. It goes where a
-    /// [`header`](Self::header) goes, and is never shown.
+    /// [`header`](Self::header) goes, and is never shown. To an `http://` URL it goes as it is, for
+    /// everybody on the way to read.
     ///
     /// The configuration is evaluated where the fetcher runs, in the master, so that the token may come
     /// from its environment. An empty token is a mistake, and so is one with a line break at its end.
@@ -52,9 +54,10 @@ impl Http {
     /// The URL of a proxy for all requests, those to the loopback interface and to where redirects lead
     /// included, or `"none"` for no proxy at all. Default: what the environment says.
     ///
-    /// The URL is `http://` or `https://`, that of the way to the proxy; a user and a password in it are
-    /// sent to the proxy alone. What is fetched by https is not seen by it (`CONNECT`, RFC 9110, section
-    /// 9.3.6).
+    /// The URL is `http://` or `https://`, that of the way to the proxy, or `socks5://` or `socks5h://`: with
+    /// the latter the proxy looks up names, with the former this machine does. A user and a password in it
+    /// are sent to the proxy alone. What is fetched by https is not seen by it (`CONNECT`, RFC 9110,
+    /// section 9.3.6).
     pub fn proxy(mut self, proxy: impl AsRef<str>) -> Self {
         self.access.proxy(proxy.as_ref(), &mut self.mistake);
         self

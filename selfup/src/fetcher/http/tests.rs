@@ -71,3 +71,30 @@ fn the_interval_is_five_minutes_unless_set() {
         Duration::from_secs(60)
     );
 }
+
+#[test]
+fn a_socks_proxy_is_spoken_to() {
+    use std::io::{Read as _, Write as _};
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("socks5h://{}", listener.local_addr().unwrap());
+    let proxy = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        // RFC 1928, sections 3 and 4: no one has to say who they are, and the name is the proxy's to find.
+        let mut greeting = [0; 2];
+        stream.read_exact(&mut greeting).unwrap();
+        stream.read_exact(&mut vec![0; greeting[1].into()]).unwrap();
+        stream.write_all(&[5, 0]).unwrap();
+        let mut request = [0; 5];
+        stream.read_exact(&mut request).unwrap();
+        let mut name = vec![0; request[4].into()];
+        stream.read_exact(&mut name).unwrap();
+        stream.read_exact(&mut [0; 2]).unwrap();
+        stream.write_all(&[5, 0, 0, 1, 127, 0, 0, 1, 0, 80]).unwrap();
+        stream.read_exact(&mut [0; 16]).unwrap();
+        stream.write_all(b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n").unwrap();
+        String::from_utf8(name).unwrap()
+    });
+    let error = fails(&mut http("http://releases.invalid/app").proxy(url));
+    assert!(error.contains("status 410 Gone"), "{error}");
+    assert_eq!(proxy.join().unwrap(), "releases.invalid");
+}

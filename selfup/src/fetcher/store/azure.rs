@@ -30,11 +30,12 @@ use super::secret::Secret;
 /// - a workload identity: `AZURE_CLIENT_ID`, `AZURE_TENANT_ID` and `AZURE_FEDERATED_TOKEN_FILE`;
 /// - a service principal: `AZURE_CLIENT_ID`, `AZURE_CLIENT_SECRET` and `AZURE_TENANT_ID`;
 /// - `AZURE_STORAGE_SAS_KEY` or `AZURE_STORAGE_SAS_TOKEN`;
-/// - who is logged in to the command `az`, if `AZURE_USE_AZURE_CLI` is `true`;
 /// - the managed identity of the machine, by its metadata.
 ///
 /// Identities are exchanged for a token by requests of their own, when it is first needed and again
-/// before it ends.
+/// before it ends. Who is logged in to the command `az` is never asked, whatever `AZURE_USE_AZURE_CLI` says: a
+/// command that hangs would keep a service from upgrading for good. `AZURE_ALLOW_HTTP` counts; otherwise
+/// how requests are sent is said here.
 ///
 /// ```
 /// use selfup::fetcher::azure;
@@ -107,6 +108,35 @@ impl Azure {
         }
     }
 
+    /// The mistake in what the environment says; `is_told` who asks, if it does not matter what it says of
+    /// that.
+    fn mistake_in(
+        &self,
+        theirs: &MicrosoftAzureBuilder,
+        has_endpoint: bool,
+        is_told: bool,
+    ) -> Option<String> {
+        let get = |key| theirs.get_config_value(&key);
+        // The emulator has an account of its own.
+        let is_emulator = !has_endpoint
+            && !is_told
+            && get(AzureConfigKey::UseEmulator).is_some_and(|value| value != "false");
+        if is_emulator {
+            return None;
+        }
+        if self.account.is_none() && get(AzureConfigKey::AccountName).is_none() {
+            let words = "`account` is missing; give the name of the storage account, or set \
+                         AZURE_STORAGE_ACCOUNT_NAME";
+            return Some(words.to_owned());
+        }
+        let kind = get(AzureConfigKey::CredentialType).unwrap_or_default();
+        (kind == AZURE_CLI && !is_told).then(|| {
+            "AZURE_CREDENTIAL_TYPE is azure_cli, and the command `az` is never asked, for it may hang; \
+             expected another kind, or who asks as `account_key`, `sas` or `token`"
+                .to_owned()
+        })
+    }
+
     fn is_empty(&self) -> bool {
         self.account_key.as_ref().is_some_and(|key| key.0.is_empty())
     }
@@ -115,11 +145,17 @@ impl Azure {
 impl Backend for Azure {
     const SCHEME: &'static str = "az";
 
-    fn mistake(&self, _container: &str, _endpoint: Option<&Url>) -> Option<String> {
+    const ALLOW_HTTP: &'static str = "AZURE_ALLOW_HTTP";
+
+    fn mistake(&self, endpoint: Option<&Url>, is_anonymous: bool) -> Option<String> {
         if self.account.as_ref().is_some_and(|account| !super::is_name(account)) {
             return Some("`account` is not the name of one; expected \"example\"".to_owned());
         }
-        self.credential().err().map(ToOwned::to_owned)
+        if let Err(words) = self.credential() {
+            return Some(words.to_owned());
+        }
+        let is_told = self.has_credentials() || is_anonymous;
+        self.mistake_in(&MicrosoftAzureBuilder::from_env(), endpoint.is_some(), is_told)
     }
 
     fn has_credentials(&self) -> bool {
@@ -127,7 +163,8 @@ impl Backend for Azure {
     }
 
     fn open(&self, wanted: Wanted<'_>) -> object_store::Result<(Arc<dyn ObjectStore>, String)> {
-        let mut builder = MicrosoftAzureBuilder::from_env().with_container_name(wanted.bucket);
+        let builder = without_command(MicrosoftAzureBuilder::from_env());
+        let mut builder = builder.with_container_name(wanted.bucket);
         if let Some(account) = &self.account {
             builder = builder.with_account(account);
         }
@@ -147,5 +184,69 @@ impl Backend for Azure {
         let store = builder.with_retry(once()).with_http_connector(wanted.connector).build()?;
         let server = server.or(theirs).unwrap_or_default();
         Ok((Arc::new(store), format!("{account}@{server}")))
+    }
+}
+
+/// `builder`, which asks no command for credentials: `object_store` waits for it in the middle of a future,
+/// which no time limit ends.
+fn without_command(builder: MicrosoftAzureBuilder) -> MicrosoftAzureBuilder {
+    let builder = builder.with_use_azure_cli(false);
+    match builder.get_config_value(&AzureConfigKey::CredentialType) {
+        Some(kind) if kind == AZURE_CLI => {
+            builder.with_config(AzureConfigKey::CredentialType, "auto")
+        }
+        _ => builder,
+    }
+}
+
+/// The kind of credentials that the command lends.
+const AZURE_CLI: &str = "azure_cli";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(pairs: &[(AzureConfigKey, &str)]) -> MicrosoftAzureBuilder {
+        let builder = MicrosoftAzureBuilder::new();
+        pairs.iter().fold(builder, |builder, (key, value)| builder.with_config(*key, *value))
+    }
+
+    #[test]
+    fn no_command_is_asked_for_credentials() {
+        let (cli, kind) = (AzureConfigKey::UseAzureCli, AzureConfigKey::CredentialType);
+        let builder = without_command(environment(&[(cli, "true"), (kind, AZURE_CLI)]));
+        assert_eq!(builder.get_config_value(&cli).unwrap(), "false");
+        assert_eq!(builder.get_config_value(&kind).unwrap(), "auto");
+        let builder = without_command(environment(&[(kind, "managed_identity")]));
+        assert_eq!(builder.get_config_value(&kind).unwrap(), "managed_identity");
+    }
+
+    #[test]
+    fn what_the_environment_lacks_is_told_at_the_start() {
+        use AzureConfigKey::{AccountName, CredentialType, UseEmulator};
+        let nobody = azure("releases", "app").backend;
+        let somebody = azure("releases", "app").account("example").backend;
+        for (azure, variables, has_endpoint, is_told, expected) in [
+            (&somebody, vec![], false, false, None),
+            (&nobody, vec![(AccountName, "example")], false, false, None),
+            (&nobody, vec![], false, false, Some("`account` is missing; give")),
+            (&nobody, vec![], true, true, Some("`account` is missing; give")),
+            (&nobody, vec![(UseEmulator, "true")], false, false, None),
+            (&nobody, vec![(UseEmulator, "true")], true, false, Some("`account` is missing; give")),
+            (&nobody, vec![(UseEmulator, "true")], false, true, Some("`account` is missing; give")),
+            (&somebody, vec![(CredentialType, AZURE_CLI)], false, true, None),
+            (
+                &somebody,
+                vec![(CredentialType, AZURE_CLI)],
+                false,
+                false,
+                Some("AZURE_CREDENTIAL_TYPE"),
+            ),
+        ] {
+            let mistake = azure.mistake_in(&environment(&variables), has_endpoint, is_told);
+            let told = mistake.as_deref().unwrap_or_default();
+            assert!(told.starts_with(expected.unwrap_or_default()), "{told}");
+            assert_eq!(told.is_empty(), expected.is_none(), "{told}");
+        }
     }
 }

@@ -14,10 +14,11 @@ pub(super) trait Backend: fmt::Debug + Send + 'static {
     /// As the tools of its maker write it in front of a bucket.
     const SCHEME: &'static str;
 
-    /// The mistake among its settings, if there is one.
-    fn mistake(&self, _bucket: &str, _endpoint: Option<&Url>) -> Option<String> {
-        None
-    }
+    /// The variable that allows `http://` where the program says nothing of it: `object_store`'s.
+    const ALLOW_HTTP: &'static str;
+
+    /// The mistake among its settings and the environment's, if there is one.
+    fn mistake(&self, endpoint: Option<&Url>, is_anonymous: bool) -> Option<String>;
 
     /// Whether it was told who asks.
     fn has_credentials(&self) -> bool;
@@ -39,6 +40,11 @@ impl Wanted<'_> {
     pub(super) fn endpoint_text(&self) -> Option<String> {
         self.endpoint.map(|url| url.as_str().trim_end_matches('/').to_owned())
     }
+}
+
+/// Whether the value of a variable is a yes, in the words that `object_store` has for one.
+pub(super) fn is_yes(value: &str) -> bool {
+    ["1", "true", "on", "yes", "y"].iter().any(|yes| value.eq_ignore_ascii_case(yes))
 }
 
 /// Nothing is asked twice: the schedule has the back-off.

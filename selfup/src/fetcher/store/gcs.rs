@@ -31,7 +31,8 @@ use super::secret::Secret;
 /// - the service account of the instance, by its metadata.
 ///
 /// They are exchanged for a token by requests of their own, when it is first needed and again before it
-/// ends.
+/// ends. Of the other variables that begin with `GOOGLE_`, `GOOGLE_BASE_URL` and `GOOGLE_ALLOW_HTTP` count;
+/// how requests are sent is said here.
 ///
 /// Who asks needs `storage.objects.get` for the key and for what is published beside it.
 ///
@@ -70,7 +71,9 @@ impl Store<Gcs> {
 impl Backend for Gcs {
     const SCHEME: &'static str = "gs";
 
-    fn mistake(&self, _bucket: &str, _endpoint: Option<&Url>) -> Option<String> {
+    const ALLOW_HTTP: &'static str = "GOOGLE_ALLOW_HTTP";
+
+    fn mistake(&self, _endpoint: Option<&Url>, _is_anonymous: bool) -> Option<String> {
         if self.token.is_some() && self.service_account.is_some() {
             return Some("`token` and `service_account` are both given; leave one out".to_owned());
         }

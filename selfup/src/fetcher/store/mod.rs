@@ -42,7 +42,7 @@ use self::opened::Opened;
 use super::mistake::Mistake;
 use super::web::known::Known;
 use super::web::url::{self, redacted};
-use super::web::{Access, is_loopback};
+use super::web::{Access, is_loopback, plain};
 use super::{Current, Fetched, Fetcher, INTERVAL};
 use crate::config::IntoDuration;
 use crate::error::{BoxError, Error, ErrorKind, Result};
@@ -90,7 +90,8 @@ pub struct Store<B> {
     key: Option<Path>,
     beside: Beside,
     endpoint: Option<Url>,
-    allows_http: bool,
+    /// `None` leaves it to the environment.
+    allows_http: Option<bool>,
     is_anonymous: bool,
     access: Access,
     interval: Duration,
@@ -116,7 +117,7 @@ impl<B> Store<B> {
             beside: Beside::of(key.as_ref()),
             key,
             endpoint: None,
-            allows_http: false,
+            allows_http: None,
             is_anonymous: false,
             access: Access::default(),
             interval: INTERVAL,
@@ -155,9 +156,10 @@ impl<B> Store<B> {
     }
 
     /// Whether the server may be asked over `http://`, where anybody on the way can put another binary
-    /// in place. Default: only one on the loopback interface.
+    /// in place. Default: only one on the loopback interface, unless `AWS_ALLOW_HTTP`, `GOOGLE_ALLOW_HTTP` or
+    /// `AZURE_ALLOW_HTTP` is `true`, each for its kind.
     pub fn allow_http(mut self, is_allowed: bool) -> Self {
-        self.allows_http = is_allowed;
+        self.allows_http = Some(is_allowed);
         self
     }
 
@@ -175,7 +177,7 @@ impl<B> Store<B> {
     }
 
     /// The proxy: a URL such as `http://proxy.example:3128`, or `"none"`. Default: the one that the
-    /// environment names in `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`.
+    /// environment names in `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`.
     ///
     /// Servers on the loopback interface and those of instance metadata are asked without one.
     pub fn proxy(mut self, url: impl AsRef<str>) -> Self {
@@ -222,7 +224,7 @@ impl<B: Backend> Store<B> {
         self.mistake.check()?;
         let name = self.name(B::SCHEME);
         let wrong = |words: String| Err(Error::new(ErrorKind::Config, format!("{name}: {words}")));
-        if let Some(words) = self.backend.mistake(&self.bucket, self.endpoint.as_ref()) {
+        if let Some(words) = self.backend.mistake(self.endpoint.as_ref(), self.is_anonymous) {
             return wrong(words);
         }
         if self.is_anonymous && self.backend.has_credentials() {
@@ -231,20 +233,26 @@ impl<B: Backend> Store<B> {
             );
         }
         let endpoint = self.endpoint.as_ref().filter(|url| url.scheme() == "http");
-        if let Some(url) = endpoint.filter(|url| !self.allows_http && !is_loopback(url)) {
-            return wrong(sender::plain(&redacted(url)));
+        if let Some(url) = endpoint.filter(|url| !self.allows_http() && !is_loopback(url)) {
+            return wrong(plain(&redacted(url)));
         }
         Ok(())
     }
 
+    fn allows_http(&self) -> bool {
+        let theirs = || std::env::var(B::ALLOW_HTTP).is_ok_and(|value| backend::is_yes(&value));
+        self.allows_http.unwrap_or_else(theirs)
+    }
+
     fn open(&self, key: &Path) -> Result<Opened> {
         let name = self.name(B::SCHEME);
-        let sender = sender::Sender::new(&self.access, self.allows_http, self.head);
+        let sender = sender::Sender::new(&self.access, self.allows_http(), self.head);
+        let connector = sender.connector();
         let wanted = Wanted {
             bucket: &self.bucket,
             endpoint: self.endpoint.as_ref(),
             is_anonymous: self.is_anonymous,
-            connector: sender.connector(),
+            connector: connector.clone(),
         };
         let built = self.backend.open(wanted);
         let (store, server) = built.map_err(|error| {
@@ -252,7 +260,7 @@ impl<B: Backend> Store<B> {
         })?;
         let bucket = Url::parse(&format!("{}://{}/", B::SCHEME, self.bucket));
         let bucket = bucket.map_err(|_| Error::new(ErrorKind::Fetch, format!("{name}: no URL")))?;
-        Ok(Opened::new(store, bucket, &server, key.clone(), self.head))
+        Ok(Opened::new(store, connector, bucket, &server, key.clone(), self.head))
     }
 
     async fn look(&mut self, current: &Current) -> Result<Fetched, BoxError> {

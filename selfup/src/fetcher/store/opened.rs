@@ -10,7 +10,7 @@ use reqwest::Url;
 use reqwest::header::{ETAG, HeaderName, HeaderValue};
 use tokio::time::timeout;
 
-use super::sender::Outcome;
+use super::sender::{Connector, Outcome};
 use crate::error::{BoxError, Error, ErrorKind, Result};
 use crate::fetcher::web::{Answer, Asker, deliver_by};
 use crate::fetcher::{Download, RetryAfter};
@@ -18,6 +18,8 @@ use crate::fetcher::{Download, RetryAfter};
 /// What makes the requests for a binary, and for what is published beside it.
 pub(super) struct Opened {
     store: Arc<dyn ObjectStore>,
+    /// What sends its requests.
+    connector: Connector,
     key: Path,
     /// For messages.
     shown: Url,
@@ -30,6 +32,7 @@ impl Opened {
     /// The object `key` in the bucket that `shown` is the URL of, by the `store` on `server`.
     pub(super) fn new(
         store: Arc<dyn ObjectStore>,
+        connector: Connector,
         mut shown: Url,
         server: &str,
         key: Path,
@@ -38,7 +41,7 @@ impl Opened {
         shown.set_path(key.as_ref());
         let mut place = shown.clone();
         place.set_query(Some(server));
-        Self { store, key, shown, place, head }
+        Self { store, connector, key, shown, place, head }
     }
 
     /// What is asked, for a validator.
@@ -64,31 +67,40 @@ impl Opened {
     }
 
     /// Asks for the binary, unless it has the `tag`.
-    pub(super) async fn ask(&self, tag: Option<String>) -> Result<Answer> {
+    pub(super) async fn ask(&self, tag: Option<String>) -> Result<Answer, BoxError> {
         let conditional = tag.is_some();
         let options = GetOptions { if_none_match: tag, ..GetOptions::default() };
         Ok(Answer { conditional, ..self.get(&self.key, options).await? })
     }
 
     /// Asks for what is beside the binary.
-    pub(super) async fn ask_beside(&self, key: &Path) -> Result<Answer> {
+    pub(super) async fn ask_beside(&self, key: &Path) -> Result<Answer, BoxError> {
         self.get(key, GetOptions::default()).await
     }
 
-    async fn get(&self, key: &Path, mut options: GetOptions) -> Result<Answer> {
+    /// What is answered; a [`RetryAfter`] where who lends credentials wants to be left alone.
+    async fn get(&self, key: &Path, mut options: GetOptions) -> Result<Answer, BoxError> {
         let outcome = Outcome::default();
+        // That of an earlier request, which was answered all the same.
+        self.connector.take_pause();
         options.extensions.insert(outcome.clone());
         // Each request is bounded; that it takes a few for credentials is not.
         let asked = timeout(self.head * REQUESTS, self.store.get_opts(key, options)).await;
         match (outcome.take(), asked) {
             // What object_store makes of it does not matter: it wants headers that some lack.
             (Some(Ok(answer)), _) => Ok(answer),
-            (Some(Err(error)), _) => Err(self.error("it could not be asked for").caused_by(error)),
+            (Some(Err(error)), _) => {
+                Err(self.error("it could not be asked for").caused_by(error).into())
+            }
             (None, Ok(Err(error))) => {
                 let words = format!("no credentials could be had: {}", flat(&error));
-                Err(self.error(&words))
+                let error = self.error(&words);
+                Err(match self.connector.take_pause() {
+                    Some(after) => RetryAfter::new(after, error).into(),
+                    None => error.into(),
+                })
             }
-            (None, _) => Err(self.error("no credentials came in time")),
+            (None, _) => Err(self.error("no credentials came in time").into()),
         }
     }
 
@@ -146,7 +158,8 @@ impl Asker for Opened {
             }
             let range = Some(GetRange::Offset(at));
             let options = GetOptions { if_match: tag, range, ..GetOptions::default() };
-            self.get(&self.key, options).await
+            let asked = self.get(&self.key, options).await;
+            asked.map_err(|error| self.error("the rest could not be asked for").caused_by(error))
         })
     }
 }

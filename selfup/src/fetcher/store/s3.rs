@@ -31,7 +31,9 @@ use super::secret::Secret;
 ///
 /// The last three are asked for by requests of their own, when they are first needed and again some
 /// minutes before they end. Profiles in `~/.aws` are not read. Other variables that begin with `AWS_`
-/// count as [`AmazonS3Builder::from_env`] has them: `AWS_REGION`, `AWS_ENDPOINT_URL_S3`, ...
+/// count as [`AmazonS3Builder::from_env`] has them: `AWS_REGION`, `AWS_ENDPOINT_URL_S3`, `AWS_ALLOW_HTTP`, ...
+/// Those about how requests are sent do not: proxy, time limits and certificates are what is said here,
+/// whatever `AWS_PROXY_URL`, `AWS_TIMEOUT` and `AWS_ALLOW_INVALID_CERTIFICATES` say.
 ///
 /// The policy of who asks needs `s3:GetObject` for the key and for what is published beside it. Where it
 /// lacks `s3:ListBucket`, S3 says "forbidden" of what is not there.
@@ -114,7 +116,9 @@ impl Store<S3> {
 impl Backend for S3 {
     const SCHEME: &'static str = "s3";
 
-    fn mistake(&self, _bucket: &str, endpoint: Option<&Url>) -> Option<String> {
+    const ALLOW_HTTP: &'static str = "AWS_ALLOW_HTTP";
+
+    fn mistake(&self, endpoint: Option<&Url>, _is_anonymous: bool) -> Option<String> {
         if self.session_token.is_some() && self.access_key.is_none() {
             return Some("`session_token` belongs to an `access_key`; set both or none".to_owned());
         }

@@ -24,7 +24,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{Response, Url};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::fetcher::web::{Access, Answer, Clients, Question, is_loopback};
+use crate::fetcher::web::{Access, Answer, Clients, Question, is_loopback, plain};
 
 /// Sends requests of one fetcher.
 pub(super) struct Sender {
@@ -35,6 +35,8 @@ pub(super) struct Sender {
     credentials: Mutex<Clients>,
     /// For where no proxy leads.
     metadata: Mutex<Clients>,
+    /// For how long who lends credentials wants to be left alone, if that was the last answer.
+    pause: Mutex<Option<Duration>>,
 }
 
 /// What comes of a request for an object.
@@ -48,8 +50,9 @@ pub(super) struct Connector(Arc<Sender>);
 impl Sender {
     /// One that gives each server `patience` to answer.
     pub(super) fn new(access: &Access, allows_http: bool, patience: Duration) -> Self {
-        let (objects, credentials, metadata) = Default::default();
-        Self { access: access.clone(), allows_http, patience, objects, credentials, metadata }
+        let (objects, credentials, metadata, pause) = Default::default();
+        let access = access.clone();
+        Self { access, allows_http, patience, objects, credentials, metadata, pause }
     }
 
     pub(super) fn connector(self) -> Connector {
@@ -87,6 +90,7 @@ impl Sender {
     /// An answer with credentials, or the reason for none.
     async fn small(&self, answer: Answer) -> Result<HttpResponse> {
         let (status, headers) = (answer.status(), answer.response.headers().clone());
+        *self.pause.lock().unwrap_or_else(PoisonError::into_inner) = answer.wants_pause();
         let longest = if status.is_success() { LONGEST_CREDENTIALS } else { LONGEST_REASON };
         let mut bytes = answer.read(longest, self.patience).await?;
         if bytes.len() > longest && status.is_success() {
@@ -155,12 +159,11 @@ fn is_metadata(url: &Url) -> bool {
     }
 }
 
-/// Why a server is not asked over plain HTTP.
-pub(super) fn plain(server: &str) -> String {
-    format!(
-        "{server} would be asked over http, where anybody on the way could put another binary in \
-         place; use https, or `allow_http` for objects that are signed"
-    )
+impl Connector {
+    /// For how long who lends credentials wants to be left alone, if it said so since this was last asked.
+    pub(super) fn take_pause(&self) -> Option<Duration> {
+        self.0.pause.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 impl HttpConnector for Connector {

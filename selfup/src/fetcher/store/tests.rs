@@ -36,6 +36,15 @@ fn server(answer: &'static str) -> (String, std::thread::JoinHandle<String>) {
     (url, asked)
 }
 
+#[test]
+fn a_variable_allows_http_only_by_a_yes() {
+    for (value, expected) in
+        [("true", true), ("1", true), ("Yes", true), ("", false), ("false", false), ("x", false)]
+    {
+        assert_eq!(backend::is_yes(value), expected, "{value}");
+    }
+}
+
 #[cfg(feature = "s3")]
 mod of_s3 {
     use super::*;
@@ -102,6 +111,27 @@ mod of_s3 {
         let words = told.to_string();
         assert!(words.starts_with("s3://releases/dir/app: status 503 Service Unavailable from"));
         assert!(words.ends_with("; the server says SlowDown"), "{words}");
+    }
+
+    #[test]
+    fn who_lends_credentials_is_left_alone_for_as_long_as_it_asks() {
+        use object_store::aws::AmazonS3Builder;
+        let (url, asked) = server("HTTP/1.1 429 X\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n");
+        let sender = sender::Sender::new(&Access::default(), false, Duration::from_secs(9));
+        let connector = sender.connector();
+        let builder =
+            AmazonS3Builder::new().with_bucket_name("releases").with_metadata_endpoint(url);
+        let builder = builder.with_retry(backend::once()).with_http_connector(connector.clone());
+        let (key, patience) = (Path::from("app"), Duration::from_secs(9));
+        let bucket = Url::parse("s3://releases/").unwrap();
+        let store = Arc::new(builder.build().unwrap());
+        let opened = Opened::new(store, connector, bucket, "", key, patience);
+        let error = runtime().block_on(opened.ask(None)).err().unwrap();
+        let told = error.downcast_ref::<crate::fetcher::RetryAfter>().unwrap();
+        assert_eq!(told.after(), Duration::from_secs(7));
+        let words = told.to_string();
+        assert!(words.starts_with("s3://releases/app: no credentials could be had: "), "{words}");
+        assert!(asked.join().unwrap().starts_with("PUT /latest/api/token HTTP/1.1\r\n"));
     }
 
     #[test]

@@ -81,7 +81,7 @@ impl Access {
         // What was written may have a password in it.
         let expected = "expected \"none\" or a URL such as \"http://proxy.example:3128\"";
         self.proxy = match Url::parse(text) {
-            Ok(url) if matches!(url.scheme(), "http" | "https") => Proxy::At(url),
+            Ok(url) if is_scheme(url.scheme()) => Proxy::At(url),
             Ok(url) if url.has_host() => {
                 return mistake.keep(format!("`proxy` is a {} URL; {expected}", url.scheme()));
             }
@@ -105,6 +105,11 @@ impl Access {
             Proxy::At(url) => redacted(url),
         }
     }
+}
+
+/// Whether proxies are spoken to so.
+fn is_scheme(scheme: &str) -> bool {
+    matches!(scheme, "http" | "https" | "socks5" | "socks5h")
 }
 
 /// `value` as that of a header which is never shown.
@@ -161,8 +166,8 @@ mod tests {
             (|access, mistake| access.bearer("", mistake), "the token of `bearer` is empty"),
             (|access, mistake| access.proxy("me:swordfish@proxy", mistake), "`proxy` is not a URL"),
             (
-                |access, mistake| access.proxy("socks5://me:swordfish@proxy", mistake),
-                "`proxy` is a socks5 URL; expected \"none\" or a URL such as",
+                |access, mistake| access.proxy("ftp://me:swordfish@proxy", mistake),
+                "`proxy` is a ftp URL; expected \"none\" or a URL such as",
             ),
             (|access, mistake| access.ca(PathBuf::new(), mistake), "`ca` is empty"),
         ];

@@ -78,6 +78,22 @@ pub(in crate::fetcher) fn is_loopback(url: &Url) -> bool {
     host == "localhost" || address.is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
 }
 
+/// Why a server is not asked over plain HTTP, unless that was allowed.
+#[cfg(any(
+    feature = "s3",
+    feature = "gcs",
+    feature = "azure",
+    feature = "github",
+    feature = "gitlab",
+    feature = "gitea"
+))]
+pub(in crate::fetcher) fn plain(server: &str) -> String {
+    format!(
+        "{server} would be asked over http, where anybody on the way could read secrets and put another \
+         binary in place; use https, or `allow_http` for binaries that are signed"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

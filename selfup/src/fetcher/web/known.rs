@@ -15,7 +15,8 @@ use crate::identity::BinaryId;
 /// in them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::fetcher) struct Known {
-    /// The URL that was asked for: another one in the configuration makes this void.
+    /// The URL that was asked for, without the user and the password in it: another file in the
+    /// configuration makes this void. Its query is part of it, for that may say which file.
     pub(in crate::fetcher) url: String,
     /// The URL that answered after all redirects, without its query, which is often a signature.
     pub(in crate::fetcher) answered: String,
@@ -31,7 +32,7 @@ impl Known {
     /// Nothing yet about what `answered` the question for `url`.
     pub(in crate::fetcher) fn nothing(url: &Url, answered: &Url) -> Self {
         Self {
-            url: digest(url.as_str()),
+            url: digest(&bare(url)),
             answered: place(answered),
             etag: None,
             last_modified: None,
@@ -44,7 +45,7 @@ impl Known {
     /// fetcher.
     pub(in crate::fetcher) fn parse(validator: &str, url: &Url) -> Option<Self> {
         let known: Self = serde_json::from_str(validator).ok()?;
-        (known.url == digest(url.as_str())).then_some(known)
+        (known.url == digest(&bare(url))).then_some(known)
     }
 
     /// Whether nothing is known by which the same bytes could be told from others.
@@ -112,17 +113,23 @@ fn opaque(etag: &str) -> &str {
 }
 
 fn place(url: &Url) -> String {
-    let mut place = url.clone();
+    let mut place = bare(url);
     place.set_query(None);
-    place.set_fragment(None);
-    // Both refuse URLs that have no host; those have no user either.
-    let _ = place.set_username("");
-    let _ = place.set_password(None);
-    digest(place.as_str())
+    digest(&place)
 }
 
-fn digest(text: &str) -> String {
-    BinaryId::from_bytes(Sha256::digest(text).into()).to_string()
+/// `url` without who asks: a password is short enough to be guessed from its digest.
+fn bare(url: &Url) -> Url {
+    let mut bare = url.clone();
+    bare.set_fragment(None);
+    // Both refuse URLs that have no host; those have no user either.
+    let _ = bare.set_username("");
+    let _ = bare.set_password(None);
+    bare
+}
+
+fn digest(url: &Url) -> String {
+    BinaryId::from_bytes(Sha256::digest(url.as_str()).into()).to_string()
 }
 
 #[cfg(test)]
@@ -150,8 +157,23 @@ mod tests {
         assert!(!text.contains("swordfish") && !text.contains("example.com"), "{text}");
         let asked = url("https://user:swordfish@example.com/app");
         assert_eq!(Known::parse(&text, &asked), Some(known));
-        assert_eq!(Known::parse(&text, &url("https://example.com/app")), None);
+        assert_eq!(Known::parse(&text, &url("https://example.com/other")), None);
+        assert_eq!(Known::parse(&text, &url("https://example.com/app?version=2")), None);
         assert_eq!(Known::parse("\"1\"", &asked), None);
+    }
+
+    #[test]
+    fn no_password_can_be_guessed_from_a_validator() {
+        let known = |asked| Known::nothing(&url(asked), &url("https://cdn.example.com/1/app"));
+        let bare = known("https://example.com/app?version=1");
+        for asked in [
+            "https://me:swordfish@example.com/app?version=1",
+            "https://me@example.com/app?version=1",
+        ] {
+            assert_eq!(known(asked), bare);
+            assert_eq!(Known::parse(&bare.to_string(), &url(asked)), Some(bare.clone()));
+        }
+        assert_ne!(known("https://example.com/app?version=2"), bare);
     }
 
     #[test]

@@ -23,6 +23,10 @@
 //! Rejected: connections that are kept between polls. A runtime that sleeps meanwhile does not see a
 //! server close one, and would ask into the void; a new one resumes its TLS session.
 //!
+//! The proxies of the environment are found by the client below, by `HTTPS_PROXY`, `HTTP_PROXY` and, for
+//! what these do not name, `ALL_PROXY`. That one is a SOCKS proxy more often than not, so such are spoken
+//! to, too, which costs no crate.
+//!
 //! Limits: the certificates are read when a client is made, which is at the first poll and again after
 //! a request that failed.
 
@@ -37,8 +41,15 @@ use super::Download;
 
 pub(in crate::fetcher) use self::access::Access;
 pub(in crate::fetcher) use self::client::{Answer, Client, Clients, Question};
-#[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
-pub(in crate::fetcher) use self::hop::is_loopback;
+#[cfg(any(
+    feature = "s3",
+    feature = "gcs",
+    feature = "azure",
+    feature = "github",
+    feature = "gitlab",
+    feature = "gitea"
+))]
+pub(in crate::fetcher) use self::hop::{is_loopback, plain};
 #[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
 pub(in crate::fetcher) use self::resume::Asker;
 

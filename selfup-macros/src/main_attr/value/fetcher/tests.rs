@@ -157,7 +157,7 @@ fn what_is_said_of_the_servers() {
 fn projects_of_forges_and_their_options() {
     check(&[
         (
-            r#"github("owner/app", asset = "app-{target}", token_env = "GITHUB_TOKEN", prerelease = true)"#,
+            r#"github("owner/app", asset = "app-{target}", token_env = "GITHUB_TOKEN", prerelease = true, allow_http = false)"#,
             "ok",
         ),
         (r#"gitlab("group/sub/app", tag = TAG, base = "https://git.example.com")"#, "ok"),
