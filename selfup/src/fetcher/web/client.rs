@@ -184,7 +184,7 @@ impl Answer {
 
     /// For how long the server wants to be left alone, if it turned the question down and says so: with
     /// 429 and 503 by their definitions, and with 403 where it counts requests.
-    fn wants_pause(&self) -> Option<Duration> {
+    pub(super) fn wants_pause(&self) -> Option<Duration> {
         let is_refusal = self.status().is_client_error() || self.status().is_server_error();
         let headers = is_refusal.then(|| self.response.headers())?;
         retry_after(headers, SystemTime::now())
