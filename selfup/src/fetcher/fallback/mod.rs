@@ -7,8 +7,18 @@
 //! the other one: what was taken of it is thrown away by the pipeline. The next poll asks the other
 //! one first, once.
 //!
-//! Limits: an error of the one is not told where the other one answers, for a poll has one outcome.
-//! Bytes that are refused for what they are (a digest, a signature, a note) are no error of who
+//! The one that is asked first has 10 minutes, so that the other has time. That one has no bound here:
+//! the service gives up the whole poll after half an hour, and a bound here would end a `second` that is
+//! a fallback itself in the moment in which that one's own bound has it go on to its mirror.
+//!
+//! Only an error while it is read is a download that broke off. Whoever drops one half-read may have
+//! something else to do first, a rollback, say, and that says nothing about the source.
+//!
+//! Limits: of three whose two first hang, the third is asked as `fallback(a, fallback(b, c))`; in
+//! `fallback(fallback(a, b), c)` a first that hangs takes the time of both, and `c` is asked, not `b`. A
+//! download that the service gives up, for it is silent or too slow, is dropped, too, and so does not
+//! count; the built-in fetchers end one that is silent with an error. An error of the one is not told
+//! where the other one answers, for a poll has one outcome. Bytes that are refused for what they are (a digest, a signature, a note) are no error of who
 //! delivered them, or a source could be talked out of by whoever can change what its mirror has. A
 //! panic ends the poll of both.
 
@@ -32,8 +42,8 @@ mod known;
 ///
 /// For a source and its mirror, which publish the same; more of them as
 /// `fallback(a, fallback(b, c))`. `second` is asked in the same poll, if `first` returns an error or
-/// has not answered for 10 minutes. Where a download of `first` broke off, the next poll asks `second`
-/// first. An error of `first` is reported only where `second` fails, too.
+/// has not answered for 10 minutes. Where a download of `first` ended in an error, the next poll asks
+/// `second` first. An error of `first` is reported only where `second` fails, too.
 ///
 /// The interval is that of `first`, and both may have the next poll come [early](Fetcher::changed).
 /// Where one says for how long it wants to be [left alone](RetryAfter), the other is asked meanwhile.
@@ -79,11 +89,19 @@ struct Silence {
     rests: Option<Duration>,
 }
 
+impl Silence {
+    fn of_a_hang() -> Self {
+        let patience = humantime::format_duration(PATIENCE);
+        Self { words: format!("it has not answered for {patience}"), rests: None }
+    }
+}
+
 impl<F: Fetcher> Side<F> {
     fn new(fetcher: F) -> Self {
         Self { fetcher, rests_until: None, broke_off: Arc::default() }
     }
 
+    /// Asks it, unless it rests.
     async fn ask(&mut self, current: &Current, known: Option<String>) -> Result<Fetched, Silence> {
         let now = Instant::now();
         let left = self.rests_until.and_then(|until| until.checked_duration_since(now));
@@ -93,26 +111,21 @@ impl<F: Fetcher> Side<F> {
             return Err(Silence { words, rests: Some(left) });
         }
         let current = current.clone().with_validator(known);
-        let asked = tokio::time::timeout(PATIENCE, self.fetcher.fetch(&current)).await;
-        let error = match asked {
-            Ok(Ok(fetched)) => return Ok(fetched),
-            Ok(Err(error)) => error,
-            Err(_) => {
-                let patience = humantime::format_duration(PATIENCE);
-                format!("it has not answered for {patience}").into()
-            }
+        let error = match self.fetcher.fetch(&current).await {
+            Ok(fetched) => return Ok(fetched),
+            Err(error) => error,
         };
         let rests = RetryAfter::within(&*error);
         self.rests_until = rests.map(|rests| Instant::now() + rests);
         Err(Silence { words: crate::error::chain(&*error), rests })
     }
 
-    /// Notices whether `download` comes to its end.
+    /// Notices whether `download` ends in an error.
     fn watch(&self, download: &mut Download) {
         let nothing: Pin<Box<dyn AsyncRead + Send>> = Box::pin(tokio::io::empty());
         let reader = std::mem::replace(&mut download.reader, nothing);
         let broke_off = Arc::clone(&self.broke_off);
-        download.reader = Box::pin(Watched { reader, broke_off, is_begun: false });
+        download.reader = Box::pin(Watched { reader, broke_off });
     }
 }
 
@@ -165,7 +178,8 @@ async fn either(
     earlier: impl Future<Output = Asked> + Send,
     later: impl Future<Output = Asked> + Send,
 ) -> Result<(bool, Fetched), (Silence, Silence)> {
-    match earlier.await {
+    let asked = tokio::time::timeout(PATIENCE, earlier).await;
+    match asked.unwrap_or_else(|_| Err(Silence::of_a_hang())) {
         Ok(fetched) => Ok((false, fetched)),
         Err(earlier) => match later.await {
             Ok(fetched) => Ok((true, fetched)),
@@ -204,7 +218,6 @@ impl StdError for Neither {}
 struct Watched {
     reader: Pin<Box<dyn AsyncRead + Send>>,
     broke_off: Arc<AtomicBool>,
-    is_begun: bool,
 }
 
 impl AsyncRead for Watched {
@@ -213,25 +226,15 @@ impl AsyncRead for Watched {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
-        let before = buffer.filled().len();
-        let has_room = buffer.remaining() > 0;
         let polled = self.reader.as_mut().poll_read(context, buffer);
-        let is_end = matches!(polled, Poll::Ready(Ok(()))) && buffer.filled().len() == before;
-        self.is_begun = !(is_end && has_room);
+        if matches!(polled, Poll::Ready(Err(_))) {
+            self.broke_off.store(true, Ordering::Relaxed);
+        }
         polled
     }
 }
 
-/// Whoever reads it may have had enough: of its silence, of its slowness, of its length.
-impl Drop for Watched {
-    fn drop(&mut self) {
-        if self.is_begun {
-            self.broke_off.store(true, Ordering::Relaxed);
-        }
-    }
-}
-
-/// So long one of the two may take to answer, so that the other has time to.
+/// So long the one that is asked first may take to answer, so that the other has time to.
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ enum Does {
     Fails,
     Rests(u64),
     Hangs,
+    /// ... and delivers when it is asked a second time whether it is ready.
+    Yields(&'static str),
 }
 
 /// A source that does these, and notes with what it was asked.
@@ -46,6 +48,10 @@ impl Fetcher for Source {
                 Err(io::Error::other(error).into())
             }
             Does::Hangs => std::future::pending().await,
+            Does::Yields(name) => {
+                tokio::task::yield_now().await;
+                Ok(Fetched::Binary(Download::new(name.as_bytes()).validator(name)))
+            }
         }
     }
 
@@ -136,6 +142,24 @@ async fn a_first_that_hangs_is_given_up_in_time_to_ask_the_second() {
     assert_eq!(poll(&mut both, &mut known).await.unwrap(), "b1");
 }
 
+#[tokio::test(start_paused = true)]
+async fn of_three_the_last_is_asked_where_the_one_in_the_middle_hangs() {
+    let inner = fallback(source([Does::Hangs]), source([Does::Yields("c1")]));
+    let (mut all, mut known) = (fallback(source([Does::Fails]), inner), None);
+    let started = tokio::time::Instant::now();
+    assert_eq!(poll(&mut all, &mut known).await.unwrap(), "c1");
+    assert_eq!(started.elapsed().as_secs(), PATIENCE.as_secs());
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_three_the_last_is_asked_within_half_an_hour_where_both_others_hang() {
+    let inner = fallback(source([Does::Hangs]), source([Does::Yields("c1")]));
+    let (mut all, mut known) = (fallback(source([Does::Hangs]), inner), None);
+    let within = Duration::from_secs(30 * 60);
+    let polled = tokio::time::timeout(within, poll(&mut all, &mut known)).await;
+    assert_eq!(polled.expect("the service waits so long").unwrap(), "c1");
+}
+
 #[tokio::test]
 async fn where_a_download_of_the_first_broke_off_the_next_poll_begins_with_the_second() {
     let first = source([Does::BreaksOff, Does::Delivers("a2"), Does::Nothing]);
@@ -156,6 +180,18 @@ async fn a_download_that_nobody_reads_has_not_broken_off() {
     let current = Current::new(BinaryId::from_bytes([7; 32])).with_wanted_signature(true);
     let mut both = fallback(source([Does::Delivers("a1"), Does::Nothing]), source([]));
     drop(both.fetch(&current).await.unwrap());
+    assert!(matches!(both.fetch(&current).await, Ok(Fetched::Unchanged)));
+}
+
+#[tokio::test]
+async fn a_download_that_is_dropped_half_read_has_not_broken_off() {
+    let current = Current::new(BinaryId::from_bytes([7; 32])).with_wanted_signature(true);
+    let mut both = fallback(source([Does::Delivers("a1"), Does::Nothing]), source([]));
+    let Fetched::Binary(mut download) = both.fetch(&current).await.unwrap() else {
+        panic!("it delivers");
+    };
+    assert_eq!(download.read_u8().await.unwrap(), b'a');
+    drop(download);
     assert!(matches!(both.fetch(&current).await, Ok(Fetched::Unchanged)));
 }
 
