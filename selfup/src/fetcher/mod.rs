@@ -369,3 +369,6 @@ pub(crate) const LONGEST_SIGNATURE: usize = 8 * 1024;
 
 /// As much of a validator is remembered, in bytes.
 pub(crate) const LONGEST_VALIDATOR: usize = 4096;
+
+#[cfg(all(test, feature = "http"))]
+mod tests;
