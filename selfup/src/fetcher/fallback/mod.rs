@@ -12,7 +12,9 @@
 //! a fallback itself in the moment in which that one's own bound has it go on to its mirror.
 //!
 //! Only an error while it is read is a download that broke off. Whoever drops one half-read may have
-//! something else to do first, a rollback, say, and that says nothing about the source.
+//! something else to do first, a rollback, say, and that says nothing about the source. If the error says
+//! for how long its source wants to be left alone, that one alone is, and so the error that the service
+//! sees does not say it.
 //!
 //! Limits: of three whose two first hang, the third is asked as `fallback(a, fallback(b, c))`; in
 //! `fallback(fallback(a, b), c)` a first that hangs takes the time of both, and `c` is asked, not `b`. A
@@ -24,10 +26,10 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, ReadBuf};
@@ -77,8 +79,15 @@ struct Side<F> {
     fetcher: F,
     /// Until when it wants to be left alone.
     rests_until: Option<Instant>,
-    /// Whether its last download did.
-    broke_off: Arc<AtomicBool>,
+    /// How its last download did, if it did.
+    broken: Arc<Mutex<Option<Broken>>>,
+}
+
+/// A download that ended in an error.
+#[derive(Debug, Clone, Copy)]
+struct Broken {
+    /// Until when its source wants to be left alone.
+    rests_until: Option<Instant>,
 }
 
 /// Why one of the two has no answer.
@@ -98,7 +107,7 @@ impl Silence {
 
 impl<F: Fetcher> Side<F> {
     fn new(fetcher: F) -> Self {
-        Self { fetcher, rests_until: None, broke_off: Arc::default() }
+        Self { fetcher, rests_until: None, broken: Arc::default() }
     }
 
     /// Asks it, unless it rests.
@@ -120,12 +129,21 @@ impl<F: Fetcher> Side<F> {
         Err(Silence { words: crate::error::chain(&*error), rests })
     }
 
+    /// Whether its last download broke off, once.
+    fn has_broken_off(&mut self) -> bool {
+        let broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Broken { rests_until: Some(until) }) = broken {
+            self.rests_until = Some(until);
+        }
+        broken.is_some()
+    }
+
     /// Notices whether `download` ends in an error.
     fn watch(&self, download: &mut Download) {
         let nothing: Pin<Box<dyn AsyncRead + Send>> = Box::pin(tokio::io::empty());
         let reader = std::mem::replace(&mut download.reader, nothing);
-        let broke_off = Arc::clone(&self.broke_off);
-        download.reader = Box::pin(Watched { reader, broke_off });
+        let broken = Arc::clone(&self.broken);
+        download.reader = Box::pin(Watched { reader, broken });
     }
 }
 
@@ -133,7 +151,9 @@ impl<A: Fetcher, B: Fetcher> Fetcher for Fallback<A, B> {
     async fn fetch(&mut self, current: &Current) -> Result<Fetched, BoxError> {
         let Self { first, second } = self;
         let known = current.validator().map(Known::parse).unwrap_or_default();
-        let is_swapped = first.broke_off.swap(false, Ordering::Relaxed);
+        let is_swapped = first.has_broken_off();
+        // It is asked where the first one fails, as ever, unless it wants to be left alone.
+        second.has_broken_off();
         let ask_first = first.ask(current, known.first.clone());
         let ask_second = second.ask(current, known.second.clone());
         let asked = if is_swapped {
@@ -145,7 +165,9 @@ impl<A: Fetcher, B: Fetcher> Fetcher for Fallback<A, B> {
             both(if is_swapped { [later, earlier] } else { [earlier, later] })
         })?;
         let Fetched::Binary(mut download) = fetched else { return Ok(fetched) };
-        if !is_second {
+        if is_second {
+            second.watch(&mut download);
+        } else {
             first.watch(&mut download);
         }
         let told = download.validator.take();
@@ -214,10 +236,10 @@ impl fmt::Display for Neither {
 
 impl StdError for Neither {}
 
-/// The bytes of the first one.
+/// The bytes of one of the two.
 struct Watched {
     reader: Pin<Box<dyn AsyncRead + Send>>,
-    broke_off: Arc<AtomicBool>,
+    broken: Arc<Mutex<Option<Broken>>>,
 }
 
 impl AsyncRead for Watched {
@@ -225,12 +247,19 @@ impl AsyncRead for Watched {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        let polled = self.reader.as_mut().poll_read(context, buffer);
-        if matches!(polled, Poll::Ready(Err(_))) {
-            self.broke_off.store(true, Ordering::Relaxed);
-        }
-        polled
+    ) -> Poll<io::Result<()>> {
+        let error = match ready!(self.reader.as_mut().poll_read(context, buffer)) {
+            Ok(()) => return Poll::Ready(Ok(())),
+            Err(error) => error,
+        };
+        let rests = RetryAfter::within(&error);
+        let broken = Broken { rests_until: rests.map(|rests| Instant::now() + rests) };
+        // One that is read again fails again, and may have forgotten the time.
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(broken);
+        Poll::Ready(Err(match rests {
+            Some(_) => io::Error::new(error.kind(), crate::error::chain(&error)),
+            None => error,
+        }))
     }
 }
 

@@ -12,6 +12,8 @@ enum Does {
     Delivers(&'static str),
     /// Bytes that end in an error.
     BreaksOff,
+    /// ... that wants to be left alone for so many seconds.
+    BreaksOffAndRests(u64),
     Fails,
     Rests(u64),
     Hangs,
@@ -39,8 +41,15 @@ impl Fetcher for Source {
                 Ok(Fetched::Binary(Download::new(name.as_bytes()).validator(name)))
             }
             Does::BreaksOff => {
-                let broken = broken_off();
+                let broken = broken_off(|| io::Error::other("the wire was cut"));
                 Ok(Fetched::Binary(Download::new(broken).validator("broken")))
+            }
+            Does::BreaksOffAndRests(seconds) => {
+                let broken = broken_off(move || {
+                    let rests = Duration::from_secs(seconds);
+                    io::Error::other(RetryAfter::new(rests, "the quota is used up"))
+                });
+                Ok(Fetched::Binary(Download::new(broken)))
             }
             Does::Fails => Err("it is down".into()),
             Does::Rests(seconds) => {
@@ -60,19 +69,19 @@ impl Fetcher for Source {
     }
 }
 
-/// Two bytes, and an error.
-fn broken_off() -> impl AsyncRead + Send + 'static {
-    struct Broken;
-    impl AsyncRead for Broken {
+/// Two bytes, and this error.
+fn broken_off(error: impl Fn() -> io::Error + Send + Unpin + 'static) -> impl AsyncRead + Send {
+    struct Breaks<F>(F);
+    impl<F: Fn() -> io::Error + Unpin> AsyncRead for Breaks<F> {
         fn poll_read(
             self: Pin<&mut Self>,
             _: &mut Context<'_>,
             _: &mut ReadBuf<'_>,
         ) -> Poll<io::Result<()>> {
-            Poll::Ready(Err(io::Error::other("the wire was cut")))
+            Poll::Ready(Err((self.0)()))
         }
     }
-    (&b"ab"[..]).chain(Broken)
+    (&b"ab"[..]).chain(Breaks(error))
 }
 
 /// Polls once, as the pipeline does: the validator of what was read to its end is remembered.
@@ -173,6 +182,24 @@ async fn where_a_download_of_the_first_broke_off_the_next_poll_begins_with_the_s
     assert_eq!(poll(&mut both, &mut known).await.unwrap(), "");
     assert_eq!(both.second.fetcher.asked.len(), 1);
     assert_eq!(both.first.fetcher.asked, [None, None, Some("a2".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_download_that_broke_off_and_says_for_how_long_holds_up_its_own_source_alone() {
+    let first = source([Does::BreaksOffAndRests(3600)]);
+    let second = source([Does::Fails, Does::BreaksOffAndRests(60)]);
+    let (mut both, mut known) = (fallback(first, second), None);
+    let error = poll(&mut both, &mut known).await.unwrap_err();
+    assert_eq!(RetryAfter::within(&*error), None, "the second is asked at the next poll");
+    assert!(error.to_string().contains("the quota is used up"), "{error}");
+    let error = poll(&mut both, &mut known).await.unwrap_err();
+    assert_eq!(RetryAfter::within(&*error), None, "the second only failed");
+    assert!(error.to_string().contains("left alone for another 59m"), "{error}");
+    poll(&mut both, &mut known).await.unwrap_err();
+    // Now both do.
+    let error = poll(&mut both, &mut known).await.unwrap_err();
+    assert!(RetryAfter::within(&*error).unwrap() <= Duration::from_secs(60));
+    assert_eq!((both.first.fetcher.asked.len(), both.second.fetcher.asked.len()), (1, 2));
 }
 
 #[tokio::test]
