@@ -24,9 +24,10 @@
 //! - **The first poll** comes at a random moment, too, within the interval and 30 seconds, so that a
 //!   fleet that is started at once does not ask at once, and no host waits long to learn that it is
 //!   behind. A thousand hosts with one interval spread their polls evenly from the first one on.
-//! - **After an error** the interval doubles with each further one in a row, until an hour may pass
-//!   between two polls; it is never shorter than the interval. A success sets it back. An error is what
-//!   `fetch` returns, and a download that breaks off.
+//! - **After an error** the interval doubles with each further one in a row, until 60 intervals may pass
+//!   between two polls, an hour at most: of a second, a minute; of five minutes, an hour. It is never
+//!   shorter than the interval. A success sets it back. An error is what `fetch` returns, and a download
+//!   that breaks off.
 //! - **[`RetryAfter`]** in an error, or in one of its causes, has the source left alone for that time, a
 //!   day at most, and then for a random part of an interval.
 //! - **`check_now()`** and [`changed`](Fetcher::changed) have a poll come at once, but for
@@ -157,7 +158,8 @@ pub trait Fetcher: Send + 'static {
     ) -> impl Future<Output = Result<Fetched, BoxError>> + Send;
 
     /// The time between two polls, on average; 5 minutes by default. `min_fetch_interval` bounds it
-    /// below. It is asked for after each poll, so it may change.
+    /// below. After errors it grows, to [60 times itself](self#when-it-is-asked) and an hour at most.
+    /// It is asked for after each poll, so it may change; where it panics, it is the default.
     fn interval(&self) -> Duration {
         INTERVAL
     }
@@ -185,7 +187,7 @@ pub trait Fetcher: Send + 'static {
 }
 
 /// The time between two polls, where a fetcher has none of its own.
-const INTERVAL: Duration = Duration::from_secs(5 * 60);
+pub(crate) const INTERVAL: Duration = Duration::from_secs(5 * 60);
 
 /// What runs now, for a fetcher to compare with.
 #[derive(Debug, Clone)]
@@ -367,3 +369,6 @@ pub(crate) const LONGEST_SIGNATURE: usize = 8 * 1024;
 
 /// As much of a validator is remembered, in bytes.
 pub(crate) const LONGEST_VALIDATOR: usize = 4096;
+
+#[cfg(all(test, feature = "http"))]
+mod tests;

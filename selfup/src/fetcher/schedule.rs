@@ -17,11 +17,13 @@
 //! `check_now()`: such a poll does not move the regular one, or whoever asks a whole fleet at once would
 //! have it in step.
 //!
-//! After an error the interval doubles with each further one, until an hour may pass; a success sets it
-//! back. The jitter is full there, too: what was down is not to be met by everybody when it is up. A
-//! source that says how long it wants to be left alone is left alone, by those as well who ask for a
-//! poll, and then by the whole fleet at a random moment of one interval, for it has probably told all
-//! the same.
+//! After an error the interval doubles with each further one, until 60 intervals may pass, an hour at
+//! most; a success sets it back. Who asks each second wants to know within seconds, so such a one is not
+//! to learn an hour later that a server is up again, or that a first release is published: that there is
+//! none yet is an error, too. The jitter is full there as well: what was down is not to be met by
+//! everybody when it is up. A source that says how long it wants to be left alone is left alone, by those
+//! as well who ask for a poll, and then by the whole fleet at a random moment of one interval, for it has
+//! probably told all the same.
 //!
 //! Rejected: a phase that is drawn once and kept. It is as even, until something puts the hosts in
 //! step, a server that keeps all of them waiting, say, and from then on it is not. Rejected, too: a
@@ -168,7 +170,8 @@ impl Schedule {
     /// `mean` after so many errors in a row.
     fn backed_off(&self, mean: Duration) -> Duration {
         let times = 1 << self.failures.saturating_sub(1).min(MOST_DOUBLINGS);
-        let most = (LONGEST_BACK_OFF + self.least) / 2;
+        let longest = mean.saturating_mul(MOST_INTERVALS).min(LONGEST_BACK_OFF);
+        let most = (longest + self.least) / 2;
         mean.saturating_mul(times).min(most).max(mean)
     }
 }
@@ -176,14 +179,17 @@ impl Schedule {
 /// So long the first poll is waited for at most.
 const EARLY: Duration = Duration::from_secs(30);
 
-/// So long may pass between two polls after errors, unless the interval itself is longer.
+/// So many intervals may pass between two polls after errors: of a second, a minute.
+const MOST_INTERVALS: u32 = 60;
+
+/// So long may pass then at most, unless the interval itself is longer.
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(60 * 60);
 
 /// An interval that is longer counts as this: no clock can be added a thousand years to.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// From a millisecond to more than an hour.
-const MOST_DOUBLINGS: u32 = 24;
+/// To more than 60 intervals.
+const MOST_DOUBLINGS: u32 = 6;
 
 #[cfg(test)]
 mod tests;

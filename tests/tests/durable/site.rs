@@ -12,6 +12,12 @@ use selfup_tests::{Answer, Load, Publisher, Release, Service, ServiceBuilder, ev
 use crate::place::Place;
 use crate::points::{Kind, Point, Search, Shared};
 
+mod names;
+
+pub(crate) use self::names::{
+    COMES_BACK, ELSEWHERE, HISTORY, PREVIOUS, STAGED, STARTS, TAKES_THE_PATH, TRIAL,
+};
+
 /// A place, who publishes for it, and what runs there.
 pub(crate) struct Site {
     /// None while it is down: whoever drops one ends all that runs in its directory.
@@ -386,26 +392,6 @@ pub(crate) fn builder(directory: &Path, publisher: &Publisher) -> ServiceBuilder
     let builder = ServiceBuilder::of(directory).set("FETCHER", publisher.url());
     builder.set("UPGRADE_MASTER", "false").set("INTERVAL", "50ms")
 }
-
-/// The call by which a candidate is put in place.
-pub(crate) const TAKES_THE_PATH: &str = "rename .app.selfup-stage- app";
-
-/// The call by which the one before it comes back.
-pub(crate) const COMES_BACK: &str = "rename .app.selfup-previous app";
-
-const STAGED: &str = ".app.selfup-stage-";
-
-pub(crate) const HISTORY: &str = ".app.selfup-history";
-
-/// The history in a `state_dir`.
-pub(crate) const ELSEWHERE: &str = "state/.app-*.selfup-history";
-
-pub(crate) const TRIAL: &str = ".app.selfup-trial";
-
-pub(crate) const PREVIOUS: &str = ".app.selfup-previous";
-
-/// The name of the file that the user's code writes to, first of all.
-pub(crate) const STARTS: &str = "starts";
 
 /// What the program says once it has asked the master.
 const ASKED: &str = "Ok(())\n";

@@ -7,17 +7,29 @@
 //! the other one: what was taken of it is thrown away by the pipeline. The next poll asks the other
 //! one first, once.
 //!
-//! Limits: an error of the one is not told where the other one answers, for a poll has one outcome.
-//! Bytes that are refused for what they are (a digest, a signature, a note) are no error of who
+//! The one that is asked first has 10 minutes, so that the other has time. That one has no bound here:
+//! the service gives up the whole poll after half an hour, and a bound here would end a `second` that is
+//! a fallback itself in the moment in which that one's own bound has it go on to its mirror.
+//!
+//! Only an error while it is read is a download that broke off. Whoever drops one half-read may have
+//! something else to do first, a rollback, say, and that says nothing about the source. If the error says
+//! for how long its source wants to be left alone, that one alone is, and so the error that the service
+//! sees does not say it.
+//!
+//! Limits: of three whose two first hang, the third is asked as `fallback(a, fallback(b, c))`; in
+//! `fallback(fallback(a, b), c)` a first that hangs takes the time of both, and `c` is asked, not `b`. A
+//! download that the service gives up, for it is silent or too slow, is dropped, too, and so does not
+//! count; the built-in fetchers end one that is silent with an error. An error of the one is not told
+//! where the other one answers, for a poll has one outcome. Bytes that are refused for what they are (a digest, a signature, a note) are no error of who
 //! delivered them, or a source could be talked out of by whoever can change what its mirror has. A
 //! panic ends the poll of both.
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, ReadBuf};
@@ -32,8 +44,8 @@ mod known;
 ///
 /// For a source and its mirror, which publish the same; more of them as
 /// `fallback(a, fallback(b, c))`. `second` is asked in the same poll, if `first` returns an error or
-/// has not answered for 10 minutes. Where a download of `first` broke off, the next poll asks `second`
-/// first. An error of `first` is reported only where `second` fails, too.
+/// has not answered for 10 minutes. Where a download of `first` ended in an error, the next poll asks
+/// `second` first. An error of `first` is reported only where `second` fails, too.
 ///
 /// The interval is that of `first`, and both may have the next poll come [early](Fetcher::changed).
 /// Where one says for how long it wants to be [left alone](RetryAfter), the other is asked meanwhile.
@@ -67,8 +79,15 @@ struct Side<F> {
     fetcher: F,
     /// Until when it wants to be left alone.
     rests_until: Option<Instant>,
-    /// Whether its last download did.
-    broke_off: Arc<AtomicBool>,
+    /// How its last download did, if it did.
+    broken: Arc<Mutex<Option<Broken>>>,
+}
+
+/// A download that ended in an error.
+#[derive(Debug, Clone, Copy)]
+struct Broken {
+    /// Until when its source wants to be left alone.
+    rests_until: Option<Instant>,
 }
 
 /// Why one of the two has no answer.
@@ -79,11 +98,19 @@ struct Silence {
     rests: Option<Duration>,
 }
 
+impl Silence {
+    fn of_a_hang() -> Self {
+        let patience = humantime::format_duration(PATIENCE);
+        Self { words: format!("it has not answered for {patience}"), rests: None }
+    }
+}
+
 impl<F: Fetcher> Side<F> {
     fn new(fetcher: F) -> Self {
-        Self { fetcher, rests_until: None, broke_off: Arc::default() }
+        Self { fetcher, rests_until: None, broken: Arc::default() }
     }
 
+    /// Asks it, unless it rests.
     async fn ask(&mut self, current: &Current, known: Option<String>) -> Result<Fetched, Silence> {
         let now = Instant::now();
         let left = self.rests_until.and_then(|until| until.checked_duration_since(now));
@@ -93,26 +120,30 @@ impl<F: Fetcher> Side<F> {
             return Err(Silence { words, rests: Some(left) });
         }
         let current = current.clone().with_validator(known);
-        let asked = tokio::time::timeout(PATIENCE, self.fetcher.fetch(&current)).await;
-        let error = match asked {
-            Ok(Ok(fetched)) => return Ok(fetched),
-            Ok(Err(error)) => error,
-            Err(_) => {
-                let patience = humantime::format_duration(PATIENCE);
-                format!("it has not answered for {patience}").into()
-            }
+        let error = match self.fetcher.fetch(&current).await {
+            Ok(fetched) => return Ok(fetched),
+            Err(error) => error,
         };
         let rests = RetryAfter::within(&*error);
         self.rests_until = rests.map(|rests| Instant::now() + rests);
         Err(Silence { words: crate::error::chain(&*error), rests })
     }
 
-    /// Notices whether `download` comes to its end.
+    /// Whether its last download broke off, once.
+    fn has_broken_off(&mut self) -> bool {
+        let broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Broken { rests_until: Some(until) }) = broken {
+            self.rests_until = Some(until);
+        }
+        broken.is_some()
+    }
+
+    /// Notices whether `download` ends in an error.
     fn watch(&self, download: &mut Download) {
         let nothing: Pin<Box<dyn AsyncRead + Send>> = Box::pin(tokio::io::empty());
         let reader = std::mem::replace(&mut download.reader, nothing);
-        let broke_off = Arc::clone(&self.broke_off);
-        download.reader = Box::pin(Watched { reader, broke_off, is_begun: false });
+        let broken = Arc::clone(&self.broken);
+        download.reader = Box::pin(Watched { reader, broken });
     }
 }
 
@@ -120,7 +151,9 @@ impl<A: Fetcher, B: Fetcher> Fetcher for Fallback<A, B> {
     async fn fetch(&mut self, current: &Current) -> Result<Fetched, BoxError> {
         let Self { first, second } = self;
         let known = current.validator().map(Known::parse).unwrap_or_default();
-        let is_swapped = first.broke_off.swap(false, Ordering::Relaxed);
+        let is_swapped = first.has_broken_off();
+        // It is asked where the first one fails, as ever, unless it wants to be left alone.
+        second.has_broken_off();
         let ask_first = first.ask(current, known.first.clone());
         let ask_second = second.ask(current, known.second.clone());
         let asked = if is_swapped {
@@ -132,7 +165,9 @@ impl<A: Fetcher, B: Fetcher> Fetcher for Fallback<A, B> {
             both(if is_swapped { [later, earlier] } else { [earlier, later] })
         })?;
         let Fetched::Binary(mut download) = fetched else { return Ok(fetched) };
-        if !is_second {
+        if is_second {
+            second.watch(&mut download);
+        } else {
             first.watch(&mut download);
         }
         let told = download.validator.take();
@@ -165,7 +200,8 @@ async fn either(
     earlier: impl Future<Output = Asked> + Send,
     later: impl Future<Output = Asked> + Send,
 ) -> Result<(bool, Fetched), (Silence, Silence)> {
-    match earlier.await {
+    let asked = tokio::time::timeout(PATIENCE, earlier).await;
+    match asked.unwrap_or_else(|_| Err(Silence::of_a_hang())) {
         Ok(fetched) => Ok((false, fetched)),
         Err(earlier) => match later.await {
             Ok(fetched) => Ok((true, fetched)),
@@ -200,11 +236,10 @@ impl fmt::Display for Neither {
 
 impl StdError for Neither {}
 
-/// The bytes of the first one.
+/// The bytes of one of the two.
 struct Watched {
     reader: Pin<Box<dyn AsyncRead + Send>>,
-    broke_off: Arc<AtomicBool>,
-    is_begun: bool,
+    broken: Arc<Mutex<Option<Broken>>>,
 }
 
 impl AsyncRead for Watched {
@@ -212,26 +247,23 @@ impl AsyncRead for Watched {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        let before = buffer.filled().len();
-        let has_room = buffer.remaining() > 0;
-        let polled = self.reader.as_mut().poll_read(context, buffer);
-        let is_end = matches!(polled, Poll::Ready(Ok(()))) && buffer.filled().len() == before;
-        self.is_begun = !(is_end && has_room);
-        polled
+    ) -> Poll<io::Result<()>> {
+        let error = match ready!(self.reader.as_mut().poll_read(context, buffer)) {
+            Ok(()) => return Poll::Ready(Ok(())),
+            Err(error) => error,
+        };
+        let rests = RetryAfter::within(&error);
+        let broken = Broken { rests_until: rests.map(|rests| Instant::now() + rests) };
+        // One that is read again fails again, and may have forgotten the time.
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(broken);
+        Poll::Ready(Err(match rests {
+            Some(_) => io::Error::new(error.kind(), crate::error::chain(&error)),
+            None => error,
+        }))
     }
 }
 
-/// Whoever reads it may have had enough: of its silence, of its slowness, of its length.
-impl Drop for Watched {
-    fn drop(&mut self) {
-        if self.is_begun {
-            self.broke_off.store(true, Ordering::Relaxed);
-        }
-    }
-}
-
-/// So long one of the two may take to answer, so that the other has time to.
+/// So long the one that is asked first may take to answer, so that the other has time to.
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
 
 #[cfg(test)]

@@ -12,9 +12,13 @@ enum Does {
     Delivers(&'static str),
     /// Bytes that end in an error.
     BreaksOff,
+    /// ... that wants to be left alone for so many seconds.
+    BreaksOffAndRests(u64),
     Fails,
     Rests(u64),
     Hangs,
+    /// ... and delivers when it is asked a second time whether it is ready.
+    Yields(&'static str),
 }
 
 /// A source that does these, and notes with what it was asked.
@@ -37,8 +41,15 @@ impl Fetcher for Source {
                 Ok(Fetched::Binary(Download::new(name.as_bytes()).validator(name)))
             }
             Does::BreaksOff => {
-                let broken = broken_off();
+                let broken = broken_off(|| io::Error::other("the wire was cut"));
                 Ok(Fetched::Binary(Download::new(broken).validator("broken")))
+            }
+            Does::BreaksOffAndRests(seconds) => {
+                let broken = broken_off(move || {
+                    let rests = Duration::from_secs(seconds);
+                    io::Error::other(RetryAfter::new(rests, "the quota is used up"))
+                });
+                Ok(Fetched::Binary(Download::new(broken)))
             }
             Does::Fails => Err("it is down".into()),
             Does::Rests(seconds) => {
@@ -46,6 +57,10 @@ impl Fetcher for Source {
                 Err(io::Error::other(error).into())
             }
             Does::Hangs => std::future::pending().await,
+            Does::Yields(name) => {
+                tokio::task::yield_now().await;
+                Ok(Fetched::Binary(Download::new(name.as_bytes()).validator(name)))
+            }
         }
     }
 
@@ -54,19 +69,19 @@ impl Fetcher for Source {
     }
 }
 
-/// Two bytes, and an error.
-fn broken_off() -> impl AsyncRead + Send + 'static {
-    struct Broken;
-    impl AsyncRead for Broken {
+/// Two bytes, and this error.
+fn broken_off(error: impl Fn() -> io::Error + Send + Unpin + 'static) -> impl AsyncRead + Send {
+    struct Breaks<F>(F);
+    impl<F: Fn() -> io::Error + Unpin> AsyncRead for Breaks<F> {
         fn poll_read(
             self: Pin<&mut Self>,
             _: &mut Context<'_>,
             _: &mut ReadBuf<'_>,
         ) -> Poll<io::Result<()>> {
-            Poll::Ready(Err(io::Error::other("the wire was cut")))
+            Poll::Ready(Err((self.0)()))
         }
     }
-    (&b"ab"[..]).chain(Broken)
+    (&b"ab"[..]).chain(Breaks(error))
 }
 
 /// Polls once, as the pipeline does: the validator of what was read to its end is remembered.
@@ -136,6 +151,24 @@ async fn a_first_that_hangs_is_given_up_in_time_to_ask_the_second() {
     assert_eq!(poll(&mut both, &mut known).await.unwrap(), "b1");
 }
 
+#[tokio::test(start_paused = true)]
+async fn of_three_the_last_is_asked_where_the_one_in_the_middle_hangs() {
+    let inner = fallback(source([Does::Hangs]), source([Does::Yields("c1")]));
+    let (mut all, mut known) = (fallback(source([Does::Fails]), inner), None);
+    let started = tokio::time::Instant::now();
+    assert_eq!(poll(&mut all, &mut known).await.unwrap(), "c1");
+    assert_eq!(started.elapsed().as_secs(), PATIENCE.as_secs());
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_three_the_last_is_asked_within_half_an_hour_where_both_others_hang() {
+    let inner = fallback(source([Does::Hangs]), source([Does::Yields("c1")]));
+    let (mut all, mut known) = (fallback(source([Does::Hangs]), inner), None);
+    let within = Duration::from_secs(30 * 60);
+    let polled = tokio::time::timeout(within, poll(&mut all, &mut known)).await;
+    assert_eq!(polled.expect("the service waits so long").unwrap(), "c1");
+}
+
 #[tokio::test]
 async fn where_a_download_of_the_first_broke_off_the_next_poll_begins_with_the_second() {
     let first = source([Does::BreaksOff, Does::Delivers("a2"), Does::Nothing]);
@@ -152,10 +185,40 @@ async fn where_a_download_of_the_first_broke_off_the_next_poll_begins_with_the_s
 }
 
 #[tokio::test]
+async fn a_download_that_broke_off_and_says_for_how_long_holds_up_its_own_source_alone() {
+    let first = source([Does::BreaksOffAndRests(3600)]);
+    let second = source([Does::Fails, Does::BreaksOffAndRests(60)]);
+    let (mut both, mut known) = (fallback(first, second), None);
+    let error = poll(&mut both, &mut known).await.unwrap_err();
+    assert_eq!(RetryAfter::within(&*error), None, "the second is asked at the next poll");
+    assert!(error.to_string().contains("the quota is used up"), "{error}");
+    let error = poll(&mut both, &mut known).await.unwrap_err();
+    assert_eq!(RetryAfter::within(&*error), None, "the second only failed");
+    assert!(error.to_string().contains("left alone for another 59m"), "{error}");
+    poll(&mut both, &mut known).await.unwrap_err();
+    // Now both do.
+    let error = poll(&mut both, &mut known).await.unwrap_err();
+    assert!(RetryAfter::within(&*error).unwrap() <= Duration::from_secs(60));
+    assert_eq!((both.first.fetcher.asked.len(), both.second.fetcher.asked.len()), (1, 2));
+}
+
+#[tokio::test]
 async fn a_download_that_nobody_reads_has_not_broken_off() {
     let current = Current::new(BinaryId::from_bytes([7; 32])).with_wanted_signature(true);
     let mut both = fallback(source([Does::Delivers("a1"), Does::Nothing]), source([]));
     drop(both.fetch(&current).await.unwrap());
+    assert!(matches!(both.fetch(&current).await, Ok(Fetched::Unchanged)));
+}
+
+#[tokio::test]
+async fn a_download_that_is_dropped_half_read_has_not_broken_off() {
+    let current = Current::new(BinaryId::from_bytes([7; 32])).with_wanted_signature(true);
+    let mut both = fallback(source([Does::Delivers("a1"), Does::Nothing]), source([]));
+    let Fetched::Binary(mut download) = both.fetch(&current).await.unwrap() else {
+        panic!("it delivers");
+    };
+    assert_eq!(download.read_u8().await.unwrap(), b'a');
+    drop(download);
     assert!(matches!(both.fetch(&current).await, Ok(Fetched::Unchanged)));
 }
 

@@ -26,8 +26,9 @@
 //! as it is has its bytes taken as published.
 //!
 //! Limits: a server with nothing but a `Last-Modified` cannot show two releases within one second,
-//! one with nothing but a length no two releases of the same length (RFC 9110, section 8.8). Give
-//! it `ETag`s.
+//! one with nothing but a length no two releases of the same length (RFC 9110, section 8.8). One with
+//! none of the three, such as one that makes its answer while it sends it, has the whole file read at
+//! each poll, where no digest is told. Give it `ETag`s.
 
 use std::fmt;
 use std::sync::Arc;
@@ -58,13 +59,16 @@ pub(in crate::fetcher) mod sibling;
 /// When nothing changed, a poll is one request without a body in its answer: conditional on the
 /// `ETag` or the `Last-Modified` of the last answer, or a HEAD whose length is compared where a
 /// server has neither, or whose [`check_headers`](Http::check_headers) are. The first poll downloads,
-/// for there is nothing to compare with. A server that answers an error with `Retry-After` is left alone
+/// for there is nothing to compare with; and so does each poll of a server that tells no `ETag`, no
+/// `Last-Modified` and no `Content-Length`, unless `check_headers` or [`sha256`](Http::sha256) give
+/// something to compare. A server that answers an error with `Retry-After` is left alone
 /// for that long, a day at most: the error is a [`RetryAfter`](super::RetryAfter).
 ///
-/// A download that breaks off is gone on with where it did, up to 10 times in all, with 1 to 8 seconds
-/// between, unless five minutes bring no byte: with `Range` and `If-Range`, if the server gave a strong `ETag`, or a `Last-Modified` that
-/// was a minute old (RFC 9110, section 13.1.5). Without those, or where the server answers
-/// with anything but the rest of the same file, the next poll begins anew. The file is taken as it was
+/// A download that breaks off is gone on with where it did, up to 10 times in all, with half a second to
+/// 12 seconds between, unless five minutes bring no byte: with `Range` and `If-Range`, if the server gave
+/// a strong `ETag`, or a `Last-Modified` that was a minute old (RFC 9110, section 13.1.5). Without those,
+/// or where the server answers with anything but the rest of the same file, the next poll begins anew;
+/// an answer with `Retry-After` holds there, too. The file is taken as it was
 /// published, compressed or not; with the feature `archives` it is unpacked once it is verified. It is
 /// asked for without a `Content-Encoding`; where a server adds one all the same, what it sends counts as
 /// what is published.

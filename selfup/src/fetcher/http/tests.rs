@@ -2,6 +2,7 @@ use std::net::TcpListener;
 
 use super::*;
 use crate::error::chain;
+use crate::fetcher::RetryAfter;
 use crate::identity::BinaryId;
 
 fn fails(fetcher: &mut Http) -> String {
@@ -61,6 +62,40 @@ fn a_signature_that_does_not_come_to_its_end_is_an_error() {
     let error = chain(&*runtime.block_on(fetcher.fetch(&current)).unwrap_err());
     assert!(error.starts_with(&format!("{url}.minisig: ")), "{error}");
     assert!(error.contains("1s"), "{error}");
+}
+
+#[test]
+fn a_server_that_cuts_a_download_and_wants_to_be_left_alone_is_asked_no_further() {
+    for status in ["429 Too Many Requests", "503 Service Unavailable"] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/app", listener.local_addr().unwrap());
+        let (asked, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            use std::io::{Read as _, Write as _};
+            let cut = "HTTP/1.1 200 OK\r\nETag: \"1\"\r\nContent-Length: 5\r\n\r\nab".to_owned();
+            let rest =
+                format!("HTTP/1.1 {status}\r\nRetry-After: 3600\r\nContent-Length: 0\r\n\r\n");
+            for (at, stream) in listener.incoming().enumerate() {
+                let mut stream = stream.unwrap();
+                let _ = stream.read(&mut [0; 1024]).unwrap();
+                asked.send(at).unwrap();
+                stream.write_all(if at == 0 { &cut } else { &rest }.as_bytes()).unwrap();
+            }
+        });
+        let current = Current::new(BinaryId::from_bytes([0; 32]));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let error = runtime.block_on(async {
+            let Fetched::Binary(mut download) = http(&url).fetch(&current).await.unwrap() else {
+                panic!("nothing is known yet");
+            };
+            tokio::io::copy(&mut download, &mut tokio::io::sink()).await.unwrap_err()
+        });
+        assert_eq!(told.try_iter().count(), 2);
+        assert_eq!(RetryAfter::within(&error), Some(Duration::from_secs(3600)));
+        let words = chain(&error);
+        assert!(words.contains(&format!("{status}, and is to be left alone for 1h")), "{words}");
+        assert!(words.contains("the download broke off after 2 bytes"), "{words}");
+    }
 }
 
 #[test]

@@ -163,6 +163,21 @@ fn errors_double_the_interval_until_an_hour_may_pass_and_one_success_sets_it_bac
 }
 
 #[test]
+fn after_errors_no_more_than_60_intervals_pass_so_that_a_short_one_stays_short() {
+    for (interval, expected) in
+        [(SECOND, MINUTE), (SECOND * 10, MINUTE * 10), (INTERVAL, MINUTE * 60)]
+    {
+        let mut longest = Duration::ZERO;
+        for mut host in fleet(interval) {
+            (0..40).for_each(|_| host.poll(host.schedule.due(), interval, FAILED));
+            longest = longest.max(host.pause());
+        }
+        assert!(longest <= expected, "{longest:?} for {interval:?}");
+        assert_about(longest, expected);
+    }
+}
+
+#[test]
 fn an_interval_of_more_than_an_hour_is_not_shortened_by_errors() {
     let day = MINUTE * 60 * 24;
     let mut sum = Duration::ZERO;

@@ -7,7 +7,11 @@
 //!
 //! The URL is asked for anew, redirects included, for what they led to may have expired; but what
 //! answers has to be what answered before. An answer that is not exactly the rest ends the download,
-//! and the next poll begins a new one.
+//! and the next poll begins a new one. So does one that says for how long the server wants to be left
+//! alone: its error is a [`RetryAfter`], and the schedule keeps to it.
+//!
+//! The pauses between two questions are random, each by a half: a server that is started again cuts
+//! all who download at one moment, and is not to be asked by all of them at another one.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,6 +27,7 @@ use tokio::time::sleep;
 use super::client::{Answer, Client, Question};
 use super::url::redacted;
 use crate::error::{Context as _, Error, ErrorKind};
+use crate::fetcher::RetryAfter;
 
 /// Who asks for the rest of a download.
 pub(in crate::fetcher) trait Asker: Send + Sync {
@@ -68,6 +73,8 @@ enum Refusal {
     /// For now.
     Passing(String),
     Final(String),
+    /// For so long, as the server says.
+    Resting(Duration, String),
 }
 
 impl Resume {
@@ -104,11 +111,11 @@ impl Resume {
 
     /// Asks for what is behind the first `at` bytes, until it is had or `cut` is the last word.
     pub(super) async fn go_on(mut self, at: u64, cut: Error) -> Result<Rest, Error> {
-        let mut pause = FIRST_PAUSE;
+        let (mut pause, mut rests) = (FIRST_PAUSE, None);
         let mut why = "it was cut too often".to_owned();
         while let Some(left) = self.left.checked_sub(1) {
             self.left = left;
-            sleep(pause).await;
+            sleep(pause.mul_f64(0.5 + fastrand::f64())).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
             match self.ask(at).await {
                 Ok((body, length)) => return Ok(Rest { body, length, resume: self }),
@@ -117,17 +124,32 @@ impl Resume {
                     why = words;
                     break;
                 }
+                Err(Refusal::Resting(after, words)) => {
+                    (rests, why) = (Some(after), words);
+                    break;
+                }
             }
         }
         let url = redacted(&self.url);
         let words =
             format!("{url}: the download broke off after {at} bytes, and cannot be resumed");
-        Err(Error::new(ErrorKind::Fetch, format!("{words}, for {why}")).caused_by(cut))
+        let error = Error::new(ErrorKind::Fetch, format!("{words}, for {why}"));
+        Err(match rests {
+            Some(after) => error.caused_by(RetryAfter::new(after, cut)),
+            None => error.caused_by(cut),
+        })
     }
 
     async fn ask(&self, at: u64) -> Result<(reqwest::Body, u64), Refusal> {
         let answer = self.asker.ask_behind(at, &self.validator).await;
         let answer = answer.map_err(|error| Refusal::Passing(error.chain()))?;
+        if let Some(after) = answer.wants_pause() {
+            let (status, wait) = (answer.status(), humantime::format_duration(after));
+            let words = format!(
+                "the server answers with status {status}, and is to be left alone for {wait}"
+            );
+            return Err(Refusal::Resting(after, words));
+        }
         match answer.status() {
             StatusCode::PARTIAL_CONTENT => {}
             StatusCode::OK => {
@@ -232,6 +254,7 @@ fn parse_range(text: &str) -> Option<(u64, u64, u64)> {
 /// Of one download. One that is cut more often is begun anew at the next poll.
 const ATTEMPTS: u32 = 10;
 
+/// Each pause is that, give or take a half of it.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);

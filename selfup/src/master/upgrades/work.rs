@@ -21,7 +21,7 @@ use crate::config::Acceptance;
 use crate::error::{BoxError, Context as _, Error, ErrorKind, Result};
 use crate::event::{Event, Observer};
 use crate::fetcher::schedule::Turn;
-use crate::fetcher::{BoxFetcher, Fetched, Fetcher as _, RetryAfter};
+use crate::fetcher::{BoxFetcher, Fetched, Fetcher, INTERVAL, RetryAfter};
 use crate::master::busy::{LONGEST_ANSWER, Running, guarded, within};
 use crate::master::plan::Input;
 use crate::origin::Origin;
@@ -113,9 +113,7 @@ impl Work {
 
     pub(super) fn interval(&self) -> Duration {
         let Some(fetcher) = &self.fetcher else { return Duration::from_secs(60) };
-        // A fetcher that panics has said so on stderr.
-        let interval = catch_unwind(AssertUnwindSafe(|| fetcher.interval()));
-        interval.unwrap_or(self.min_fetch_interval)
+        interval_of(fetcher)
     }
 
     /// Waits until the fetcher has reason to be asked early.
@@ -340,6 +338,12 @@ impl Work {
     }
 }
 
+/// That of `fetcher`, or the usual one if it panics: the source may be somebody else's, who has not
+/// agreed to be asked each second. The panic has been told on stderr.
+fn interval_of(fetcher: &impl Fetcher) -> Duration {
+    catch_unwind(AssertUnwindSafe(|| fetcher.interval())).unwrap_or(INTERVAL)
+}
+
 fn no_answer(source: BoxError) -> Error {
     let when = match RetryAfter::within(&*source) {
         Some(rests) => {
@@ -360,4 +364,28 @@ fn tell_closed(observer: &Observer, text: String) {
 
 fn warn_of(observer: &Observer, error: &Error) {
     observer.warn(Error::new(error.kind(), error.chain()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fetcher::Current;
+
+    struct Says(Option<Duration>);
+
+    impl Fetcher for Says {
+        async fn fetch(&mut self, _: &Current) -> std::result::Result<Fetched, BoxError> {
+            Ok(Fetched::Unchanged)
+        }
+
+        fn interval(&self) -> Duration {
+            self.0.expect("the mistake that is meant")
+        }
+    }
+
+    #[test]
+    fn a_fetcher_that_panics_when_asked_for_its_interval_is_asked_every_five_minutes() {
+        assert_eq!(interval_of(&Says(None)), Duration::from_secs(5 * 60));
+        assert_eq!(interval_of(&Says(Some(Duration::from_secs(7)))), Duration::from_secs(7));
+    }
 }
