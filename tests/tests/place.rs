@@ -120,6 +120,29 @@ fn a_full_disk_is_told_before_a_download_and_the_upgrade_comes_once_there_is_roo
 }
 
 #[test]
+fn a_disk_without_room_for_an_upgrade_is_told_at_the_start_and_ends_it_where_upgrades_are_required()
+{
+    let Some(mounted) = Mounted::try_new(ROOM) else { return };
+    let builder = on(&mounted);
+    fill(&mounted.path().join("ballast"));
+    // Nothing is published, so nothing has been asked for yet.
+    let source = Publisher::start(Answer::Status(404));
+    let mut service = builder.set("FETCHER", source.url()).start();
+    let line = service.wait_for("event warning: ");
+    let free =
+        format!("0 bytes are free in directory {}, and a candidate of", mounted.path().display());
+    assert!(line.contains(&free) && line.contains("; free some space"), "{line}");
+    service.restart(2);
+    assert!(service.stop().success());
+
+    let builder = ServiceBuilder::of(mounted.path()).set("FETCHER", source.url());
+    let mut required = builder.set("REQUIRED", "1").spawn();
+    let line = required.wait_for("[selfup] error: ");
+    assert!(line.contains(&free) && line.contains("; free some space"), "{line}");
+    assert_eq!(required.wait().code(), Some(1));
+}
+
+#[test]
 fn a_disk_that_is_full_when_nobody_tells_the_length_keeps_the_old_binary_and_no_part_of_the_new_one()
  {
     let Some(mounted) = Mounted::try_new(ROOM) else { return };

@@ -203,6 +203,11 @@ impl Pipeline {
         self
     }
 
+    /// Whether there is room for the next upgrade, as far as it is known before one is offered.
+    pub(crate) fn check_room(&self) -> Result<()> {
+        stage::check_room(&self.target)
+    }
+
     /// What the fetcher is to compare with: the binary on disk, and the validator of the last cycle
     /// that ended, unless its bytes may be tried again.
     pub(crate) fn current(&mut self) -> Current {

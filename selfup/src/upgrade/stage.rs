@@ -212,6 +212,15 @@ fn finish(file: NamedTempFile, target: &Target) -> io::Result<TempPath> {
     Ok(path)
 }
 
+/// Whether the next candidate has room, if it is as long as the binary in place.
+pub(super) fn check_room(target: &Target) -> Result<()> {
+    let Ok(length) = std::fs::metadata(target.path()).map(|metadata| metadata.len()) else {
+        return Ok(());
+    };
+    let words = format_args!("the size of the binary there, {length} bytes,");
+    check_free(words, length.saturating_mul(2), target)
+}
+
 /// The download, and a second file of its size: for the binary that is kept, or for what it is
 /// unpacked to.
 fn check_space(length: Option<u64>, target: &Target, limits: Limits) -> Result<()> {

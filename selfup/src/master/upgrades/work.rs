@@ -88,8 +88,15 @@ impl Work {
         restarts: bool,
         report: mpsc::UnboundedSender<Report>,
     ) -> (Self, Option<Error>) {
+        // What is on trial is in place already, and has taken the room.
+        let is_on_trial = counted.is_some();
         let (stand, error) = match opening.open(counted) {
-            Ok(pipeline) => (Stand::Open(Box::new(pipeline)), None),
+            Ok(pipeline) => {
+                let room = if is_on_trial { Ok(()) } else { pipeline.check_room() };
+                // It may be there when it is needed, so this turns nothing off.
+                let full = room.inspect_err(|error| warn_of(&opening.observer, error)).err();
+                (Stand::Open(Box::new(pipeline)), full)
+            }
             Err(error) if is_taken(&error) => {
                 let reason = Arc::new(error);
                 opening.observer.tell(&Event::Following { reason });
