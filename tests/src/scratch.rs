@@ -21,9 +21,6 @@ pub struct Scratch {
 impl Scratch {
     /// A copy in `directory` of what the fixture is built from.
     ///
-    /// It is built without `fetcher::http`, which most of the time would go into: there an address
-    /// of a release is a path.
-    ///
     /// # Panics
     ///
     /// If the directory cannot be had.
@@ -36,19 +33,17 @@ impl Scratch {
         let lock = lock.expect("nobody holds it for ever");
         let scratch = Self { directory, changed: Vec::new(), _lock: lock };
         scratch
-            .change("Cargo.toml", ", \"examples\", \"examples/stacks\", \"tests\", \"ui-tests\"]", ", \"tests\"]")
+            .change(
+                "Cargo.toml",
+                ", \"examples\", \"examples/stacks\", \"tests\", \"ui-tests\"]",
+                ", \"tests\"]",
+            )
+            // Of the suites nothing is built.
             .change(
                 "tests/Cargo.toml",
-                "selfup = { workspace = true, features = [\"archives\", \"axum\", \"tls\", \"verify\"] }",
-                "selfup = { path = \"../selfup\", default-features = false, features = [\"macros\"] }",
+                "[[test]]\nname = \"stores\"\nrequired-features = [\"stores\"]",
+                "",
             )
-            .change(
-                "tests/fixtures/server.rs",
-                "siblings::of(fetcher::http(url).interval(interval).timeout(\"2s\"))",
-                "fetcher::file(url).interval(interval)",
-            )
-            .change("tests/fixtures/server.rs", "mod siblings;\n", "")
-            .change("tests/fixtures/counted.rs", "fetcher::http(source)", "fetcher::file(source)")
     }
 
     /// Replaces `from`, which is in `file` once, by `to`.
@@ -96,7 +91,7 @@ impl Scratch {
     fn copy(&self, from: &Path, name: &Path) {
         if from.is_dir() {
             let entries = fs::read_dir(from).expect("it is there").flatten();
-            // Of the suites nothing is built.
+            // No suites.
             let is_needed = |path: &PathBuf| !path.ends_with("tests/tests");
             let paths = entries.map(|entry| entry.path()).filter(is_needed);
             let name_of = |path: &Path| name.join(path.file_name().expect("an entry has one"));

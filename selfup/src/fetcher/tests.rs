@@ -12,11 +12,11 @@ fn asking(host: &str) -> Vec<(&'static str, BoxFetcher)> {
     vec![
         ("http", boxed(http(format!("{url}app")).proxy("none"))),
         #[cfg(feature = "github")]
-        ("github", boxed(github("owner/app").base(&url).proxy("none"))),
+        ("github", boxed(github("owner/app").base(&url).allow_http(true).proxy("none"))),
         #[cfg(feature = "gitlab")]
-        ("gitlab", boxed(gitlab("owner/app").base(&url).proxy("none"))),
+        ("gitlab", boxed(gitlab("owner/app").base(&url).allow_http(true).proxy("none"))),
         #[cfg(feature = "gitea")]
-        ("gitea", boxed(gitea("owner/app").base(&url).proxy("none"))),
+        ("gitea", boxed(gitea("owner/app").base(&url).allow_http(true).proxy("none"))),
         #[cfg(feature = "s3")]
         (
             "s3",

@@ -1,6 +1,6 @@
 //! Successions between two builds of selfup that write their state down differently.
 //!
-//! The first test to need the other build makes it: that takes about half a minute, once.
+//! The first test to need the other build makes it: that takes a minute or two, once.
 
 use std::path::Path;
 

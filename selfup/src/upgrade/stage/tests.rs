@@ -220,6 +220,7 @@ fn a_server_that_is_gone_is_asked_ten_times_for_the_rest() {
     });
     let words = error.chain();
     assert!(words.contains("broke off after 4 bytes, and cannot be resumed, for "), "{words}");
-    // 30 of silence, and pauses of 1, 2, 4 and seven times 8 before ten attempts.
-    assert_eq!(took.as_secs(), 30 + 63, "{words}");
+    // 30 of silence, and pauses of about 1, 2, 4 and seven times 8 before ten attempts, each from half
+    // of that to half as much again.
+    assert!((30 + 31..30 + 95).contains(&took.as_secs()), "{took:?}: {words}");
 }
