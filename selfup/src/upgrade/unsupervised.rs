@@ -5,6 +5,11 @@ use crate::error::Result;
 
 mod candidate;
 
+/// Nobody competes for a binary that is not upgraded.
+mod lock {
+    pub(super) type Held = std::fs::File;
+}
+
 pub use self::candidate::Candidate;
 pub(crate) use self::candidate::PreUpgradeHook;
 
