@@ -148,11 +148,14 @@ impl Master {
         while self.outcome.is_none() {
             self.look_at = None;
             match self.plan.succession() {
-                Some(standing) if self.is_quiet().await && self.is_prepared() => {
-                    self.succeed(standing);
-                    continue;
+                Some(standing) => {
+                    // What is heard meanwhile may come to nothing, and is no reason to forget this.
+                    self.look_at = Some(Instant::now());
+                    if self.is_quiet().await && self.is_prepared() {
+                        self.succeed(standing);
+                        continue;
+                    }
                 }
-                Some(_) => {}
                 None => {
                     self.preparation = None;
                     self.upgrader.unpark();
