@@ -147,19 +147,16 @@ impl Master {
         self.step(Input::Tick);
         while self.outcome.is_none() {
             self.look_at = None;
-            match self.plan.succession() {
-                Some(standing) => {
-                    // What is heard meanwhile may come to nothing, and is no reason to forget this.
-                    self.look_at = Some(Instant::now());
-                    if self.is_quiet().await && self.is_prepared() {
-                        self.succeed(standing);
-                        continue;
-                    }
+            if let Some(standing) = self.plan.succession() {
+                // What is heard meanwhile may come to nothing, and is no reason to forget this.
+                self.look_at = Some(Instant::now());
+                if self.is_quiet().await && self.is_prepared() {
+                    self.succeed(standing);
+                    continue;
                 }
-                None => {
-                    self.preparation = None;
-                    self.upgrader.unpark();
-                }
+            } else {
+                self.preparation = None;
+                self.upgrader.unpark();
             }
             match self.next().await {
                 Ok(input) => {
