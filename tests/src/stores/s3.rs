@@ -1,6 +1,7 @@
 //! S3 by s3s and s3s-fs: signatures are checked, and objects are files of a directory.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
@@ -12,6 +13,7 @@ use s3s_fs::FileSystem;
 use selfup::fetcher::{Store, s3};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
+use tokio::sync::Mutex;
 
 use super::{Bucket, KEY};
 
@@ -21,6 +23,7 @@ pub struct S3Server {
     directory: TempDir,
     address: SocketAddr,
     secret: String,
+    turn: Arc<Mutex<()>>,
     _runtime: Runtime,
 }
 
@@ -51,7 +54,8 @@ impl Bucket for S3Server {
         let directory = tempfile::tempdir().expect("a temporary directory");
         std::fs::create_dir(directory.path().join("releases")).expect("it is ours");
         let files = FileSystem::new(directory.path()).expect("it is a directory");
-        let mut builder = S3ServiceBuilder::new(Conditional(files));
+        let turn = Arc::default();
+        let mut builder = S3ServiceBuilder::new(Conditional { files, turn: Arc::clone(&turn) });
         builder.set_auth(SimpleAuth::from_single(ID, SECRET));
         let service = builder.build();
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
@@ -60,7 +64,7 @@ impl Bucket for S3Server {
         let listener = listener.expect("a port");
         let address = listener.local_addr().expect("it is bound");
         runtime.spawn(serve(listener, service));
-        Self { directory, address, secret: SECRET.to_owned(), _runtime: runtime }
+        Self { directory, address, secret: SECRET.to_owned(), turn, _runtime: runtime }
     }
 
     fn address(&self) -> SocketAddr {
@@ -74,6 +78,7 @@ impl Bucket for S3Server {
         std::fs::create_dir_all(parent).expect("it is ours");
         let new = self.directory.path().join("new");
         std::fs::write(&new, bytes).expect("it is ours");
+        let _turn = self.turn.blocking_lock();
         std::fs::rename(new, path).expect("it is ours");
     }
 
@@ -88,7 +93,13 @@ impl Bucket for S3Server {
 }
 
 /// Files, with the conditions of a GET, which s3s-fs does not know.
-struct Conditional(FileSystem);
+///
+/// It opens an object and then digests what is at its path. So that no object has the tag of
+/// another, a turn is taken for both, and for putting one there.
+struct Conditional {
+    files: FileSystem,
+    turn: Arc<Mutex<()>>,
+}
 
 #[async_trait::async_trait]
 impl S3 for Conditional {
@@ -98,7 +109,10 @@ impl S3 for Conditional {
     ) -> S3Result<S3Response<GetObjectOutput>> {
         let (wanted, unwanted) =
             (request.input.if_match.clone(), request.input.if_none_match.clone());
-        let answer = self.0.get_object(request).await?;
+        let answer = {
+            let _turn = self.turn.lock().await;
+            self.files.get_object(request).await?
+        };
         let tag = answer.output.e_tag.clone();
         let is_it = |condition: &ETagCondition| match condition {
             ETagCondition::ETag(found) => Some(found) == tag.as_ref(),
