@@ -122,6 +122,8 @@ mod channel;
 #[cfg(selfup_supervised)]
 mod child;
 mod config;
+#[cfg(all(selfup_supervised, feature = "control"))]
+mod control;
 mod entry;
 mod error;
 mod event;

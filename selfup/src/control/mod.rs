@@ -1,0 +1,10 @@
+//! The operator's eyes and hands: HTTP/1.1 with JSON on a UNIX socket.
+#![expect(dead_code, reason = "nobody serves it yet")]
+
+mod ask;
+
+#[expect(unused_imports, reason = "nobody serves it yet")]
+pub(crate) use self::ask::{
+    Answer, Ask, Asked, Binary, GenerationStatus, Outcome, Peer, Refusal, Status, Upgrade,
+    Upgrades, UpgradesState,
+};
