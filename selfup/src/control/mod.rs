@@ -14,10 +14,10 @@ mod sse;
 mod tests;
 mod wire;
 
-#[expect(unused_imports, reason = "nobody serves it yet")]
+#[cfg_attr(not(test), expect(unused_imports, reason = "nobody serves it yet"))]
 pub(crate) use self::ask::{
-    Answer, Ask, Asked, Binary, GenerationStatus, Outcome, Peer, Refusal, Status, Upgrade,
-    Upgrades, UpgradesState,
+    Answer, Ask, Asked, Binary, GenerationStatus, Outcome, Refusal, Status, Upgrade, Upgrades,
+    UpgradesState,
 };
-#[expect(unused_imports, reason = "nobody serves it yet")]
+#[cfg_attr(not(test), expect(unused_imports, reason = "nobody serves it yet"))]
 pub(crate) use self::server::Server;
