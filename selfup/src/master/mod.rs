@@ -12,6 +12,8 @@ mod examiner;
 mod orphans;
 mod plan;
 mod proof;
+#[cfg(any(feature = "control", feature = "systemd"))]
+mod show;
 mod signals;
 mod sockets;
 mod succession;
@@ -29,6 +31,8 @@ use self::children::Children;
 use self::examiner::Examiner;
 use self::plan::{Action, Finding, Input, Plan, Standing};
 use self::proof::Proof;
+#[cfg(any(feature = "control", feature = "systemd"))]
+use self::show::Shown;
 use self::signals::Signals;
 use self::sockets::Sockets;
 pub(crate) use self::succession::{Handed, rehearse};
@@ -74,6 +78,8 @@ struct Master {
     preparation: Option<Preparation>,
     look_at: Option<Instant>,
     heard_since_due: usize,
+    #[cfg(any(feature = "control", feature = "systemd"))]
+    shown: Shown,
     outcome: Option<Ending>,
 }
 
@@ -126,6 +132,8 @@ impl Master {
             preparation: None,
             look_at: None,
             heard_since_due: 0,
+            #[cfg(any(feature = "control", feature = "systemd"))]
+            shown: Shown::default(),
             outcome: None,
         }
     }
@@ -260,7 +268,17 @@ impl Master {
                 self.observer.tell(&Event::Drained { generation, connections, cut });
                 None
             }
-            News::Said(FromChild::Hello { .. } | FromChild::Unknown) => None,
+            News::Said(FromChild::Hello { beats, .. }) => {
+                self.children.hello(generation, beats);
+                None
+            }
+            News::Said(FromChild::Beat { open }) => {
+                self.children.beat(generation, open);
+                #[cfg(any(feature = "control", feature = "systemd"))]
+                self.felt(generation);
+                None
+            }
+            News::Said(FromChild::Unknown) => None,
             News::NotStarted(error) => {
                 self.children.leave(generation);
                 let path = self.children.origin().path().display().to_string();
@@ -299,6 +317,8 @@ impl Master {
             }
         }
         self.rehearse();
+        #[cfg(any(feature = "control", feature = "systemd"))]
+        self.show();
     }
 
     /// Waits until everything that was heard so far is known to the plan; says whether it is.
