@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::Event;
+use super::fields::trace;
 use crate::error::Error;
 
 /// Tells events to everybody who listens. Cheap to clone.
@@ -130,15 +131,6 @@ impl Listeners {
 
 fn tell(listeners: &Mutex<Listeners>, event: &Event) {
     listeners.lock().unwrap_or_else(PoisonError::into_inner).tell(event);
-}
-
-fn trace(event: &Event) {
-    let name = event.name();
-    if event.is_warning() {
-        tracing::warn!(target: "selfup", event = name, "{event}");
-    } else {
-        tracing::info!(target: "selfup", event = name, "{event}");
-    }
 }
 
 #[cfg(test)]

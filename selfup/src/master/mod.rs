@@ -9,9 +9,12 @@ mod birth;
 mod busy;
 mod children;
 mod examiner;
+mod hear;
 mod orphans;
 mod plan;
 mod proof;
+#[cfg(any(feature = "control", feature = "systemd"))]
+mod show;
 mod signals;
 mod sockets;
 mod succession;
@@ -29,15 +32,16 @@ use self::children::Children;
 use self::examiner::Examiner;
 use self::plan::{Action, Finding, Input, Plan, Standing};
 use self::proof::Proof;
+#[cfg(any(feature = "control", feature = "systemd"))]
+use self::show::Shown;
 use self::signals::Signals;
 use self::sockets::Sockets;
 pub(crate) use self::succession::{Handed, rehearse};
 use self::succession::{Preparation, Progress, Waiting};
 use self::upgrades::{Report, Upgrader};
-use crate::channel::message::FromChild;
 use crate::child::{Child, Launch, News};
 use crate::error::{Context as _, Error, ErrorKind, Result};
-use crate::event::{Event, Observer};
+use crate::event::Observer;
 use crate::identity::Generation;
 use crate::listeners::Bound;
 use crate::sys::pidfd::Status;
@@ -74,6 +78,8 @@ struct Master {
     preparation: Option<Preparation>,
     look_at: Option<Instant>,
     heard_since_due: usize,
+    #[cfg(any(feature = "control", feature = "systemd"))]
+    shown: Shown,
     outcome: Option<Ending>,
 }
 
@@ -93,9 +99,6 @@ enum Ending {
 
 /// So much is heard after a deadline has passed, before it counts.
 const MOST_HEARD: usize = 256;
-
-/// So many characters of a child's words are told.
-const LONGEST_REASON: usize = 500;
 
 /// So many messages of children may wait for the loop; a child that has more waits to tell them.
 const QUEUE: usize = 64;
@@ -126,6 +129,8 @@ impl Master {
             preparation: None,
             look_at: None,
             heard_since_due: 0,
+            #[cfg(any(feature = "control", feature = "systemd"))]
+            shown: Shown::default(),
             outcome: None,
         }
     }
@@ -232,56 +237,6 @@ impl Master {
         }
     }
 
-    fn heard(&mut self, generation: Generation, news: News) -> Option<Input> {
-        match news {
-            News::Said(FromChild::Ready) => match self.children.ready(generation)? {
-                Ok(()) => Some(Input::Ready(generation)),
-                Err(why) => Some(Input::Unfit(generation, format!("its path {why}"))),
-            },
-            News::Said(FromChild::Unhealthy { reason }) => {
-                let reason: String = reason.chars().take(LONGEST_REASON).collect();
-                Some(Input::Unfit(generation, format!("its health hook failed: {reason}")))
-            }
-            News::Said(FromChild::Paused) => Some(Input::Paused(generation)),
-            News::Said(FromChild::Restart) => Some(Input::Restart),
-            News::Said(FromChild::CheckNow) => {
-                self.upgrader.check_now();
-                None
-            }
-            News::Said(FromChild::RollBack) => {
-                self.roll_back();
-                None
-            }
-            News::Said(FromChild::ClearRefused) => {
-                self.upgrader.clear_refused();
-                None
-            }
-            News::Said(FromChild::Drained { connections, cut }) => {
-                self.observer.tell(&Event::Drained { generation, connections, cut });
-                None
-            }
-            News::Said(FromChild::Hello { .. } | FromChild::Unknown) => None,
-            News::NotStarted(error) => {
-                self.children.leave(generation);
-                let path = self.children.origin().path().display().to_string();
-                Some(self.not_started(generation, not_executed(&path, error)))
-            }
-            News::Exited(status) => {
-                self.children.leave(generation);
-                Some(Input::Exited(generation, status))
-            }
-        }
-    }
-
-    fn not_started(&mut self, generation: Generation, error: Error) -> Input {
-        let text = error.chain();
-        if generation == Generation::FIRST {
-            // Whatever the plan makes of it, the loop ends.
-            self.outcome = Some(Ending::FirstNotStarted(error));
-        }
-        Input::NotStarted(generation, text)
-    }
-
     /// One step of the plan, and what follows from it at once.
     fn step(&mut self, input: Input) {
         let actions = self.plan.on(Instant::now(), input);
@@ -299,6 +254,8 @@ impl Master {
             }
         }
         self.rehearse();
+        #[cfg(any(feature = "control", feature = "systemd"))]
+        self.show();
     }
 
     /// Waits until everything that was heard so far is known to the plan; says whether it is.
@@ -348,17 +305,6 @@ impl Master {
         }
         self.rehearsed = standing;
     }
-}
-
-fn not_executed(path: &str, source: io::Error) -> Error {
-    let advice = match source.raw_os_error() {
-        Some(libc::ENOEXEC) => "it is no executable file; put a binary there",
-        Some(libc::EACCES) => "it may not be executed; set its mode, or remount without noexec",
-        Some(libc::ENOENT) => "it is gone; put a binary there",
-        Some(libc::ETXTBSY) => "it is being written; restart once that is done",
-        _ => "see the cause",
-    };
-    Error::new(ErrorKind::Spawn, format!("{path} was not executed: {advice}")).caused_by(source)
 }
 
 /// Waits for the deadline, and then until the followers of the children have told what they heard.

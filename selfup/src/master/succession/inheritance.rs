@@ -15,7 +15,7 @@ use nix::unistd::Pid;
 use super::snapshot::{ChildText, GivenText, ListenerText, OriginText, Snapshot};
 use super::{Waiting, from_boottime, rewrite};
 use crate::channel::Channel;
-use crate::child::Child;
+use crate::child::{Child, Pulse};
 use crate::config::{Address, Place};
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::identity::Generation;
@@ -148,7 +148,8 @@ impl Inheritance {
         let taken_over = |child: &ChildText| {
             let process = Process::from_parts(Pid::from_raw(child.pid), self.take(child.pidfd)?);
             let channel = Channel::from(self.take(child.channel)?);
-            Ok(Child::taken_over(Generation::new(child.generation), process, channel))
+            let pulse = Pulse::known(child.beats);
+            Ok(Child::taken_over(Generation::new(child.generation), process, channel, pulse))
         };
         self.snapshot.children.iter().map(taken_over).collect()
     }

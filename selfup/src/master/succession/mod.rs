@@ -126,6 +126,7 @@ impl Estate<'_> {
                 pidfd: pidfd.as_raw_fd(),
                 channel: channel.as_raw_fd(),
                 addresses: used.iter().map(Address::to_string).collect(),
+                beats: child.pulse().is_known(),
                 draining: leaving.map(|leaving| DrainingText {
                     until_ms: to_boottime(leaving.until),
                     is_killed: leaving.is_killed,

@@ -63,6 +63,9 @@ pub(super) struct ChildText {
     pub(super) channel: RawFd,
     /// The addresses of its listeners.
     pub(super) addresses: Vec<String>,
+    /// Whether it answers beats.
+    #[serde(default)]
+    pub(super) beats: bool,
     #[serde(default)]
     pub(super) draining: Option<DrainingText>,
 }
@@ -175,6 +178,7 @@ mod tests {
         assert_eq!(OsString::from(snapshot.origin.args[1].clone()), *OsStr::from_bytes(b"\xff"));
         let draining = snapshot.children[0].draining.as_ref().unwrap();
         assert_eq!((draining.until_ms, draining.is_killed), (123_456, false));
+        assert!(!snapshot.children[0].beats);
         assert_eq!((snapshot.listeners[0].inode, snapshot.given.len()), (None, 0));
         assert_eq!((snapshot.rollback_waits, snapshot.clear_waits), (false, false));
         assert_eq!(snapshot.refusal, None);
@@ -185,6 +189,7 @@ mod tests {
         let mut snapshot = Snapshot::decode(FIRST).unwrap();
         snapshot.listeners[0].inode = Some((u64::MAX, 1));
         (snapshot.rollback_waits, snapshot.clear_waits) = (true, true);
+        snapshot.children[0].beats = true;
         snapshot.given.push(GivenText { number: 3, name: "web".into(), fd: 20 });
         assert_eq!(Snapshot::decode(&snapshot.encode().unwrap()).unwrap(), snapshot);
         assert!(snapshot.descriptors().contains(&20));
