@@ -6,18 +6,26 @@
 //!
 //! All three may block for ever: a subscriber and a hook are the user's code, and stderr may be a
 //! pipe that nobody reads. So they are told on a thread of their own behind a bounded queue, and
-//! whoever tells an event never waits: one that hangs loses events, and nothing else.
+//! whoever tells an event never waits: one that hangs loses events, and nothing else. What reads at a
+//! pace of its own, as the clients of the control socket do, has a `Tap` before that
+//! queue.
 
 use std::fmt;
 use std::sync::Arc;
 
+#[cfg(all(selfup_supervised, feature = "control"))]
+pub(crate) use self::fields::{Fields, bounded};
 pub(crate) use self::observer::{EventHook, Observer, Verbosity};
+#[cfg(all(selfup_supervised, feature = "control"))]
+pub(crate) use self::tap::{Counts, Tap};
 use crate::error::Error;
 use crate::identity::{BinaryId, Generation};
 use crate::peer::PeerAddr;
 
 mod fields;
 mod observer;
+#[cfg(all(selfup_supervised, feature = "control"))]
+mod tap;
 
 /// One step in the life of a service, as its master sees it.
 ///
