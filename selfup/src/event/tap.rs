@@ -92,6 +92,13 @@ impl Tap {
         }
     }
 
+    /// What comes next, if it was told.
+    pub(crate) fn try_next(&mut self) -> Option<Heard> {
+        let heard = self.ring.after(self.after)?;
+        self.after = heard.told.number;
+        Some(heard)
+    }
+
     /// Skips what was told so far.
     pub(crate) fn skip(&mut self) {
         self.after = *self.ring.newest.borrow();

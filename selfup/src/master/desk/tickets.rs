@@ -56,6 +56,10 @@ impl Tickets {
         Self { open: Vec::new(), has_restarts }
     }
 
+    pub(super) fn has_restarts(&self) -> bool {
+        self.has_restarts
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.open.is_empty()
     }
