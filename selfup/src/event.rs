@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub(crate) use self::fields::{Fields, bounded};
 pub(crate) use self::observer::{EventHook, Observer, Verbosity};
 #[cfg(all(selfup_supervised, feature = "control"))]
-pub(crate) use self::tap::{Counts, Tap};
+pub(crate) use self::tap::{Counts, Heard, Tap};
 use crate::error::Error;
 use crate::identity::{BinaryId, Generation};
 use crate::peer::PeerAddr;
