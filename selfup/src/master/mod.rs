@@ -32,6 +32,8 @@ use self::children::Children;
 use self::examiner::Examiner;
 use self::plan::{Action, Finding, Input, Plan, Standing};
 use self::proof::Proof;
+#[cfg(feature = "systemd")]
+use self::show::Managed;
 #[cfg(any(feature = "control", feature = "systemd"))]
 use self::show::Shown;
 use self::signals::Signals;
@@ -192,8 +194,9 @@ impl Master {
                 self.heard_since_due = 0;
                 return Ok(Input::Tick);
             }
-            let other =
-                self.proof.as_ref().map(Proof::deadline).into_iter().chain(self.look_at).min();
+            let other = self.proof.as_ref().map(Proof::deadline).into_iter().chain(self.look_at);
+            #[cfg(any(feature = "control", feature = "systemd"))]
+            let other = other.chain(self.shown.deadline());
             let happening = async {
                 tokio::select! {
                     input = self.signals.next() => Happening::Signal(input),
@@ -247,13 +250,15 @@ impl Master {
         let mut actions = VecDeque::from(actions);
         while let Some(action) = actions.pop_front() {
             if self.outcome.is_some() {
-                return;
+                break;
             }
             if let Some(input) = self.act(action) {
                 actions.extend(self.plan.on(Instant::now(), input));
             }
         }
-        self.rehearse();
+        if self.outcome.is_none() {
+            self.rehearse();
+        }
         #[cfg(any(feature = "control", feature = "systemd"))]
         self.show();
     }
@@ -279,6 +284,8 @@ impl Master {
 
     /// Has the committed binary take this master's place. Returns only if that failed.
     fn succeed(&mut self, standing: Standing) {
+        #[cfg(feature = "systemd")]
+        self.shown.managed.iter_mut().for_each(Managed::say_alive);
         let error = if self.children.run_what_is_in_place(standing.serving) {
             let clear = self.upgrader.clear_waits();
             let waiting = Waiting { rollback: self.rollback_waits, clear };
