@@ -7,6 +7,7 @@
 
 mod certificate;
 mod client;
+mod container;
 mod control;
 pub mod faults;
 pub mod forge;
@@ -35,6 +36,7 @@ use std::time::Duration;
 
 pub use self::certificate::Certificate;
 pub use self::client::{Connection, Load, get, try_get};
+pub use self::container::Container;
 pub use self::control::{Control, Remote};
 pub use self::manager::{Manager, Said};
 pub use self::mounted::Mounted;
