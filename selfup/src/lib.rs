@@ -137,6 +137,8 @@ mod listeners;
 #[cfg_attr(not(selfup_supervised), path = "master/unsupervised.rs")]
 mod master;
 pub mod note;
+#[cfg(all(selfup_supervised, feature = "systemd"))]
+mod notify;
 #[cfg(selfup_supervised)]
 mod origin;
 mod peer;
@@ -149,7 +151,8 @@ mod sys;
 mod upgrade;
 
 pub use self::config::{
-    Address, Builder, Config, IntoAddresses, IntoControl, IntoDuration, IntoPublicKeys, IntoSize, PublicKey,
+    Address, Builder, Config, IntoAddresses, IntoControl, IntoDuration, IntoPublicKeys, IntoSize,
+    PublicKey,
 };
 pub use self::entry::{
     Program, ProgramArgument, ProgramOutput, Runtime, check_now, clear_refused, is_supported,
