@@ -26,6 +26,7 @@ pub mod stores;
 mod succession;
 mod terminal;
 pub mod toll;
+mod tool;
 pub mod traced;
 mod watched;
 mod witness;
@@ -48,6 +49,7 @@ pub use self::signer::Signer;
 pub use self::sockets::clients_of;
 pub use self::succession::{Fault, descriptors_of};
 pub use self::terminal::Terminal;
+pub use self::tool::tool;
 pub use self::watched::Watched;
 pub use self::witness::{Lost, Witness};
 
