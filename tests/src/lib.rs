@@ -10,6 +10,7 @@ mod client;
 mod control;
 pub mod faults;
 pub mod forge;
+pub mod manual;
 mod mounted;
 mod nginx;
 mod port;

@@ -1,5 +1,7 @@
 //! What every process manager does for a service.
 
+use std::process::Command;
+
 use nix::unistd::Pid;
 
 use crate::site::Site;
@@ -19,6 +21,9 @@ pub(crate) trait Manager: Sized {
 
     /// Its command for a stop, which comes back when the service has ended.
     fn stop(&self);
+
+    /// A shell in which the manager's commands are those of an operator.
+    fn shell(&self, commands: &str) -> Command;
 
     /// What it wrote of an end with this code; with this signal.
     fn words_of_exit(code: i32) -> String;

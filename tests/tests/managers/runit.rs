@@ -52,6 +52,12 @@ impl Manager for Runit {
         assert!(answer.starts_with("ok: down: "), "{answer}");
     }
 
+    fn shell(&self, commands: &str) -> Command {
+        let mut shell = command(&self.root, "bash");
+        shell.args(["-ec", commands]).env("SVDIR", self.site.manager());
+        shell
+    }
+
     fn words_of_exit(code: i32) -> String {
         format!("app ended: exit code {code}, signal 0")
     }
@@ -92,7 +98,9 @@ impl Drop for Runit {
 /// A program of the package, which finds the others of it.
 fn command(root: &Path, program: &str) -> Command {
     let directory = root.join("usr/bin");
-    let mut command = Command::new(directory.join(program));
+    let found = directory.join(program);
+    // A shell is this machine's own.
+    let mut command = if found.exists() { Command::new(found) } else { Command::new(program) };
     let path = std::env::var("PATH").unwrap();
     command.env("PATH", format!("{}:{path}", directory.display()));
     command
@@ -135,4 +143,9 @@ fn sv_stop_drains() {
     let Some(manager) = story::stop::<Runit>("current") else { return };
     manager.site.wait_for(&Runit::words_of_exit(0));
     assert_eq!(manager.pid(), None);
+}
+
+#[test]
+fn the_commands_of_the_manual_are_those_of_runit() {
+    story::manual::<Runit>("runit", "current");
 }

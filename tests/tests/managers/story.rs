@@ -2,7 +2,7 @@
 
 use nix::libc;
 use nix::sys::signal::{Signal, kill};
-use selfup_tests::{Connection, Release, eventually};
+use selfup_tests::{Connection, Release, eventually, manual};
 
 use crate::manager::Manager;
 use crate::site::Site;
@@ -83,6 +83,17 @@ pub(crate) fn killed_master<M: Manager>(log: &str) {
     assert_eq!(held.answer().unwrap(), before, "the orphan finishes");
     assert!(manager.ends().contains(&M::words_of_signal(libc::SIGKILL)), "{}", manager.ends());
     assert_ne!(manager.pid().unwrap(), killed);
+}
+
+/// What the manual tells an operator to do, ending in a stop.
+pub(crate) fn manual<M: Manager>(room: &str, log: &str) {
+    for block in manual::of_room(room) {
+        let Some(manager) = M::try_start(Site::new(log)) else { return };
+        let output = manager.shell(&block.text).output().unwrap();
+        let told = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{}: {told} {}", block.place, output.status);
+        manager.site().processes().wait_until_gone();
+    }
 }
 
 /// Gives the manager, once it has stopped the service.

@@ -48,6 +48,18 @@ impl Manager for Supervisord {
         assert_eq!(self.ask(&["stop", "app"]), "app: stopped\n");
     }
 
+    fn shell(&self, commands: &str) -> Command {
+        let mut shell = command(&self.root, "bash");
+        let config = self.site.manager().join("supervisord.conf");
+        let alias = format!(
+            "supervisorctl() {{ {}/usr/bin/supervisorctl -c {} \"$@\"; }}",
+            self.root.display(),
+            config.display()
+        );
+        shell.args(["-ec", &format!("{alias}\n{commands}")]);
+        shell
+    }
+
     fn words_of_exit(code: i32) -> String {
         format!("app (exit status {code}")
     }
@@ -82,7 +94,9 @@ impl Drop for Supervisord {
 
 /// A program of the package, which looks for its modules where Debian puts them.
 fn command(root: &std::path::Path, program: &str) -> Command {
-    let mut command = Command::new(root.join("usr/bin").join(program));
+    let found = root.join("usr/bin").join(program);
+    // A shell is this machine's own.
+    let mut command = if found.exists() { Command::new(found) } else { Command::new(program) };
     command.env("PYTHONPATH", root.join("usr/lib/python3/dist-packages"));
     command
 }
@@ -138,4 +152,9 @@ fn supervisorctl_stop_drains() {
     let Some(manager) = story::stop::<Supervisord>("app.log") else { return };
     assert!(manager.status().contains("STOPPED"), "{}", manager.status());
     assert!(manager.ends().contains("stopped: app (exit status 0)"), "{}", manager.ends());
+}
+
+#[test]
+fn the_commands_of_the_manual_are_those_of_supervisord() {
+    story::manual::<Supervisord>("supervisord", "app.log");
 }
