@@ -114,6 +114,10 @@
 // dead in truth.
 #![cfg_attr(not(selfup_supervised), allow(dead_code, reason = "for a master"))]
 
+#[cfg(all(selfup_supervised, feature = "cli"))]
+#[doc(hidden)]
+#[path = "cli.rs"]
+pub mod __cli;
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
