@@ -51,10 +51,8 @@ mod sse;
 mod tests;
 mod wire;
 
-#[cfg_attr(not(test), expect(unused_imports, reason = "nobody serves it yet"))]
 pub(crate) use self::ask::{
     Answer, Ask, Asked, Binary, GenerationStatus, Outcome, Refusal, Status, Upgrade, Upgrades,
     UpgradesState,
 };
-#[cfg_attr(not(test), expect(unused_imports, reason = "nobody serves it yet"))]
 pub(crate) use self::server::Server;

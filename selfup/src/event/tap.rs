@@ -99,6 +99,13 @@ impl Tap {
         }
     }
 
+    /// What comes next, if it was told.
+    pub(crate) fn try_next(&mut self) -> Option<Heard> {
+        let heard = self.ring.after(self.after)?;
+        self.after = heard.told.number;
+        Some(heard)
+    }
+
     /// Skips what was told so far.
     pub(crate) fn skip(&mut self) {
         self.after = *self.ring.newest.borrow();
@@ -130,7 +137,6 @@ impl Tap {
     }
 
     /// Adds what was counted by the code that this master ran before.
-    #[cfg_attr(not(test), expect(dead_code, reason = "nobody hands it over yet"))]
     pub(crate) fn add(&self, earlier: Counts) {
         self.ring.kept().counts.add(earlier);
     }

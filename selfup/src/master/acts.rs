@@ -44,7 +44,11 @@ impl Master {
             }
             Action::LetGo => self.children.let_go(),
             Action::Suspend => signal::stop_this_process(),
-            Action::Tell(event) => self.observer.tell(&event),
+            Action::Tell(event) => {
+                #[cfg(any(feature = "control", feature = "systemd"))]
+                self.shown.hear(&event);
+                self.observer.tell(&event);
+            }
             Action::End(status) => self.outcome = Some(Ending::With(status)),
         }
         None
@@ -96,7 +100,7 @@ impl Master {
     pub(super) fn roll_back(&mut self) {
         if self.proof.take().is_some() {
             self.upgrader.order(Order::Restore(upgrade::by_request()));
-        } else if self.upgrader.roll_back() {
+        } else if self.upgrader.roll_back().is_some() {
             self.rollback_waits = true;
         } else {
             let words = "there are no upgrades to be rolled back: no fetcher is configured";

@@ -6,9 +6,14 @@ use std::time::Instant;
 
 use tokio::runtime::Runtime;
 
+use super::desk::{Desk, take_out};
 use super::orphans::Orphans;
+#[cfg(feature = "systemd")]
+use super::plan::after;
 use super::plan::{Limits, Plan};
 use super::proof::Proof;
+#[cfg(feature = "systemd")]
+use super::show::Managed;
 use super::signals::{Blocked, Signals};
 use super::sockets::Sockets;
 use super::succession::{Handed, Inheritance};
@@ -39,6 +44,8 @@ impl Birth {
         }
         let begun = Origin::capture().and_then(|origin| {
             let signals = Blocked::begin()?;
+            #[cfg(feature = "systemd")]
+            crate::notify::leave_environment();
             Ok(Self { origin, signals })
         });
         begun.context(ErrorKind::Unsupported, || "this process cannot become a master")
@@ -66,6 +73,12 @@ impl Birth {
         })
     }
 
+    /// What the process manager told this process, and no other.
+    #[cfg(feature = "systemd")]
+    pub(crate) fn private(&self) -> &[(std::ffi::OsString, std::ffi::OsString)] {
+        self.origin.private()
+    }
+
     /// Gives the signals back to a process that goes on; what came meanwhile was for the service.
     pub(crate) fn end(&self) {
         self.signals.forget_pending();
@@ -76,11 +89,12 @@ impl Birth {
     pub(crate) fn run(
         &self,
         config: Config,
-        (bound, given): (Vec<Bound>, Given),
+        (bound, mut given): (Vec<Bound>, Given),
         observer: &Observer,
         unfinished: Option<Unfinished>,
     ) -> Outcome {
         let limits = Limits::new(&config);
+        let kept = given.let_go_of_kept();
         let sockets = Sockets::new(bound, given, config.backlog);
         tell_bound(observer, sockets.bound());
         let (runtime, reading) = match self.read_signals(limits.restart_signal) {
@@ -91,11 +105,26 @@ impl Birth {
             }
         };
         let plan = Plan::new(limits);
-        let assembled = self.assemble(config, plan, sockets, reading, observer.clone(), unfinished);
-        let master = match assembled {
+        let mut desk = desk_of(&config, observer);
+        match desk.bind() {
+            Err(error) if config.required => return Outcome::Failed(error),
+            Err(error) => observer.warn(error),
+            Ok(()) => {}
+        }
+        let parts = (plan, sockets, desk);
+        let assembled = self.assemble(config, parts, reading, observer.clone(), unfinished);
+        #[cfg_attr(not(feature = "systemd"), expect(unused_mut, reason = "nobody is told"))]
+        let mut master = match assembled {
             Ok(master) => master,
             Err(error) => return Outcome::Failed(error),
         };
+        #[cfg(feature = "systemd")]
+        {
+            let first = Some(after(Instant::now(), limits.ready));
+            master.shown.managed = Managed::begin(&self.origin, observer, kept, first);
+        }
+        #[cfg(not(feature = "systemd"))]
+        drop(kept);
         let _orphans = Orphans::reap(observer);
         let outcome = runtime.block_on(master.run(Plan::beginning()));
         if matches!(outcome, Outcome::Unsupervised { .. }) {
@@ -119,8 +148,7 @@ impl Birth {
     fn assemble(
         &self,
         config: Config,
-        plan: Plan,
-        sockets: Sockets,
+        (plan, sockets, desk): (Plan, Sockets, Desk),
         signals: Signals,
         observer: Observer,
         unfinished: Option<Unfinished>,
@@ -135,7 +163,8 @@ impl Birth {
         let (origin, rehearsed) = (&self.origin, rehearsal.clone());
         let upgrader = Upgrader::start(upgrades, origin, &observer, rehearsed, counted, terms)?;
         let launch = Launch { origin: self.origin.clone(), restarts };
-        let mut master = Master::new(plan, launch, sockets, signals, upgrader, rehearsal, observer);
+        let mut master =
+            Master::new(plan, launch, sockets, (signals, upgrader), rehearsal, desk, observer);
         master.proof = proof;
         master.examiner.allow_unmarked = allow_unmarked;
         Ok(master)
@@ -178,7 +207,17 @@ impl Succession {
             Some(refusal) => observer.warn(refusal),
             None => observer.tell(&Event::MasterReplaced { generation: master.serving() }),
         }
+        #[cfg(feature = "systemd")]
+        {
+            let managed = Managed::begin(&birth.origin, &observer, Vec::new(), None);
+            // What is not this master's any more is taken back after this.
+            master.shown.managed = managed.map(|mut managed| {
+                managed.keep(&master.children);
+                managed
+            });
+        }
         master.children.take_charge();
+        master.desk.take_charge();
         if waiting.clear {
             master.upgrader.clear_refused();
         }
@@ -199,7 +238,11 @@ fn take_over(
     let observer = Observer::start(config.verbosity, config.on_event.take());
     let limits = Limits::new(&config);
     let (runtime, reading) = birth.read_signals(limits.restart_signal)?;
-    let (bound, used) = inheritance.listeners()?;
+    let (mut bound, used) = inheritance.listeners()?;
+    let (control, legacy) = inheritance.control();
+    let control = take_out(&mut bound, control, config.control.as_ref());
+    let mut desk = desk_of(&config, &observer);
+    let is_paused = desk.take_over(control, legacy);
     // This binary's own, unless it is the one that was gone back to: then those of what serves.
     let addresses = match used.get(&inheritance.standing().serving) {
         Some(used) if inheritance.is_return() => used.clone(),
@@ -214,9 +257,18 @@ fn take_over(
     let plan = Plan::resume(limits, &standing);
     // What the service can do without must not keep a master from going on.
     config.required = false;
-    let mut master = birth.assemble(config, plan, sockets, reading, observer.clone(), None)?;
+    let parts = (plan, sockets, desk);
+    let mut master = birth.assemble(config, parts, reading, observer.clone(), None)?;
+    if is_paused {
+        master.upgrader.set_paused(true);
+    }
     runtime.block_on(async { master.adopt(inheritance.children()?) })?;
     Ok((runtime, master, observer))
+}
+
+fn desk_of(config: &Config, observer: &Observer) -> Desk {
+    let has_restarts = config.restarts.signal.is_some();
+    Desk::new(config.control.clone(), config.backlog, has_restarts, observer)
 }
 
 pub(super) fn tell_bound(observer: &Observer, bound: &[Bound]) {
