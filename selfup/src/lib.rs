@@ -131,6 +131,10 @@
 // dead in truth.
 #![cfg_attr(not(selfup_supervised), allow(dead_code, reason = "for a master"))]
 
+#[cfg(all(selfup_supervised, feature = "cli"))]
+#[doc(hidden)]
+#[path = "cli.rs"]
+pub mod __cli;
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
@@ -147,6 +151,9 @@ mod event;
 pub mod fetcher;
 mod identity;
 mod listeners;
+// Its programs use both.
+#[cfg(any(doc, all(doctest, feature = "axum", feature = "control")))]
+pub mod manual;
 #[cfg_attr(not(selfup_supervised), path = "master/unsupervised.rs")]
 mod master;
 pub mod note;
@@ -164,7 +171,8 @@ mod sys;
 mod upgrade;
 
 pub use self::config::{
-    Address, Builder, Config, IntoAddresses, IntoDuration, IntoPublicKeys, IntoSize, PublicKey,
+    Address, Builder, Config, IntoAddresses, IntoControl, IntoDuration, IntoPublicKeys, IntoSize,
+    PublicKey,
 };
 pub use self::entry::{
     Program, ProgramArgument, ProgramOutput, Runtime, check_now, clear_refused, is_supported,

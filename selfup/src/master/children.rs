@@ -262,9 +262,34 @@ impl Children {
     }
 
     /// All of it, to be written down for another master.
-    pub(super) fn estate(&self, standing: Standing, waiting: Waiting) -> Estate<'_> {
+    pub(super) fn estate<'a>(
+        &'a self,
+        standing: Standing,
+        waiting: Waiting,
+        (control, desk): (Option<&'a Bound>, Option<serde_json::Value>),
+    ) -> Estate<'a> {
         let Self { launch, sockets, living, .. } = self;
-        Estate { standing, waiting, origin: &launch.origin, sockets, children: living }
+        Estate {
+            standing,
+            waiting,
+            origin: &launch.origin,
+            sockets,
+            children: living,
+            control,
+            desk,
+        }
+    }
+
+    /// Everybody who lives, oldest first, and whether they are ready.
+    #[cfg(feature = "control")]
+    pub(super) fn living(&self) -> impl Iterator<Item = (Generation, Pid, bool)> {
+        self.living.values().map(|child| (child.generation(), child.pid(), child.is_ready()))
+    }
+
+    /// The addresses of the service.
+    #[cfg(feature = "control")]
+    pub(super) fn addresses(&self) -> Vec<String> {
+        self.sockets.current().iter().map(Address::to_string).collect()
     }
 
     /// A child that does not hear is dealt with by its deadline, and its end is news anyway.

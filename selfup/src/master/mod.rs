@@ -8,15 +8,19 @@ mod acts;
 mod birth;
 mod busy;
 mod children;
+#[cfg_attr(not(feature = "control"), path = "desk_without.rs")]
+mod desk;
 mod examiner;
 mod hear;
 mod orphans;
 mod plan;
 mod proof;
+mod reports;
 #[cfg(any(feature = "control", feature = "systemd"))]
 mod show;
 mod signals;
 mod sockets;
+mod succeed;
 mod succession;
 mod upgrades;
 
@@ -29,17 +33,16 @@ use tokio::sync::mpsc;
 
 pub(crate) use self::birth::{Birth, Succession};
 use self::children::Children;
+use self::desk::{Desk, Heard};
 use self::examiner::Examiner;
 use self::plan::{Action, Finding, Input, Plan, Standing};
 use self::proof::Proof;
-#[cfg(feature = "systemd")]
-use self::show::Managed;
 #[cfg(any(feature = "control", feature = "systemd"))]
 use self::show::Shown;
 use self::signals::Signals;
 use self::sockets::Sockets;
+use self::succession::Preparation;
 pub(crate) use self::succession::{Handed, rehearse};
-use self::succession::{Preparation, Progress, Waiting};
 use self::upgrades::{Report, Upgrader};
 use crate::child::{Child, Launch, News};
 use crate::error::{Context as _, Error, ErrorKind, Result};
@@ -75,6 +78,7 @@ struct Master {
     /// What the next probe is to read, and the state that it was written from.
     rehearsal: Rehearsal,
     rehearsed: Option<Standing>,
+    desk: Desk,
     observer: Observer,
     /// What is waited for before this master becomes other code, and when to look again.
     preparation: Option<Preparation>,
@@ -91,6 +95,7 @@ enum Happening {
     News(Generation, News),
     Report(Report),
     Examined(Finding, Option<Vetted>),
+    Desk(Heard),
 }
 
 /// Why the loop ends.
@@ -110,9 +115,9 @@ impl Master {
         plan: Plan,
         launch: Launch,
         sockets: Sockets,
-        signals: Signals,
-        upgrader: Upgrader,
+        (signals, upgrader): (Signals, Upgrader),
         rehearsal: Rehearsal,
+        desk: Desk,
         observer: Observer,
     ) -> Self {
         let (tell_news, news) = mpsc::channel(QUEUE);
@@ -127,6 +132,7 @@ impl Master {
             rollback_waits: false,
             rehearsal,
             rehearsed: None,
+            desk,
             observer,
             preparation: None,
             look_at: None,
@@ -164,6 +170,7 @@ impl Master {
             } else {
                 self.preparation = None;
                 self.upgrader.unpark();
+                self.desk.open();
             }
             match self.next().await {
                 Ok(input) => {
@@ -175,6 +182,7 @@ impl Master {
         }
         self.end_proof();
         self.upgrader.stop();
+        self.desk.end();
         match self.outcome {
             Some(Ending::FirstNotStarted(error)) => {
                 Outcome::Unsupervised { error, bound: self.children.into_bound() }
@@ -194,7 +202,8 @@ impl Master {
                 self.heard_since_due = 0;
                 return Ok(Input::Tick);
             }
-            let other = self.proof.as_ref().map(Proof::deadline).into_iter().chain(self.look_at);
+            let other = self.proof.as_ref().map(Proof::deadline).into_iter();
+            let other = other.chain(self.desk.deadline()).chain(self.look_at);
             #[cfg(any(feature = "control", feature = "systemd"))]
             let other = other.chain(self.shown.deadline());
             let happening = async {
@@ -203,6 +212,7 @@ impl Master {
                     Some((generation, news)) = self.news.recv() => Happening::News(generation, news),
                     report = self.upgrader.report() => Happening::Report(report),
                     (finding, vetted) = self.examiner.report() => Happening::Examined(finding, vetted),
+                    heard = self.desk.next() => Happening::Desk(heard),
                 }
             };
             let happening = tokio::select! {
@@ -212,30 +222,22 @@ impl Master {
                 happening = happening => happening,
                 () = reach(deadline.into_iter().chain(other).min()) => return Ok(Input::Tick),
             };
-            match happening {
+            let input = match happening {
                 Happening::Signal(input) => {
                     return input.context(ErrorKind::Signal, || "signals cannot be read any more");
                 }
-                Happening::Report(Report::Offered(vetted)) => {
-                    self.children.set_candidate(vetted);
-                    return Ok(Input::Offered);
-                }
-                Happening::Report(Report::Done(input)) => return Ok(input),
-                Happening::Report(Report::Answered) => self.rollback_waits = false,
-                Happening::Report(Report::Waits(inode)) => self.children.set_waiting(inode),
-                Happening::Report(Report::Overdue(error)) => self.observer.warn(error),
-                // The thread waits now, which is looked at where it was asked to.
-                Happening::Report(Report::Parked) => return Ok(Input::Tick),
-                Happening::Report(Report::Began(_) | Report::Finished) => {}
+                Happening::Report(report) => self.reported(report),
                 Happening::Examined(finding, vetted) => {
                     let finding = self.children.set_looked_at(vetted, finding);
                     return Ok(Input::Examined(finding));
                 }
-                Happening::News(generation, news) => {
-                    if let Some(input) = self.heard(generation, news) {
-                        return Ok(input);
-                    }
-                }
+                Happening::News(generation, news) => self.heard(generation, news),
+                Happening::Desk(Heard::Asked(asked)) => self.asked(asked),
+                Happening::Desk(Heard::Found) => None,
+            };
+            match input {
+                Some(input) => return Ok(input),
+                None => self.attend(),
             }
         }
     }
@@ -252,12 +254,14 @@ impl Master {
             if self.outcome.is_some() {
                 break;
             }
+            self.note(&action);
             if let Some(input) = self.act(action) {
                 actions.extend(self.plan.on(Instant::now(), input));
             }
         }
         if self.outcome.is_none() {
             self.rehearse();
+            self.attend();
         }
         #[cfg(any(feature = "control", feature = "systemd"))]
         self.show();
@@ -267,50 +271,6 @@ impl Master {
     async fn is_quiet(&mut self) -> bool {
         settle().await;
         self.news.is_empty()
-    }
-
-    /// Whether this master can become other code now. If not, it is looked at again soon.
-    fn is_prepared(&mut self) -> bool {
-        let now = Instant::now();
-        let observer = &self.observer;
-        let preparation = self.preparation.get_or_insert_with(|| Preparation::begin(observer, now));
-        match preparation.progress(self.upgrader.park(), now) {
-            Progress::Ready => return true,
-            Progress::Waits(until) => self.look_at = Some(until),
-            Progress::Overdue(reason) => self.stay(reason),
-        }
-        false
-    }
-
-    /// Has the committed binary take this master's place. Returns only if that failed.
-    fn succeed(&mut self, standing: Standing) {
-        #[cfg(feature = "systemd")]
-        self.shown.managed.iter_mut().for_each(Managed::say_alive);
-        let error = if self.children.run_what_is_in_place(standing.serving) {
-            let clear = self.upgrader.clear_waits();
-            let waiting = Waiting { rollback: self.rollback_waits, clear };
-            self.children.estate(standing, waiting).hand_over().chain()
-        } else {
-            "another file was put at the path meanwhile; restart onto it".into()
-        };
-        self.stay(error);
-    }
-
-    /// Goes on with the code that there is.
-    fn stay(&mut self, reason: String) {
-        self.step(Input::NotSucceeded(reason));
-    }
-
-    /// Writes down what the next probe is to read, if anything has changed.
-    fn rehearse(&mut self) {
-        let standing = self.plan.standing();
-        if standing != self.rehearsed
-            && let Some(standing) = standing.clone()
-            && let Some(text) = self.children.estate(standing, Waiting::default()).rehearsal()
-        {
-            self.rehearsal.set(text);
-        }
-        self.rehearsed = standing;
     }
 }
 

@@ -59,7 +59,10 @@ mod preflight;
 mod probe;
 mod reckon;
 mod rehearsal;
+mod remembered;
 mod stage;
+#[cfg(feature = "cli")]
+pub(crate) mod survey;
 mod swap;
 #[cfg(test)]
 mod testing;
@@ -83,6 +86,7 @@ use self::preflight::Target;
 pub(crate) use self::probe::answer_probe;
 pub(crate) use self::reckon::{Counted, Unfinished, reckon};
 pub(crate) use self::rehearsal::Rehearsal;
+pub(crate) use self::remembered::Remembered;
 use self::swap::Swapped;
 use self::trial::Trial;
 use self::trials::LeftNote;
@@ -118,6 +122,8 @@ pub(crate) struct Pipeline {
     has_put_back: bool,
     /// The binary in place, if it is to be rolled back and refused by request.
     withdrawn: Option<BinaryId>,
+    /// Why the last download was turned down, if it was.
+    refusal: Option<String>,
     unproven: Unproven,
     limits: stage::Limits,
     probe_limits: probe::Limits,
@@ -184,6 +190,7 @@ impl Pipeline {
             left_note: None,
             has_put_back: false,
             withdrawn: None,
+            refusal: None,
             unproven: Unproven::default(),
             limits,
             probe_limits: probe::Limits::default(),
@@ -205,7 +212,7 @@ impl Pipeline {
 
     /// Whether there is room for the next upgrade, as far as it is known before one is offered.
     pub(crate) fn check_room(&self) -> Result<()> {
-        stage::check_room(&self.target)
+        stage::check_room(self.target.path(), self.target.folder())
     }
 
     /// What the fetcher is to compare with: the binary on disk, and the validator of the last cycle

@@ -133,6 +133,13 @@ impl Inheritance {
         Ok((bound, used.collect::<Result<_>>()?))
     }
 
+    /// Which of the listeners is the control socket, and what else is left of it.
+    pub(in crate::master) fn control(&self) -> (Option<usize>, Option<serde_json::Value>) {
+        let Snapshot { listeners, control, desk, .. } = &self.snapshot;
+        let index = control.and_then(|number| listeners.iter().position(|it| it.fd == number));
+        (index, desk.clone())
+    }
+
     /// Copies of what the process manager handed to the first master.
     pub(in crate::master) fn given(&self) -> Result<Given> {
         let taken_over = |given: &GivenText| {

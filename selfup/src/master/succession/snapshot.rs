@@ -42,6 +42,12 @@ pub(super) struct Snapshot {
     /// Why the binary that was to take over did not, told to the one that takes it back.
     #[serde(default)]
     pub(super) refusal: Option<String>,
+    /// The control socket, which is one of the listeners, for a version that has no use for it.
+    #[serde(default)]
+    pub(super) control: Option<RawFd>,
+    /// What else the desk leaves to the next one, in its own words.
+    #[serde(default)]
+    pub(super) desk: Option<serde_json::Value>,
 }
 
 /// How the first master of this service was started.
@@ -181,7 +187,7 @@ mod tests {
         assert!(!snapshot.children[0].beats);
         assert_eq!((snapshot.listeners[0].inode, snapshot.given.len()), (None, 0));
         assert_eq!((snapshot.rollback_waits, snapshot.clear_waits), (false, false));
-        assert_eq!(snapshot.refusal, None);
+        assert_eq!((snapshot.refusal, snapshot.control, snapshot.desk), (None, None, None));
     }
 
     #[test]
@@ -190,6 +196,8 @@ mod tests {
         snapshot.listeners[0].inode = Some((u64::MAX, 1));
         (snapshot.rollback_waits, snapshot.clear_waits) = (true, true);
         snapshot.children[0].beats = true;
+        (snapshot.control, snapshot.desk) =
+            (Some(9), Some(serde_json::json!({ "is_paused": true })));
         snapshot.given.push(GivenText { number: 3, name: "web".into(), fd: 20 });
         assert_eq!(Snapshot::decode(&snapshot.encode().unwrap()).unwrap(), snapshot);
         assert!(snapshot.descriptors().contains(&20));
