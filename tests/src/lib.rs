@@ -38,7 +38,7 @@ pub use self::client::{Connection, Load, get, try_get};
 pub use self::control::{Control, Remote};
 pub use self::mounted::Mounted;
 pub use self::nginx::Nginx;
-pub use self::operator::{Operator, Said};
+pub use self::operator::{Operator, Pending, Said};
 pub use self::port::Port;
 pub use self::process::{Processes, children_of, eventually, send, status_of};
 pub use self::published::Published;
