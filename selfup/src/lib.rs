@@ -114,6 +114,10 @@
 // dead in truth.
 #![cfg_attr(not(selfup_supervised), allow(dead_code, reason = "for a master"))]
 
+#[cfg(all(selfup_supervised, feature = "cli"))]
+#[doc(hidden)]
+#[path = "cli.rs"]
+pub mod __cli;
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
@@ -130,9 +134,14 @@ mod event;
 pub mod fetcher;
 mod identity;
 mod listeners;
+// Its programs use both.
+#[cfg(any(doc, all(doctest, feature = "axum", feature = "control")))]
+pub mod manual;
 #[cfg_attr(not(selfup_supervised), path = "master/unsupervised.rs")]
 mod master;
 pub mod note;
+#[cfg(all(selfup_supervised, feature = "systemd"))]
+mod notify;
 #[cfg(selfup_supervised)]
 mod origin;
 mod peer;

@@ -7,10 +7,15 @@
 
 mod certificate;
 mod client;
+mod container;
 mod control;
 pub mod faults;
 pub mod forge;
+pub mod idle;
+mod manager;
+pub mod manual;
 mod mounted;
+mod names;
 mod nginx;
 mod operator;
 mod port;
@@ -27,6 +32,7 @@ pub mod stores;
 mod succession;
 mod terminal;
 pub mod toll;
+mod tool;
 pub mod traced;
 mod watched;
 mod witness;
@@ -35,8 +41,11 @@ use std::time::Duration;
 
 pub use self::certificate::Certificate;
 pub use self::client::{Connection, Load, get, try_get};
+pub use self::container::Container;
 pub use self::control::{Control, Remote};
+pub use self::manager::{Manager, Said};
 pub use self::mounted::Mounted;
+pub use self::names::Names;
 pub use self::nginx::Nginx;
 pub use self::operator::{Operator, Pending, Said};
 pub use self::port::Port;
@@ -50,6 +59,7 @@ pub use self::signer::Signer;
 pub use self::sockets::clients_of;
 pub use self::succession::{Fault, descriptors_of};
 pub use self::terminal::Terminal;
+pub use self::tool::tool;
 pub use self::watched::Watched;
 pub use self::witness::{Lost, Witness};
 

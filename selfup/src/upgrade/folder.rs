@@ -56,17 +56,22 @@ impl Folder {
             );
             return Err(Error::new(ErrorKind::Stage, words));
         }
-        let digest = Sha256::digest(binary.as_os_str().as_bytes());
-        let mut base = binary.file_name().unwrap_or_default().to_owned();
-        base.push("-");
-        digest[..8].iter().for_each(|byte| base.push(format!("{byte:02x}")));
-        let folder = Self { directory: directory.to_owned(), base };
+        let folder = Self::of_state_dir(directory, binary);
         folder.new_file().context(ErrorKind::Stage, || {
             format!(
                 "no file can be created in `state_dir` {shown}; make it writable for user {user}"
             )
         })?;
         Ok(folder)
+    }
+
+    /// The same, whatever lies there, and nothing is made.
+    pub(super) fn of_state_dir(directory: &Path, binary: &Path) -> Self {
+        let digest = Sha256::digest(binary.as_os_str().as_bytes());
+        let mut base = binary.file_name().unwrap_or_default().to_owned();
+        base.push("-");
+        digest[..8].iter().for_each(|byte| base.push(format!("{byte:02x}")));
+        Self { directory: directory.to_owned(), base }
     }
 
     pub(super) fn directory(&self) -> &Path {
@@ -128,16 +133,22 @@ impl Folder {
 
     /// Removes what somebody who was killed left half-written.
     pub(super) fn sweep(&self) -> io::Result<()> {
-        let prefix = self.stage_prefix();
         let mut swept = Ok(());
-        for entry in std::fs::read_dir(&self.directory)? {
-            let name = entry?.file_name();
-            if name.as_bytes().starts_with(prefix.as_bytes()) {
-                // One that stays is no reason to leave the others.
-                swept = std::fs::remove_file(self.directory.join(name)).and(swept);
-            }
+        for path in self.half_written()? {
+            // One that stays is no reason to leave the others.
+            swept = std::fs::remove_file(path?).and(swept);
         }
         swept
+    }
+
+    /// What is half-written, or was left so.
+    pub(super) fn half_written(&self) -> io::Result<impl Iterator<Item = io::Result<PathBuf>>> {
+        let prefix = self.stage_prefix();
+        let is_ours = move |name: &OsStr| name.as_bytes().starts_with(prefix.as_bytes());
+        Ok(std::fs::read_dir(&self.directory)?.filter_map(move |entry| match entry {
+            Ok(entry) => is_ours(&entry.file_name()).then(|| Ok(entry.path())),
+            Err(error) => Some(Err(error)),
+        }))
     }
 
     pub(super) fn stage_prefix(&self) -> OsString {

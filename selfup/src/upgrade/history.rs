@@ -25,6 +25,8 @@ use crate::identity::BinaryId;
 mod file;
 mod record;
 
+#[cfg(feature = "cli")]
+pub use self::record::{Remembered, TurnedDown};
 pub(super) use self::record::{kind_of, name_of};
 
 /// The candidates that were turned down, oldest first.

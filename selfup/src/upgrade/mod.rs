@@ -61,6 +61,8 @@ mod reckon;
 mod rehearsal;
 mod remembered;
 mod stage;
+#[cfg(feature = "cli")]
+pub(crate) mod survey;
 mod swap;
 #[cfg(test)]
 mod testing;
@@ -210,7 +212,7 @@ impl Pipeline {
 
     /// Whether there is room for the next upgrade, as far as it is known before one is offered.
     pub(crate) fn check_room(&self) -> Result<()> {
-        stage::check_room(&self.target)
+        stage::check_room(self.target.path(), self.target.folder())
     }
 
     /// What the fetcher is to compare with: the binary on disk, and the validator of the last cycle

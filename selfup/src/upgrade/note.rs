@@ -34,6 +34,8 @@ use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::note::{Note, read_from};
 
 mod claims;
+#[cfg(feature = "cli")]
+pub(super) mod look;
 mod machine;
 
 type Data<'data> = &'data ReadCache<File>;
@@ -84,16 +86,16 @@ fn check_file(file: File) -> Result<(Option<Note>, Option<Note>)> {
              built for this target"
         )));
     }
-    if start[4] == ELFCLASS64.0 {
-        inspect::<FileHeader64<Endianness>>(data)?;
-    } else {
-        inspect::<FileHeader32<Endianness>>(data)?;
-    }
-    let found = read_from(data).map_err(|error| {
-        refused("its note is garbled; publish the binary as it was built").caused_by(error)
-    })?;
+    inspect_class(&start, data)?;
+    let found = note_in(data)?;
     // Whatever is wrong with our own, it is no fault of the file's.
     Ok((found, read_from(running_data).ok().flatten()))
+}
+
+fn note_in(data: Data<'_>) -> Result<Option<Note>> {
+    read_from(data).map_err(|error| {
+        refused("its note is garbled; publish the binary as it was built").caused_by(error)
+    })
 }
 
 // Not the candidate's fault: it is tried again.
@@ -152,6 +154,14 @@ fn header<H: FileHeader>(data: Data<'_>) -> Result<&H> {
         return Err(cut(length(data), "its first header"));
     }
     H::parse(data).map_err(garbled)
+}
+
+fn inspect_class(start: &[u8], data: Data<'_>) -> Result<()> {
+    if start[4] == ELFCLASS64.0 {
+        inspect::<FileHeader64<Endianness>>(data)
+    } else {
+        inspect::<FileHeader32<Endianness>>(data)
+    }
 }
 
 /// Checks that everything that the headers name is there.
@@ -261,8 +271,9 @@ fn length(data: Data<'_>) -> u64 {
 }
 
 fn cut(length: u64, within: &str) -> Error {
-    let words = format!("it is cut off: the file ends after {length} bytes, within {within}");
-    refused(format!("{words}; publish the whole binary"))
+    refused(format!(
+        "{CUT}: the file ends after {length} bytes, within {within}; publish the whole binary"
+    ))
 }
 
 fn garbled(error: object::Error) -> Error {
@@ -272,6 +283,8 @@ fn garbled(error: object::Error) -> Error {
 fn refused(words: impl Into<String>) -> Error {
     Error::new(ErrorKind::Note, words)
 }
+
+const CUT: &str = "it is cut off";
 
 /// As many first bytes are looked at, and shown where they are no binary's.
 const START: u64 = 32;

@@ -18,15 +18,16 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use nix::sys::statvfs::{FsFlags, statvfs};
 use tempfile::{NamedTempFile, TempPath};
 
-use super::attributes;
+use self::directory::check_directory;
 use super::candidate::stamp::Stamp;
 use super::folder::Folder;
 use super::lock::{Held, lock, not_locked};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::identity::BinaryId;
+
+pub(super) mod directory;
 
 /// Which file it is, whatever its name is: for comparing a path with a descriptor, or with the
 /// file that a process executes.
@@ -227,52 +228,6 @@ fn left_in(folder: &Folder) -> String {
         folder.directory().display(),
         folder.stage_prefix().display()
     )
-}
-
-/// What a swap will need of the directory. Tells what an upgrade would lose of the binary.
-fn check_directory(folder: &Folder, file: &File) -> Result<Option<Error>> {
-    let directory = folder.directory().display();
-    let refused = |why: String| Err(Error::new(ErrorKind::Swap, why));
-    // A file system that does not tell its flags is tried all the same.
-    let flags = statvfs(folder.directory()).map_or(FsFlags::empty(), |stat| stat.flags());
-    if flags.contains(FsFlags::ST_RDONLY) {
-        return refused(format!(
-            "directory {directory} is on a read-only file system; mount it read-write, or move the \
-             binary to one that is"
-        ));
-    }
-    if flags.contains(FsFlags::ST_NOEXEC) {
-        return refused(format!(
-            "directory {directory} is on a file system mounted noexec, where no candidate can be \
-             probed; mount it with exec, or move the binary"
-        ));
-    }
-    let trial = folder.new_file().context(ErrorKind::Swap, || {
-        let user = nix::unistd::geteuid();
-        format!(
-            "no file can be created in directory {directory}; make it writable for user {user}, or \
-             move the binary to a directory that is"
-        )
-    })?;
-    if is_sticky_to_us(folder, file) {
-        return refused(format!(
-            "directory {directory} is sticky and the binary belongs to somebody else, so it cannot \
-             be replaced; give the binary to user {}, or move it",
-            nix::unistd::geteuid()
-        ));
-    }
-    attributes::losses(file, trial.as_file())
-}
-
-/// Whether only the owners of the binary and of its directory may rename over the path, and this
-/// process is neither.
-fn is_sticky_to_us(folder: &Folder, file: &File) -> bool {
-    let user = nix::unistd::geteuid();
-    let (Ok(directory), Ok(file)) = (std::fs::metadata(folder.directory()), file.metadata()) else {
-        return false;
-    };
-    let owns = [directory.uid(), file.uid()].contains(&user.as_raw());
-    directory.mode() & libc::S_ISVTX != 0 && !user.is_root() && !owns
 }
 
 /// The directory of the binary at `path`.

@@ -28,6 +28,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Seek as _};
+use std::path::Path;
 use std::time::Duration;
 
 use tempfile::{NamedTempFile, TempPath};
@@ -37,6 +38,7 @@ use tokio::time::Instant;
 pub(super) use self::sink::Sink;
 use super::attributes;
 use super::candidate::Candidate;
+use super::folder::Folder;
 use super::lock::{Held, lock};
 use super::preflight::Target;
 use crate::error::{Context as _, Error, ErrorKind, Result};
@@ -120,7 +122,7 @@ impl Headroom {
             return Ok(());
         }
         self.look_at = written + STEP;
-        check_free(format_args!("more than {written} bytes"), needed.max(STEP), target)
+        check_free(format_args!("more than {written} bytes"), needed.max(STEP), target.folder())
     }
 }
 
@@ -213,12 +215,12 @@ fn finish(file: NamedTempFile, target: &Target) -> io::Result<TempPath> {
 }
 
 /// Whether the next candidate has room, if it is as long as the binary in place.
-pub(super) fn check_room(target: &Target) -> Result<()> {
-    let Ok(length) = std::fs::metadata(target.path()).map(|metadata| metadata.len()) else {
+pub(super) fn check_room(path: &Path, folder: &Folder) -> Result<()> {
+    let Ok(length) = std::fs::metadata(path).map(|metadata| metadata.len()) else {
         return Ok(());
     };
     let words = format_args!("the size of the binary there, {length} bytes,");
-    check_free(words, length.saturating_mul(2), target)
+    check_free(words, length.saturating_mul(2), folder)
 }
 
 /// The download, and a second file of its size: for the binary that is kept, or for what it is
@@ -228,13 +230,13 @@ fn check_space(length: Option<u64>, target: &Target, limits: Limits) -> Result<(
     if length > limits.max_size {
         return Err(too_long(None, limits.max_size));
     }
-    check_free(format_args!("{length} bytes"), length.saturating_mul(2), target)
+    check_free(format_args!("{length} bytes"), length.saturating_mul(2), target.folder())
 }
 
-/// Refuses a candidate of such a `length` if less than `needed` bytes are free beside `target`.
-pub(super) fn check_free(length: fmt::Arguments<'_>, needed: u64, target: &Target) -> Result<()> {
+/// Refuses a candidate of such a `length` if less than `needed` bytes are free in `folder`.
+pub(super) fn check_free(length: fmt::Arguments<'_>, needed: u64, folder: &Folder) -> Result<()> {
     // Where the file system does not tell, the writes will.
-    let free = nix::sys::statvfs::statvfs(target.directory())
+    let free = nix::sys::statvfs::statvfs(folder.directory())
         .ok()
         .filter(|stat| stat.blocks() > 0)
         .map(|stat| stat.blocks_available().saturating_mul(stat.fragment_size()));
@@ -244,7 +246,7 @@ pub(super) fn check_free(length: fmt::Arguments<'_>, needed: u64, target: &Targe
             format!(
                 "{free} bytes are free in directory {}, and a candidate of {length} needs {needed}; \
                  free some space",
-                target.directory().display()
+                folder.directory().display()
             ),
         )),
         _ => Ok(()),

@@ -29,7 +29,7 @@
 //! hand is the operator's, and nobody has to have signed it.
 
 #[cfg(feature = "verify")]
-mod minisign;
+pub(super) mod minisign;
 
 use crate::config::PublicKey;
 use crate::error::{Error, ErrorKind, Result};

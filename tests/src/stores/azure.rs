@@ -8,8 +8,9 @@ use object_store::client::{HttpRequest, HttpRequestBody};
 use selfup::fetcher::{Store, azure};
 
 use super::gcs::send;
-use super::tool::{Tool, tool};
+use super::tool::Tool;
 use super::{Bucket, KEY};
+use crate::tool;
 
 /// A server with one container, for as long as this lives.
 #[derive(Debug)]
@@ -65,6 +66,8 @@ impl Bucket for Azurite {
             let mut command = Command::new("node");
             command.arg(&script).args(["--silent", "--disableTelemetry", "--inMemoryPersistence"]);
             command.args(["--skipApiVersionCheck", "--blobHost", "127.0.0.1"]);
+            // Under a name, too, the account is the first part of the path.
+            command.arg("--disableProductStyleUrl");
             command.args(["--blobPort", &port.to_string()]);
             command
         });

@@ -113,7 +113,7 @@ async fn unpack_as(
     let (published, length) = (candidate.id(), candidate.length());
     let validator = candidate.validator().map(str::to_owned);
     let (mut sink, mut headroom) = (Sink::new(target)?, Headroom::default());
-    let mut room = |size| check_free(format_args!("{size} bytes"), size, target);
+    let mut room = |size| check_free(format_args!("{size} bytes"), size, target.folder());
     let mut to = |bytes: &[u8]| {
         // Not every format says how much is to come, and none is believed.
         headroom.check(sink.written(), 0, target)?;

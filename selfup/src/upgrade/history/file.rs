@@ -23,18 +23,7 @@ impl History {
 
     /// What the file on `folder` says, which may be the file of somebody else.
     pub(in crate::upgrade) fn load_from(folder: &Folder) -> Result<Self> {
-        let read = folder.read(FILE, LARGEST).map_err(BoxError::from);
-        let parsed = read.and_then(|text| match text {
-            Some(text) => record::from_text(&text, Moment::now()),
-            None => Ok(Self::default()),
-        });
-        parsed.context(ErrorKind::Stage, || {
-            format!(
-                "the history {} cannot be read, so binaries that were turned down before may be \
-                 tried again; remove it",
-                folder.path_of(FILE).display()
-            )
-        })
+        parse(folder, |text| record::from_text(text, Moment::now()))
     }
 
     /// Goes on beside `target`, which lies elsewhere than before, with what is remembered there.
@@ -92,6 +81,27 @@ impl History {
         self.is_on_disk = !self.is_empty();
         Ok(())
     }
+}
+
+#[cfg(feature = "cli")]
+impl super::Remembered {
+    /// What the file on `folder` says.
+    pub(in crate::upgrade) fn load_from(folder: &Folder) -> Result<Self> {
+        parse(folder, record::remembered)
+    }
+}
+
+/// The text on `folder`, read by `read`.
+fn parse<T: Default>(folder: &Folder, read: impl Fn(&str) -> Result<T, BoxError>) -> Result<T> {
+    let text = folder.read(FILE, LARGEST).map_err(BoxError::from);
+    let parsed = text.and_then(|text| text.map_or_else(|| Ok(T::default()), |text| read(&text)));
+    parsed.context(ErrorKind::Stage, || {
+        format!(
+            "the history {} cannot be read, so binaries that were turned down before may be tried \
+             again; remove it",
+            folder.path_of(FILE).display()
+        )
+    })
 }
 
 const FILE: &str = "history";

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::{Delivered, Entry, History, shortened, step};
 use crate::error::{BoxError, ErrorKind};
 use crate::fetcher::LONGEST_VALIDATOR;
+#[cfg(feature = "cli")]
+use crate::identity::BinaryId;
 
 /// The same instant on both clocks.
 #[derive(Debug, Clone, Copy)]
@@ -73,6 +75,46 @@ struct Refused {
     /// When it was turned down, in seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     at: Option<u64>,
+}
+
+/// What a history says, word for word: the times as they are in the file.
+#[cfg(feature = "cli")]
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Remembered {
+    /// Oldest first.
+    pub turned_down: Vec<TurnedDown>,
+    /// The binary that proved itself last, and the one before it.
+    pub proven: Option<(BinaryId, BinaryId)>,
+}
+
+/// A candidate that was turned down.
+#[cfg(feature = "cli")]
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct TurnedDown {
+    /// Which.
+    pub id: BinaryId,
+    /// Why.
+    pub reason: String,
+    /// When it is tried again, since 1970; never, if there is none.
+    pub retry_at: Option<Duration>,
+}
+
+#[cfg(feature = "cli")]
+pub(super) fn remembered(text: &str) -> Result<Remembered, BoxError> {
+    let history = from_text(text, Moment::now())?;
+    let record: Record = serde_json::from_str(text)?;
+    let at = |id: &BinaryId| {
+        let mut refused = record.refused.iter().rev();
+        refused.find(|refused| refused.sha256.parse().as_ref() == Ok(id))?.retry_at
+    };
+    let turned_down = history.entries.iter().map(|entry| TurnedDown {
+        id: entry.id,
+        reason: entry.reason.clone(),
+        retry_at: at(&entry.id).map(Duration::from_secs),
+    });
+    Ok(Remembered { turned_down: turned_down.collect(), proven: history.proven })
 }
 
 pub(super) fn to_text(history: &History, now: Moment) -> Result<String, BoxError> {

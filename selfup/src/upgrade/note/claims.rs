@@ -129,7 +129,7 @@ fn check_version(in_place: &Note, found: &Note) -> Result<()> {
 }
 
 /// The C library that a target triple names, if it names a known one.
-fn libc_of(target: &str) -> Option<&'static str> {
+pub(super) fn libc_of(target: &str) -> Option<&'static str> {
     let environment = target.rsplit('-').next().unwrap_or_default();
     LIBCS.iter().find(|(prefix, _)| environment.starts_with(prefix)).map(|(_, libc)| *libc)
 }

@@ -36,17 +36,7 @@ impl Running {
     /// Has the bytes of `download` looked at while they are read; an error if no bytes could make
     /// `text` a good signature by one of `keys`.
     pub(super) fn begin(download: &mut Download, text: &str, keys: &[PublicKey]) -> Result<Self> {
-        let signature = decode(text)?;
-        let found = text.lines().nth(1).and_then(key_id);
-        let key = found.ok_or_else(|| garbled(text, "it does not say by which key it is"))?;
-        let trusted = keys.iter().filter(|trusted| trusted.id() == key);
-        let verifiers: Vec<_> = trusted.map(verifier).collect::<Result<_>>()?;
-        match verifiers.first().map(|verifier| verifier.verify_stream(&signature)) {
-            None => return Err(unknown_key(&key, keys)),
-            Some(Err(MinisignError::UnsupportedLegacyMode)) => return Err(legacy()),
-            Some(_) => {}
-        }
-        let signed = Signed { key, comment: shown(signature.trusted_comment()) };
+        let (signature, verifiers, signed) = trusted(text, keys)?;
         let (pieces, receive) = sync_channel(AHEAD);
         let thread = std::thread::Builder::new().name("selfup-verify".into());
         let thread = thread.spawn(move || is_good(&signature, &verifiers, &receive));
@@ -67,12 +57,50 @@ impl Running {
         if thread.join().unwrap_or(false) {
             return Ok(signed);
         }
-        Err(refused(format!(
-            "its signature is by key {}, and not of these bytes: it is of another file, or one of \
-             both was changed; publish the binary and its signature together",
-            signed.key
-        )))
+        Err(of_other_bytes(&signed))
     }
+}
+
+/// Whose signature of the bytes of `file` the `text` is: one of `keys`.
+#[cfg(feature = "cli")]
+pub(in crate::upgrade) fn check_file(
+    mut file: &std::fs::File,
+    text: &str,
+    keys: &[PublicKey],
+) -> Result<Signed> {
+    use std::io::Read as _;
+    let (signature, verifiers, signed) = trusted(text, keys)?;
+    let streams = verifiers.iter().filter_map(|verifier| verifier.verify_stream(&signature).ok());
+    let mut streams: Vec<_> = streams.collect();
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(read) => streams.iter_mut().for_each(|stream| stream.update(&buffer[..read])),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error).context(ErrorKind::Stage, || "it cannot be read"),
+        }
+    }
+    if streams.iter_mut().any(|stream| stream.finalize().is_ok()) {
+        return Ok(signed);
+    }
+    Err(of_other_bytes(&signed))
+}
+
+/// What `text` says it is, unless no bytes could make it a good signature by one of `keys`.
+fn trusted(text: &str, keys: &[PublicKey]) -> Result<(Signature, Vec<Verifier>, Signed)> {
+    let signature = decode(text)?;
+    let found = text.lines().nth(1).and_then(key_id);
+    let key = found.ok_or_else(|| garbled(text, "it does not say by which key it is"))?;
+    let trusted = keys.iter().filter(|trusted| trusted.id() == key);
+    let verifiers: Vec<_> = trusted.map(verifier).collect::<Result<_>>()?;
+    match verifiers.first().map(|verifier| verifier.verify_stream(&signature)) {
+        None => return Err(unknown_key(&key, keys)),
+        Some(Err(MinisignError::UnsupportedLegacyMode)) => return Err(legacy()),
+        Some(_) => {}
+    }
+    let signed = Signed { key, comment: shown(signature.trusted_comment()) };
+    Ok((signature, verifiers, signed))
 }
 
 /// Sends the thread what is read. Where that is faster than the thread it waits, as it does for the
@@ -142,6 +170,14 @@ fn unknown_key(found: &str, keys: &[PublicKey]) -> Error {
     refused(format!(
         "it is signed by key {found}, which is not trusted here; expected a signature by {trusted}, \
          the keys in `verify`"
+    ))
+}
+
+fn of_other_bytes(signed: &Signed) -> Error {
+    refused(format!(
+        "its signature is by key {}, and not of these bytes: it is of another file, or one of \
+         both was changed; publish the binary and its signature together",
+        signed.key
     ))
 }
 

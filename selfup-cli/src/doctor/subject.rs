@@ -1,0 +1,206 @@
+//! Whom the doctor looks at: a binary, who would replace it, and in which view of the file systems.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::ArgMatches;
+use clap::parser::ValueSource;
+use nix::unistd::{Gid, Uid, User, getgrouplist};
+
+use super::finding::Findings;
+use super::unit::Unit;
+use crate::client::Client;
+use crate::end::Failure;
+use crate::service::{block_on, status};
+
+#[derive(Debug)]
+pub(super) struct Subject {
+    /// As it was named.
+    pub(super) given: PathBuf,
+    /// Without links, where it is there.
+    pub(super) path: PathBuf,
+    /// The same, as this process can open it.
+    pub(super) seen: PathBuf,
+    pub(super) state_dir: Option<PathBuf>,
+    pub(super) candidate: Option<PathBuf>,
+    /// The master of the service.
+    pub(super) master: Option<u32>,
+    /// Who would replace the binary.
+    pub(super) who: Who,
+    pub(super) unit: Option<Unit>,
+    unit_problem: Option<String>,
+}
+
+/// A user, and the groups it is in.
+#[derive(Debug)]
+pub(super) struct Who {
+    pub(super) name: String,
+    pub(super) uid: u32,
+    pub(super) gids: Vec<u32>,
+    /// Whether that is who runs this, so that things can be tried.
+    pub(super) is_us: bool,
+}
+
+impl Subject {
+    pub(super) fn new(matches: &ArgMatches) -> Result<Self, Failure> {
+        let (given, master) = given(matches)?;
+        let root = master.and_then(other_root);
+        let path = match &root {
+            // A link of another root would be followed in this one.
+            Some(_) => master.and_then(executed).unwrap_or_else(|| given.clone()),
+            None => given.canonicalize().unwrap_or_else(|_| given.clone()),
+        };
+        let seen = match &root {
+            Some(root) => root.join(path.strip_prefix("/").unwrap_or(&path)),
+            None => path.clone(),
+        };
+        let asked = matches.get_one::<String>("unit").cloned().map(|name| (name, false));
+        let unit = asked.or_else(|| master.and_then(super::unit::of_process));
+        let (unit, unit_problem) = match unit.map(|(name, is_user)| Unit::load(&name, is_user)) {
+            Some(Ok(unit)) => (Some(unit), None),
+            Some(Err(problem)) => (None, Some(problem)),
+            None => (None, None),
+        };
+        let who = match matches.get_one::<String>("user") {
+            Some(name) => Who::named(name)?,
+            None => Who::of(master, unit.as_ref())?,
+        };
+        let path_of = |name| matches.get_one::<PathBuf>(name).cloned();
+        let (state_dir, candidate) = (path_of("state-dir"), path_of("candidate"));
+        Ok(Self { given, path, seen, state_dir, candidate, master, who, unit, unit_problem })
+    }
+
+    /// The directory of the binary, as this process can open it.
+    pub(super) fn directory(&self) -> &Path {
+        self.seen.parent().unwrap_or(Path::new("/"))
+    }
+
+    pub(super) fn user_name(&self) -> String {
+        format!("user {}", self.who.name)
+    }
+
+    /// What is to be known of the subject itself.
+    pub(super) fn tell(&self, findings: &mut Findings) {
+        if !self.who.is_us {
+            findings.ok(
+                "user",
+                format!(
+                    "checked for user {} by mode bits, access control lists left aside; as that \
+                     user, it would be tried",
+                    self.who.name
+                ),
+            );
+        }
+        if let Some(problem) = &self.unit_problem {
+            findings.warn("unit", problem.clone(), "name the unit, or its file, by --unit");
+        }
+    }
+}
+
+impl Who {
+    fn us() -> Self {
+        let uid = Uid::effective();
+        let mut gids: Vec<_> = nix::unistd::getgroups().unwrap_or_default();
+        gids.push(Gid::effective());
+        let gids = gids.into_iter().map(Gid::as_raw).collect();
+        Self { name: name_of(uid), uid: uid.as_raw(), gids, is_us: true }
+    }
+
+    fn named(name: &str) -> Result<Self, Failure> {
+        let by_number =
+            || name.parse().ok().and_then(|uid| User::from_uid(Uid::from_raw(uid)).ok()?);
+        let user = User::from_name(name).ok().flatten().or_else(by_number);
+        let user = user.ok_or_else(|| {
+            Failure::usage(format!("--user: there is no user {name}; name one of this machine"))
+        })?;
+        Ok(Self::from(&user))
+    }
+
+    /// The user of the service: as it runs, as its unit says, or who runs this.
+    fn of(master: Option<u32>, unit: Option<&Unit>) -> Result<Self, Failure> {
+        if let Some(master) = master {
+            return Self::of_process(master);
+        }
+        match unit.and_then(|unit| unit.get("User")).filter(|user| !user.is_empty()) {
+            // A dynamic user is there only while its service runs.
+            Some(user) => Ok(Self::named(user).unwrap_or_else(|_| Self::us())),
+            None => Ok(Self::us()),
+        }
+    }
+
+    fn of_process(pid: u32) -> Result<Self, Failure> {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).map_err(|error| {
+            Failure::unreachable(format!("the master, process {pid}, cannot be looked at: {error}"))
+        })?;
+        let numbers = |field: &str| -> Vec<u32> {
+            let line = status.lines().find_map(|line| line.strip_prefix(field));
+            let words = line.unwrap_or_default().split_whitespace();
+            words.filter_map(|number| number.parse().ok()).collect()
+        };
+        // Real, effective, saved, of file systems.
+        let uid = numbers("Uid:").get(1).copied().unwrap_or(0);
+        let mut gids = numbers("Groups:");
+        gids.extend(numbers("Gid:").get(1));
+        let is_us = uid == Uid::effective().as_raw();
+        Ok(Self { name: name_of(Uid::from_raw(uid)), uid, gids, is_us })
+    }
+
+    pub(super) fn is_root(&self) -> bool {
+        self.uid == 0
+    }
+}
+
+impl From<&User> for Who {
+    fn from(user: &User) -> Self {
+        let groups = std::ffi::CString::new(user.name.clone()).ok();
+        let groups = groups.and_then(|name| getgrouplist(&name, user.gid).ok());
+        let gids = groups.unwrap_or_else(|| vec![user.gid]).into_iter().map(Gid::as_raw).collect();
+        let is_us = user.uid == Uid::effective();
+        Self { name: user.name.clone(), uid: user.uid.as_raw(), gids, is_us }
+    }
+}
+
+fn name_of(uid: Uid) -> String {
+    User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
+}
+
+/// The binary that was named, or that of the service, and its master.
+fn given(matches: &ArgMatches) -> Result<(PathBuf, Option<u32>), Failure> {
+    let binary = matches.get_one::<PathBuf>("BINARY");
+    let socket = matches.get_one::<PathBuf>("socket").filter(|path| !path.as_os_str().is_empty());
+    let is_asked = matches.value_source("socket") == Some(ValueSource::CommandLine);
+    match (binary, socket) {
+        (Some(_), Some(_)) if is_asked => {
+            Err(Failure::usage("BINARY and --socket are both named; name one"))
+        }
+        (Some(binary), _) => {
+            Ok((std::path::absolute(binary).unwrap_or_else(|_| binary.clone()), None))
+        }
+        (None, Some(socket)) => {
+            let client = Client::new(socket);
+            let (status, _) = block_on(status::ask(&client, Duration::from_secs(10)))?;
+            Ok((PathBuf::from(status.path), Some(status.master_pid)))
+        }
+        (None, None) => Err(Failure::usage(
+            "no binary is named; do it by its path, or name the control socket of its service by \
+             --socket",
+        )),
+    }
+}
+
+/// Where the files of a process are that has a view of its own.
+fn other_root(pid: u32) -> Option<PathBuf> {
+    let namespace = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/mnt")).ok();
+    let root = |pid: &str| std::fs::read_link(format!("/proc/{pid}/root")).ok();
+    let is_ours = |of: &dyn Fn(&str) -> Option<PathBuf>| of(&pid.to_string()) == of("self");
+    let is_known = namespace(&pid.to_string()).is_some();
+    (is_known && !(is_ours(&namespace) && is_ours(&root)))
+        .then(|| PathBuf::from(format!("/proc/{pid}/root")))
+}
+
+/// What a process executes; gone, if it was replaced by another.
+fn executed(pid: u32) -> Option<PathBuf> {
+    let path = std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+    let text = path.to_str()?;
+    Some(PathBuf::from(text.strip_suffix(" (deleted)").unwrap_or(text)))
+}
