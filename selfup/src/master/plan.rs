@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use self::file::Files;
 pub(super) use self::terms::{Action, Cause, Finding, Input, Leaving, Limits, Standing};
-#[cfg(feature = "systemd")]
+#[cfg(any(feature = "control", feature = "systemd"))]
 pub(super) use self::view::Phase;
 #[cfg(any(feature = "control", feature = "systemd"))]
 pub(super) use self::view::View;
