@@ -12,13 +12,12 @@ mod wishes;
 mod work;
 
 use std::future::pending;
-use std::hash::{BuildHasher as _, RandomState};
 use std::io::{PipeReader, PipeWriter};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver as BlockingReceiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::net::unix::pipe::Receiver;
 use tokio::runtime::Runtime;
@@ -35,7 +34,6 @@ use super::plan::Input;
 use crate::config::Upgrades;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::event::{Event, Observer};
-use crate::fetcher::schedule::Schedule;
 use crate::origin::Origin;
 use crate::upgrade::{Counted, Inode, PreUpgradeHook, Rehearsal, Vetted};
 
@@ -110,6 +108,7 @@ pub(super) struct Upgrader(Option<Thread>);
 struct Thread {
     orders: mpsc::UnboundedSender<Order>,
     wishes: Arc<Wishes>,
+    #[cfg_attr(not(feature = "control"), allow(dead_code, reason = "only an operator reads it"))]
     board: Board,
     reports: mpsc::UnboundedReceiver<Report>,
     busy: Busy,
@@ -178,20 +177,7 @@ impl Upgrader {
             let (work, error) =
                 Work::begin(fetcher, parts, counted, min_fetch_interval, restarts, told);
             let _ = opened.try_send(error);
-            let orders = receive_orders;
-            let (least, interval) = (work.shortest(), work.interval());
-            let schedule = Schedule::start(least, interval, Instant::now(), random());
-            let cycle = Cycle {
-                work,
-                schedule,
-                orders,
-                wishes: asked,
-                report,
-                board: shown,
-                is_on_trial,
-                polled: 0,
-                paused: 0,
-            };
+            let cycle = Cycle::begin(work, receive_orders, (asked, shown), report, is_on_trial);
             runtime.block_on(cycle.run(gone, parked));
             // A fetcher's blocking task may never end.
             runtime.shutdown_background();
@@ -231,12 +217,7 @@ impl Upgrader {
 
     /// Has the previous binary put back, and gives the number of the wish, if there is anybody to do it.
     pub(super) fn roll_back(&self) -> Option<u64> {
-        Some(self.0.as_ref()?.wishes.roll_back.tell())
-    }
-
-    /// The same, of one that is ordered.
-    pub(super) fn count_roll_back(&self) -> u64 {
-        self.0.as_ref().map_or(0, |thread| thread.wishes.roll_back.count())
+        Some(self.thread()?.wishes.roll_back.tell())
     }
 
     /// Whether nobody has asked for one since.
@@ -335,11 +316,6 @@ fn prepare(gone: PipeReader) -> Result<(Runtime, Receiver, OwnedFd)> {
     let gone = runtime.block_on(async { Receiver::from_owned_fd(gone.into()) });
     let gone = gone.context(ErrorKind::Unsupported, no_descriptors)?;
     Ok((runtime, gone, wanted.into()))
-}
-
-/// Seeded by the kernel: by the clock, hosts that start at one instant could draw the same.
-fn random() -> fastrand::Rng {
-    fastrand::Rng::with_seed(RandomState::new().hash_one(()))
 }
 
 fn no_descriptors() -> &'static str {

@@ -8,57 +8,27 @@
 //! cannot be replaced, it is asked again at each poll whether it can by now.
 
 use std::future::pending;
-use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use super::{Polled, Report};
-use crate::config::Acceptance;
 use crate::error::{BoxError, Context as _, Error, ErrorKind, Result};
 use crate::event::{Event, Observer};
 use crate::fetcher::schedule::Turn;
 use crate::fetcher::{BoxFetcher, Fetched, Fetcher, INTERVAL, RetryAfter};
 use crate::master::busy::{LONGEST_ANSWER, Running, guarded, within};
 use crate::master::plan::Input;
-use crate::origin::Origin;
-use crate::upgrade::{
-    self, Candidate, Counted, Inode, Pipeline, PreUpgradeHook, Rehearsal, is_taken,
-};
+use crate::upgrade::{self, Candidate, Counted, Inode, Pipeline, is_taken};
 
 pub(super) use self::found::Found;
+pub(super) use self::opening::Opening;
 
 mod found;
-
-/// What a pipeline is made of, again and again.
-pub(super) struct Opening {
-    pub(super) origin: Origin,
-    pub(super) acceptance: Acceptance,
-    pub(super) hook: Option<Arc<Mutex<PreUpgradeHook>>>,
-    pub(super) observer: Observer,
-    pub(super) rehearsal: Rehearsal,
-    pub(super) wanted: OwnedFd,
-}
-
-impl Opening {
-    fn open(&self, counted: Option<Counted>) -> Result<Pipeline> {
-        let hook = self.hook.clone().map(|hook| -> PreUpgradeHook {
-            Box::new(move |candidate| {
-                // One that has panicked is asked again.
-                (hook.lock().unwrap_or_else(PoisonError::into_inner))(candidate)
-            })
-        });
-        let (origin, acceptance) = (self.origin.clone(), self.acceptance.clone());
-        let (observer, rehearsal) = (self.observer.clone(), self.rehearsal.clone());
-        let wanted =
-            self.wanted.try_clone().context(ErrorKind::Unsupported, super::no_descriptors)?;
-        let pipeline = Pipeline::open(origin, acceptance, hook, observer, rehearsal, counted)?;
-        Ok(pipeline.while_open(wanted))
-    }
-}
+mod opening;
 
 enum Stand {
     Open(Box<Pipeline>),
@@ -158,7 +128,7 @@ impl Work {
             return (Turn::Answered, Found::Nothing(Polled::Failed(reason.into())));
         }
         match self.try_poll().await {
-            Ok(Some(candidate)) => (Turn::Answered, Found::Candidate(candidate)),
+            Ok(Some(candidate)) => (Turn::Answered, Found::Candidate(candidate.into())),
             Ok(None) => (Turn::Answered, Found::Nothing(self.nothing())),
             // The binary cannot be replaced any more, whatever is offered.
             Err(error) if error.kind() == ErrorKind::Swap => {
