@@ -96,38 +96,41 @@ impl Attendant {
 }
 
 /// Asks `fetcher` what it is to be asked, one after another.
-async fn attend(mut fetcher: BoxFetcher, mut asked: mpsc::Receiver<Ask>) {
-    while let Some(ask) = asked.recv().await {
+async fn attend(mut fetcher: BoxFetcher, mut asks: mpsc::Receiver<Ask>) {
+    while let Some(ask) = asks.recv().await {
         match ask {
-            Ask::Fetch(current, mut answer) => {
-                let fetched = tokio::select! {
-                    biased;
-                    () = answer.closed() => continue,
-                    fetched = guarded(async { fetcher.fetch(&current).await }) => fetched.unwrap_or_else(Err),
-                };
-                let (fetched, rest) = match fetched {
-                    Ok(Fetched::Binary(download)) => {
-                        let (download, rest) = hand_over(download);
-                        (Ok(Fetched::Binary(download)), Some(rest))
-                    }
-                    fetched => (fetched, None),
-                };
-                // Who is gone takes no part either.
-                let _ = answer.send((fetched, interval_of(&fetcher)));
-                if let Some(rest) = rest {
-                    rest.await;
-                }
-            }
+            Ask::Fetch(current, answer) => fetch(&mut fetcher, &current, answer).await,
             Ask::Changed(mut answer) => tokio::select! {
                 biased;
                 () = answer.closed() => {}
-                changed = guarded(async { fetcher.changed().await }) => match changed {
-                    Ok(()) => drop(answer.send(())),
+                changed = guarded(async { fetcher.changed().await }) => {
                     // One that panics has said so on stderr, and is asked at its interval.
-                    Err(_) => {}
-                },
+                    if changed.is_ok() {
+                        let _ = answer.send(());
+                    }
+                }
             },
         }
+    }
+}
+
+async fn fetch(fetcher: &mut BoxFetcher, current: &Current, mut answer: oneshot::Sender<Answer>) {
+    let found = tokio::select! {
+        biased;
+        () = answer.closed() => return,
+        found = guarded(async { fetcher.fetch(current).await }) => found.unwrap_or_else(Err),
+    };
+    let (found, rest) = match found {
+        Ok(Fetched::Binary(download)) => {
+            let (download, rest) = hand_over(download);
+            (Ok(Fetched::Binary(download)), Some(rest))
+        }
+        found => (found, None),
+    };
+    // Who is gone takes no part either.
+    let _ = answer.send((found, interval_of(fetcher)));
+    if let Some(rest) = rest {
+        rest.await;
     }
 }
 
@@ -159,20 +162,20 @@ fn hand_over(download: Download) -> (Download, impl Future<Output = ()>) {
         }
     };
     let part = io::Cursor::new(Vec::new());
-    let parts = Parts { want: Some(want), parts, part, is_over: false };
-    let handed = Download { length, sha256, signature, validator, ..Download::new(parts) };
+    let body = Body { want: Some(want), parts, part, is_over: false };
+    let handed = Download { length, sha256, signature, validator, ..Download::new(body) };
     (handed, reading)
 }
 
 /// What the other thread reads.
-struct Parts {
+struct Body {
     want: Option<oneshot::Sender<()>>,
     parts: mpsc::Receiver<Part>,
     part: io::Cursor<Vec<u8>>,
     is_over: bool,
 }
 
-impl AsyncRead for Parts {
+impl AsyncRead for Body {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
