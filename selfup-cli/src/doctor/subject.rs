@@ -21,6 +21,8 @@ pub(super) struct Subject {
     pub(super) path: PathBuf,
     /// The same, as this process can open it.
     pub(super) seen: PathBuf,
+    /// Where the files of the service are, if it has another view than this process.
+    pub(super) root: Option<String>,
     pub(super) state_dir: Option<PathBuf>,
     pub(super) candidate: Option<PathBuf>,
     /// The master of the service.
@@ -51,7 +53,7 @@ impl Subject {
             None => given.canonicalize().unwrap_or_else(|_| given.clone()),
         };
         let seen = match &root {
-            Some(root) => root.join(path.strip_prefix("/").unwrap_or(&path)),
+            Some(root) => Path::new(root).join(path.strip_prefix("/").unwrap_or(&path)),
             None => path.clone(),
         };
         let asked = matches.get_one::<String>("unit").cloned().map(|name| (name, false));
@@ -66,8 +68,12 @@ impl Subject {
             None => Who::of(master, unit.as_ref())?,
         };
         let path_of = |name| matches.get_one::<PathBuf>(name).cloned();
-        let (state_dir, candidate) = (path_of("state-dir"), path_of("candidate"));
-        Ok(Self { given, path, seen, state_dir, candidate, master, who, unit, unit_problem })
+        let candidate = path_of("candidate");
+        let state_dir = path_of("state-dir").map(|directory| match &root {
+            Some(root) => Path::new(root).join(directory.strip_prefix("/").unwrap_or(&directory)),
+            None => directory,
+        });
+        Ok(Self { given, path, seen, root, state_dir, candidate, master, who, unit, unit_problem })
     }
 
     /// The directory of the binary, as this process can open it.
@@ -189,13 +195,12 @@ fn given(matches: &ArgMatches) -> Result<(PathBuf, Option<u32>), Failure> {
 }
 
 /// Where the files of a process are that has a view of its own.
-fn other_root(pid: u32) -> Option<PathBuf> {
+fn other_root(pid: u32) -> Option<String> {
     let namespace = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/mnt")).ok();
     let root = |pid: &str| std::fs::read_link(format!("/proc/{pid}/root")).ok();
     let is_ours = |of: &dyn Fn(&str) -> Option<PathBuf>| of(&pid.to_string()) == of("self");
     let is_known = namespace(&pid.to_string()).is_some();
-    (is_known && !(is_ours(&namespace) && is_ours(&root)))
-        .then(|| PathBuf::from(format!("/proc/{pid}/root")))
+    (is_known && !(is_ours(&namespace) && is_ours(&root))).then(|| format!("/proc/{pid}/root"))
 }
 
 /// What a process executes; gone, if it was replaced by another.
