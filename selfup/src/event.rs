@@ -1,26 +1,37 @@
 //! What happens to a service, one [`Event`] a step, and the [`Observer`] that tells it.
 //!
-//! Every event goes to `tracing` and to the `on_event` hook. A program that installed no
+//! Every event goes to `tracing`, with its fields, and to the `on_event` hook. A program that installed no
 //! subscriber gets the warnings as `[selfup] ...` on stderr (`debug`: all of them, `no_warn`:
 //! none); stdout belongs to the program.
 //!
 //! All three may block for ever: a subscriber and a hook are the user's code, and stderr may be a
 //! pipe that nobody reads. So they are told on a thread of their own behind a bounded queue, and
-//! whoever tells an event never waits: one that hangs loses events, and nothing else.
+//! whoever tells an event never waits: one that hangs loses events, and nothing else. What reads at a
+//! pace of its own, as the clients of the control socket do, has a `Tap` before that
+//! queue.
 
 use std::fmt;
 use std::sync::Arc;
 
+#[cfg(all(selfup_supervised, feature = "control"))]
+pub(crate) use self::fields::{Fields, bounded};
 pub(crate) use self::observer::{EventHook, Observer, Verbosity};
+#[cfg(all(selfup_supervised, feature = "control"))]
+pub(crate) use self::tap::{Counts, Heard, Tap};
 use crate::error::Error;
 use crate::identity::{BinaryId, Generation};
 use crate::peer::PeerAddr;
 
+mod fields;
 mod observer;
+#[cfg(all(selfup_supervised, feature = "control"))]
+mod tap;
 
 /// One step in the life of a service, as its master sees it.
 ///
 /// The [`Display`](fmt::Display) is one line for people.
+///
+#[doc = include_str!("event.md")]
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Event {
@@ -187,6 +198,17 @@ pub enum Event {
         /// The generation whose binary it runs now.
         generation: Generation,
     },
+    /// Somebody asked for something by the control socket, and may; what becomes of it is told by other
+    /// events.
+    #[non_exhaustive]
+    Asked {
+        /// `restart`, `check`, `rollback`, `pause-upgrades` or `resume-upgrades`.
+        what: &'static str,
+        /// The user who asked.
+        by_uid: u32,
+        /// The process that asked; 0 if it is in another PID namespace.
+        by_pid: u32,
+    },
     /// Something failed that has no event of its own; the service goes on.
     #[non_exhaustive]
     Warning {
@@ -221,6 +243,7 @@ impl Event {
             Self::UpgradesEnabled => "upgrades_enabled",
             Self::Following { .. } => "following",
             Self::MasterReplaced { .. } => "master_replaced",
+            Self::Asked { .. } => "asked",
             Self::Warning { .. } => "warning",
         }
     }
@@ -297,6 +320,9 @@ impl fmt::Display for Event {
             Self::Following { reason } => f.write_str(&reason.chain()),
             Self::MasterReplaced { generation } => {
                 write!(f, "the master runs the binary of generation {generation}")
+            }
+            Self::Asked { what, by_uid, by_pid } => {
+                write!(f, "process {by_pid} of user {by_uid} asked for {what}")
             }
             Self::Warning { error } => write!(f, "{}", error.chain()),
         }

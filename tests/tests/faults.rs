@@ -3,8 +3,8 @@
 //! A source of another kind joins with two lines.
 
 use selfup_tests::faults::{
-    Fault, HttpSource, Way, an_idle_poll_is_one_request, each_fault_is_an_error,
-    no_fault_is_noticed, publish_to_serving,
+    Fault, HttpSource, Way, a_name_is_waited_for, an_idle_poll_is_one_request,
+    each_fault_is_an_error, no_fault_is_noticed, publish_to_serving,
 };
 use selfup_tests::forge::{GitHubSource, GitLabSource, GiteaSource};
 
@@ -26,6 +26,31 @@ fn http_each_fault_behind_a_proxy_is_an_error_and_passes() {
 #[test]
 fn http_each_fault_over_tls_behind_a_proxy_is_an_error_and_passes() {
     each_fault_is_an_error::<HttpSource>(Way::TlsByProxy);
+}
+
+#[test]
+fn http_each_fault_over_http_2_is_an_error_and_passes() {
+    each_fault_is_an_error::<HttpSource>(Way::Http2);
+}
+
+#[test]
+fn http_a_name_that_is_not_known_is_waited_for() {
+    a_name_is_waited_for::<HttpSource>();
+}
+
+#[test]
+fn github_a_name_that_is_not_known_is_waited_for() {
+    a_name_is_waited_for::<GitHubSource>();
+}
+
+#[test]
+fn gitlab_a_name_that_is_not_known_is_waited_for() {
+    a_name_is_waited_for::<GitLabSource>();
+}
+
+#[test]
+fn gitea_a_name_that_is_not_known_is_waited_for() {
+    a_name_is_waited_for::<GiteaSource>();
 }
 
 #[test]

@@ -2,75 +2,20 @@
 //!
 //! `POLLS` says how many. Each test prints its figures.
 #![allow(clippy::expect_used, reason = "what is not as it should be fails the test")]
-#![allow(clippy::print_stdout, reason = "the figures are there to be read")]
 
 use std::time::{Duration, Instant};
 
 use selfup_tests::faults::Way;
 use selfup_tests::forge::{FakeForge, ForgeKind, ForgeRelease};
-use selfup_tests::{
-    Answer, Published, Publisher, Release, Service, ServiceBuilder, Watched, eventually,
-};
-
-/// That this many polls of `source`, which has nothing new, leave the master as it was after the first
-/// thousand.
-fn leave_nothing(builder: ServiceBuilder, source: &str) -> Service {
-    let builder = builder.set("FETCHER", format!("counted:{source}"));
-    let service = builder.set("INTERVAL", "1ms").set("MIN_FETCH_INTERVAL", "1ms").start();
-    // What a master allocates once, it has by then.
-    service.wait_for("polled 1000");
-    let (before, began) = (Figures::of(&service), Instant::now());
-    let polls = polls();
-    for thousands in 2..=polls / 1000 + 1 {
-        service.wait_for(&format!("polled {thousands}000"));
-    }
-    let took = began.elapsed();
-    // A poll that is under way may have a connection open.
-    let after = eventually("it has no more descriptors and threads than before", || {
-        let after = Figures::of(&service);
-        let is_as_before =
-            after.descriptors <= before.descriptors && after.threads <= before.threads;
-        is_as_before.then_some(after)
-    });
-    println!("{polls} polls of {source} in {took:.1?}\nbefore: {before:?}\nafter:  {after:?}");
-    let growth = after.anonymous.saturating_sub(before.anonymous);
-    assert!(growth <= MOST_GROWTH, "{growth} KiB more after {polls} polls");
-    for event in ["event warning: ", "event fetch_failed: ", "event candidate_"] {
-        assert_eq!(service.lines(event), [""; 0]);
-    }
-    service
-}
-
-/// What a master holds.
-#[derive(Debug)]
-struct Figures {
-    descriptors: usize,
-    threads: usize,
-    /// In KiB: its own memory.
-    anonymous: u64,
-}
-
-impl Figures {
-    fn of(service: &Service) -> Self {
-        let master = Watched::new(service.pid());
-        let (descriptors, threads) = (master.descriptors(), master.threads());
-        Self { descriptors, threads, anonymous: service.memory("RssAnon") }
-    }
-}
-
-fn polls() -> usize {
-    let polls = std::env::var("POLLS").map_or(Ok(10_000), |polls| polls.parse());
-    polls.ok().filter(|polls| polls % 1000 == 0).expect("POLLS is a number of thousands")
-}
-
-/// In KiB. A master that kept sixteen bytes of every poll would need more for ten thousand.
-const MOST_GROWTH: u64 = 128;
+use selfup_tests::idle::{leave_nothing, polls};
+use selfup_tests::{Answer, Published, Publisher, Release, ServiceBuilder};
 
 #[test]
 fn ten_thousand_polls_over_http_leave_memory_and_descriptors_where_they_were() {
     let release = Release::good();
     let source = Publisher::start(Answer::Whole(release.clone()));
     let mut service = leave_nothing(ServiceBuilder::new(&release), &source.url());
+    assert_eq!(service.lines("event candidate_"), [""; 0]);
     let answered = source.answered();
     assert_eq!(answered[0], "GET 200");
     assert!(answered.len() > polls() && answered[1..].iter().all(|line| line == "GET 304"));
@@ -84,21 +29,51 @@ fn ten_thousand_polls_of_a_file_leave_memory_and_descriptors_where_they_were() {
     release.install(&path);
     let path = path.to_str().expect("a temporary directory has a name");
     let mut service = leave_nothing(ServiceBuilder::new(&release), path);
+    assert_eq!(service.lines("event candidate_"), [""; 0]);
+    assert!(service.stop().success());
+}
+
+/// `settings` are of the fetcher; each answer to a poll has this status and no body.
+fn leave_nothing_of_a_forge(kind: ForgeKind, settings: &[(&str, &str)], status: u16) {
+    let (forge, release) = (FakeForge::start(kind, Way::Plain), Release::good());
+    forge.publish(ForgeRelease::new("v1.0.0").with("app", &release));
+    let variables = forge.variables();
+    let mut builder = ServiceBuilder::new(&release).set("ASSET", "app");
+    for (name, value) in settings.iter().copied() {
+        builder = builder.set(name, value);
+    }
+    for (name, value) in &variables {
+        builder = builder.set(name, value);
+    }
+    let (_, source) = variables.iter().find(|(name, _)| name == "FETCHER").expect("it has a name");
+    let mut service = leave_nothing(builder, source);
+    assert_eq!(service.lines("event candidate_"), [""; 0]);
+    let asked = forge.asked();
+    let unchanged = asked.iter().filter(|asked| asked.status == status && asked.body == 0).count();
+    assert!(unchanged > polls(), "{unchanged} of {}", asked.len());
     assert!(service.stop().success());
 }
 
 /// With a token, so that the API is asked.
 #[test]
-fn ten_thousand_polls_of_a_forge_leave_memory_and_descriptors_where_they_were() {
-    let (forge, release) = (FakeForge::start(ForgeKind::GitHub, Way::Plain), Release::good());
-    forge.publish(ForgeRelease::new("v1.0.0").with("app", &release));
-    let builder = ServiceBuilder::new(&release).set("BASE", forge.front.base());
-    let builder = builder.set("ASSET", "app").set("TOKEN", "swordfish");
-    let mut service = leave_nothing(builder, "github");
-    let asked = forge.asked();
-    let unchanged = asked.iter().filter(|asked| asked.status == 304 && asked.body == 0).count();
-    assert!(unchanged > polls(), "{unchanged} of {}", asked.len());
-    assert!(service.stop().success());
+fn ten_thousand_polls_of_github_leave_memory_and_descriptors_where_they_were() {
+    leave_nothing_of_a_forge(ForgeKind::GitHub, &[("TOKEN", "swordfish")], 304);
+}
+
+#[test]
+fn ten_thousand_polls_of_gitlab_leave_memory_and_descriptors_where_they_were() {
+    leave_nothing_of_a_forge(ForgeKind::GitLab, &[], 302);
+}
+
+#[test]
+fn ten_thousand_polls_of_gitea_leave_memory_and_descriptors_where_they_were() {
+    leave_nothing_of_a_forge(ForgeKind::Gitea, &[], 302);
+}
+
+/// By the `ETag` of the file, so that the body of an answer is what a poll could leave unread.
+#[test]
+fn ten_thousand_polls_of_a_file_at_gitea_leave_memory_and_descriptors_where_they_were() {
+    leave_nothing_of_a_forge(ForgeKind::Gitea, &[("TAG", "v1.0.0")], 304);
 }
 
 /// Also after SIGKILL, which nobody can prepare for.

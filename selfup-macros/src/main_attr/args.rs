@@ -11,7 +11,7 @@ use syn::{Ident, MacroDelimiter, Meta, MetaList, MetaNameValue, Path};
 
 use super::syntax::{self, Argument, Form};
 use super::value::{
-    Addresses, AsyncHook, Count, CratePath, Fetcher, Flag, Flavor, Hook, Interval, Keyed, Name,
+    Addresses, AsyncHook, ControlSocket, Count, CratePath, Fetcher, Flag, Flavor, Hook, Interval, Keyed, Name,
     PlainText, Probation, PublicKeys, Readiness, RestartSignal, Size, Timeout, Version,
 };
 use crate::errors::{Errors, Place};
@@ -58,6 +58,7 @@ pub(crate) struct Keys {
     pub(crate) max_draining: Option<Keyed<Count>>,
     pub(crate) overlap: Option<Keyed<Flag>>,
     pub(crate) upgrade_master: Option<Keyed<Flag>>,
+    pub(crate) control: Option<Keyed<ControlSocket>>,
     pub(crate) backlog: Option<Keyed<Count>>,
     pub(crate) name: Option<Keyed<Name>>,
     pub(crate) version: Option<Keyed<Version>>,
@@ -139,7 +140,7 @@ const OTHER_WORDS: [(&str, &str); 9] = [
 ];
 
 /// Every key, in the order in which messages and documentation list them.
-const KEYS: [&str; 34] = [
+const KEYS: [&str; 35] = [
     "address",
     "addresses",
     "fetcher",
@@ -165,6 +166,7 @@ const KEYS: [&str; 34] = [
     "max_draining",
     "overlap",
     "upgrade_master",
+    "control",
     "backlog",
     "name",
     "version",

@@ -84,6 +84,7 @@ impl<'a> Entry<'a> {
             accept.setting(keys.max_draining),
             accept.setting(keys.overlap),
             accept.setting(keys.upgrade_master),
+            accept.setting(keys.control),
             accept.setting(keys.backlog),
             accept.setting(keys.on_event),
         ];

@@ -116,6 +116,7 @@ const ARGUMENT_WORDS: &[&str] = &[
     "max_draining",
     "overlap",
     "upgrade_master",
+    "control",
     "backlog",
     "name",
     "version",

@@ -139,6 +139,7 @@ fn every_key_arguments() -> String {
         max_draining = 2,
         overlap = false,
         upgrade_master = cfg!(unix),
+        control = "/run/app/selfup.sock?mode=0660&group=ops",
         backlog = 4096,
         name = "company/app",
         version = "1.2.3-rc.1",

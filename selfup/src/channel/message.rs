@@ -14,7 +14,12 @@ pub(crate) const PROTOCOL: u32 = 1;
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum FromChild {
     /// The child understood its welcome.
-    Hello { protocol: u32 },
+    Hello {
+        protocol: u32,
+        /// Whether it answers beats, as the first version did not.
+        #[serde(default)]
+        beats: bool,
+    },
     /// The program can serve.
     Ready,
     /// Nothing new is accepted any more.
@@ -31,6 +36,12 @@ pub(crate) enum FromChild {
     ClearRefused,
     /// `serve` is at its end: so many connections there were, and so many of them were cut.
     Drained { connections: usize, cut: usize },
+    /// The answer to a beat, by the program's runtime where it has one: so many connections are open,
+    /// if they can be counted.
+    Beat {
+        #[serde(default)]
+        open: Option<usize>,
+    },
     /// From a later version.
     #[serde(other)]
     Unknown,
@@ -52,6 +63,8 @@ pub(crate) enum FromMaster {
     Commit,
     /// Finish what is open and end.
     Drain,
+    /// Say that you live. Who said in its hello that it answers beats, does; nobody else hears of it.
+    Beat,
     /// From a later version.
     #[serde(other)]
     Unknown,
@@ -110,6 +123,14 @@ mod tests {
         let drained = r#"{"type":"drained","connections":7,"cut":1,"why":"x"}"#;
         let message: FromChild = serde_json::from_str(drained).unwrap();
         assert_eq!(message, FromChild::Drained { connections: 7, cut: 1 });
+    }
+
+    #[test]
+    fn a_beat_is_for_who_knows_beats() {
+        let hello: FromChild = serde_json::from_str(r#"{"type":"hello","protocol":1}"#).unwrap();
+        assert_eq!(hello, FromChild::Hello { protocol: 1, beats: false });
+        let beat: FromChild = serde_json::from_str(r#"{"type":"beat"}"#).unwrap();
+        assert_eq!(beat, FromChild::Beat { open: None });
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! A [`Child`] only tells; what comes back, be it a message, a failed start or the end, is read by
 //! [`watch::follow`] and arrives in the master's loop as [`News`].
 
+mod pulse;
 mod spawn;
 mod watch;
 
@@ -11,6 +12,9 @@ use std::sync::Arc;
 
 use nix::unistd::Pid;
 
+#[cfg(feature = "control")]
+pub(crate) use self::pulse::Beat;
+pub(crate) use self::pulse::Pulse;
 pub(crate) use self::spawn::{Launch, Newcomer};
 pub(crate) use self::watch::{News, follow};
 use crate::channel::Channel;
@@ -27,13 +31,20 @@ pub(crate) struct Child {
     process: Arc<Process>,
     channel: Arc<Channel>,
     is_ready: bool,
+    pulse: Pulse,
 }
 
 impl Child {
     /// One that a master before this one started, in the same process.
-    pub(crate) fn taken_over(generation: Generation, process: Process, channel: Channel) -> Self {
+    pub(crate) fn taken_over(
+        generation: Generation,
+        process: Process,
+        channel: Channel,
+        pulse: Pulse,
+    ) -> Self {
+        let (process, channel) = (process.into(), channel.into());
         // Whether it said so to another master is of no consequence: that one committed it.
-        Self { generation, process: process.into(), channel: channel.into(), is_ready: true }
+        Self { generation, process, channel, is_ready: true, pulse }
     }
 
     pub(crate) fn generation(&self) -> Generation {
@@ -47,6 +58,23 @@ impl Child {
 
     pub(crate) fn set_ready(&mut self) {
         self.is_ready = true;
+    }
+
+    pub(crate) fn pulse(&self) -> &Pulse {
+        &self.pulse
+    }
+
+    pub(crate) fn pulse_mut(&mut self) -> &mut Pulse {
+        &mut self.pulse
+    }
+
+    /// Asks for a beat, unless it has some to answer already.
+    #[cfg(any(feature = "control", feature = "systemd"))]
+    pub(crate) fn ask_for_beat(&mut self) {
+        // Unheard, it is asked again.
+        if self.pulse.asks() && self.channel.send(&FromMaster::Beat).is_err() {
+            self.pulse.was_not_asked();
+        }
     }
 
     /// What another master needs to hold it: the descriptors of its process and its channel.

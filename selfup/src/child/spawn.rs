@@ -2,7 +2,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::Child;
+use super::{Child, Pulse};
 use crate::channel::Channel;
 use crate::channel::message::{FromMaster, PROTOCOL, Welcome};
 use crate::config::{Address, Restarts};
@@ -65,7 +65,8 @@ impl Launch {
         })?;
         let (process, channel) = (Arc::new(process), Arc::new(ours));
         let generation = newcomer.generation;
-        let child = Child { generation, process, channel, is_ready: false };
+        let pulse = Pulse::default();
+        let child = Child { generation, process, channel, is_ready: false, pulse };
         Ok((child, failure))
     }
 

@@ -7,6 +7,7 @@
 mod acceptance;
 mod address;
 mod builder;
+mod control;
 mod duration;
 mod public_key;
 mod signal;
@@ -19,6 +20,7 @@ pub(crate) use self::acceptance::Acceptance;
 pub use self::address::{Address, IntoAddresses};
 pub(crate) use self::address::{Host, Options, Place, Socket};
 pub use self::builder::Builder;
+pub use self::control::IntoControl;
 pub use self::duration::IntoDuration;
 #[cfg(all(feature = "verify", selfup_supervised))]
 pub(crate) use self::public_key::key_id;
@@ -38,6 +40,8 @@ pub struct Config {
     pub(crate) verbosity: Verbosity,
     pub(crate) on_event: Option<EventHook>,
     pub(crate) required: bool,
+    /// Where the control socket is; nowhere, if it is none.
+    pub(crate) control: Option<Address>,
 }
 
 /// Where new binaries come from, and what happens to them.

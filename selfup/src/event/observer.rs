@@ -1,6 +1,8 @@
 use std::fmt;
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+#[cfg(all(selfup_supervised, feature = "control"))]
+use std::sync::OnceLock;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,11 +10,22 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::Event;
+use super::fields::trace;
+#[cfg(all(selfup_supervised, feature = "control"))]
+use super::tap::{Ring, Tap};
 use crate::error::Error;
 
 /// Tells events to everybody who listens. Cheap to clone.
 #[derive(Clone)]
-pub(crate) enum Observer {
+pub(crate) struct Observer {
+    teller: Teller,
+    /// Made for who subscribes first.
+    #[cfg(all(selfup_supervised, feature = "control"))]
+    ring: Arc<OnceLock<Arc<Ring>>>,
+}
+
+#[derive(Clone)]
+enum Teller {
     Thread(SyncSender<Told>),
     /// Where no thread can be had, nothing of a master can either: whoever tells waits.
     Here(Arc<Mutex<Listeners>>),
@@ -30,7 +43,7 @@ pub(crate) enum Verbosity {
 pub(crate) type EventHook = Box<dyn FnMut(&Event) + Send>;
 
 /// What the thread is sent.
-pub(crate) enum Told {
+enum Told {
     Event(Event),
     /// Everything before this was told: the other end hears of it by the end of its channel.
     Mark(Box<dyn Send>),
@@ -57,15 +70,31 @@ impl Observer {
                 }
             }
         });
-        if started.is_ok() { Self::Thread(sender) } else { Self::Here(listeners) }
+        let teller = if started.is_ok() { Teller::Thread(sender) } else { Teller::Here(listeners) };
+        Self {
+            teller,
+            #[cfg(all(selfup_supervised, feature = "control"))]
+            ring: Arc::default(),
+        }
     }
 
     /// Tells `event`, without waiting for anybody.
     pub(crate) fn tell(&self, event: &Event) {
-        match self {
-            Self::Thread(sender) => drop(sender.try_send(Told::Event(event.clone()))),
-            Self::Here(listeners) => tell(listeners, event),
+        #[cfg(all(selfup_supervised, feature = "control"))]
+        if let Some(ring) = self.ring.get() {
+            ring.put(event.clone());
         }
+        match &self.teller {
+            Teller::Thread(sender) => drop(sender.try_send(Told::Event(event.clone()))),
+            Teller::Here(listeners) => tell(listeners, event),
+        }
+    }
+
+    /// The events since somebody first asked for them, to read on. Whatever hangs on another way to be
+    /// told does not keep them.
+    #[cfg(all(selfup_supervised, feature = "control"))]
+    pub(crate) fn subscribe(&self) -> Tap {
+        self.ring.get_or_init(|| Arc::new(Ring::new())).tap()
     }
 
     /// Tells an error that has no event of its own.
@@ -76,7 +105,7 @@ impl Observer {
     /// Ends when what was told so far is heard.
     pub(crate) fn flush(&self) -> oneshot::Receiver<()> {
         let (mark, reached) = oneshot::channel::<()>();
-        if let Self::Thread(sender) = self {
+        if let Teller::Thread(sender) = &self.teller {
             // With a queue that is full it is dropped, and nothing is waited for.
             drop(sender.try_send(Told::Mark(Box::new(mark))));
         }
@@ -86,7 +115,7 @@ impl Observer {
     /// Waits a moment until what was told so far is heard, before the process ends.
     pub(crate) fn finish(&self) {
         let (mark, reached) = sync_channel::<()>(0);
-        if let Self::Thread(sender) = self
+        if let Teller::Thread(sender) = &self.teller
             && sender.try_send(Told::Mark(Box::new(mark))).is_ok()
         {
             let _ = reached.recv_timeout(LAST);
@@ -101,7 +130,7 @@ impl fmt::Debug for Observer {
 }
 
 /// Who is told.
-pub(crate) struct Listeners {
+struct Listeners {
     verbosity: Verbosity,
     hook: Option<EventHook>,
 }
@@ -130,15 +159,6 @@ impl Listeners {
 
 fn tell(listeners: &Mutex<Listeners>, event: &Event) {
     listeners.lock().unwrap_or_else(PoisonError::into_inner).tell(event);
-}
-
-fn trace(event: &Event) {
-    let name = event.name();
-    if event.is_warning() {
-        tracing::warn!(target: "selfup", event = name, "{event}");
-    } else {
-        tracing::info!(target: "selfup", event = name, "{event}");
-    }
 }
 
 #[cfg(test)]
@@ -174,6 +194,27 @@ mod tests {
         is_told.recv().unwrap();
         for _ in 0..2 * QUEUE {
             observer.tell(&Event::Resumed { generation: Generation::FIRST });
+        }
+    }
+
+    #[cfg(all(selfup_supervised, feature = "control"))]
+    #[tokio::test]
+    async fn a_hook_that_hangs_keeps_no_event_from_who_subscribed() {
+        let (told, is_told) = std::sync::mpsc::channel();
+        let hook = move |_: &Event| {
+            told.send(()).unwrap();
+            loop {
+                std::thread::park();
+            }
+        };
+        let observer = Observer::start(Verbosity::Silent, Some(Box::new(hook)));
+        observer.tell(&Event::Paused { generation: Generation::FIRST });
+        is_told.recv().unwrap();
+        let mut tap = observer.subscribe();
+        for number in 1..=2 * QUEUE as u64 {
+            observer.tell(&Event::Resumed { generation: Generation::FIRST });
+            let heard = tap.next().await;
+            assert_eq!((heard.missed, heard.told.number), (0, number));
         }
     }
 }

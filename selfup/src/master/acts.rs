@@ -96,7 +96,7 @@ impl Master {
     pub(super) fn roll_back(&mut self) {
         if self.proof.take().is_some() {
             self.upgrader.order(Order::Restore(upgrade::by_request()));
-        } else if self.upgrader.roll_back() {
+        } else if self.upgrader.roll_back().is_some() {
             self.rollback_waits = true;
         } else {
             let words = "there are no upgrades to be rolled back: no fetcher is configured";

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use tokio::runtime::Runtime;
 
+use super::desk::{Desk, take_out};
 use super::orphans::Orphans;
 use super::plan::{Limits, Plan};
 use super::proof::Proof;
@@ -91,7 +92,14 @@ impl Birth {
             }
         };
         let plan = Plan::new(limits);
-        let assembled = self.assemble(config, plan, sockets, reading, observer.clone(), unfinished);
+        let mut desk = desk_of(&config, observer);
+        match desk.bind() {
+            Err(error) if config.required => return Outcome::Failed(error),
+            Err(error) => observer.warn(error),
+            Ok(()) => {}
+        }
+        let parts = (plan, sockets, desk);
+        let assembled = self.assemble(config, parts, reading, observer.clone(), unfinished);
         let master = match assembled {
             Ok(master) => master,
             Err(error) => return Outcome::Failed(error),
@@ -119,8 +127,7 @@ impl Birth {
     fn assemble(
         &self,
         config: Config,
-        plan: Plan,
-        sockets: Sockets,
+        (plan, sockets, desk): (Plan, Sockets, Desk),
         signals: Signals,
         observer: Observer,
         unfinished: Option<Unfinished>,
@@ -135,7 +142,8 @@ impl Birth {
         let (origin, rehearsed) = (&self.origin, rehearsal.clone());
         let upgrader = Upgrader::start(upgrades, origin, &observer, rehearsed, counted, terms)?;
         let launch = Launch { origin: self.origin.clone(), restarts };
-        let mut master = Master::new(plan, launch, sockets, signals, upgrader, rehearsal, observer);
+        let mut master =
+            Master::new(plan, launch, sockets, (signals, upgrader), rehearsal, desk, observer);
         master.proof = proof;
         master.examiner.allow_unmarked = allow_unmarked;
         Ok(master)
@@ -179,6 +187,7 @@ impl Succession {
             None => observer.tell(&Event::MasterReplaced { generation: master.serving() }),
         }
         master.children.take_charge();
+        master.desk.take_charge();
         if waiting.clear {
             master.upgrader.clear_refused();
         }
@@ -199,7 +208,11 @@ fn take_over(
     let observer = Observer::start(config.verbosity, config.on_event.take());
     let limits = Limits::new(&config);
     let (runtime, reading) = birth.read_signals(limits.restart_signal)?;
-    let (bound, used) = inheritance.listeners()?;
+    let (mut bound, used) = inheritance.listeners()?;
+    let (control, legacy) = inheritance.control();
+    let control = take_out(&mut bound, control, config.control.as_ref());
+    let mut desk = desk_of(&config, &observer);
+    let is_paused = desk.take_over(control, legacy);
     // This binary's own, unless it is the one that was gone back to: then those of what serves.
     let addresses = match used.get(&inheritance.standing().serving) {
         Some(used) if inheritance.is_return() => used.clone(),
@@ -214,9 +227,18 @@ fn take_over(
     let plan = Plan::resume(limits, &standing);
     // What the service can do without must not keep a master from going on.
     config.required = false;
-    let mut master = birth.assemble(config, plan, sockets, reading, observer.clone(), None)?;
+    let parts = (plan, sockets, desk);
+    let mut master = birth.assemble(config, parts, reading, observer.clone(), None)?;
+    if is_paused {
+        master.upgrader.set_paused(true);
+    }
     runtime.block_on(async { master.adopt(inheritance.children()?) })?;
     Ok((runtime, master, observer))
+}
+
+fn desk_of(config: &Config, observer: &Observer) -> Desk {
+    let has_restarts = config.restarts.signal.is_some();
+    Desk::new(config.control.clone(), config.backlog, has_restarts, observer)
 }
 
 pub(super) fn tell_bound(observer: &Observer, bound: &[Bound]) {

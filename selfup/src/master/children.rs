@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::AsRawFd as _;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use nix::unistd::Pid;
 use tokio::sync::mpsc::Sender;
@@ -189,6 +190,20 @@ impl Children {
         Some(is_expected.then_some(()).ok_or(OTHER))
     }
 
+    /// A child says that it understood its welcome, and whether it answers beats.
+    pub(super) fn hello(&mut self, generation: Generation, beats: bool) {
+        if let Some(child) = self.living.get_mut(&generation) {
+            child.pulse_mut().set_known(beats);
+        }
+    }
+
+    /// A child says that it lives.
+    pub(super) fn beat(&mut self, generation: Generation, open: Option<usize>) {
+        if let Some(child) = self.living.get_mut(&generation) {
+            child.pulse_mut().beat(Instant::now(), open);
+        }
+    }
+
     /// Keeps what `generation` runs, to start it again if what follows fails.
     pub(super) fn remember_binary(&mut self, generation: Generation) {
         let pid = self.pid(generation);
@@ -229,9 +244,26 @@ impl Children {
     }
 
     /// All of it, to be written down for another master.
-    pub(super) fn estate(&self, standing: Standing, waiting: Waiting) -> Estate<'_> {
+    pub(super) fn estate<'a>(
+        &'a self,
+        standing: Standing,
+        waiting: Waiting,
+        (control, desk): (Option<&'a Bound>, Option<serde_json::Value>),
+    ) -> Estate<'a> {
         let Self { launch, sockets, living, .. } = self;
-        Estate { standing, waiting, origin: &launch.origin, sockets, children: living }
+        Estate { standing, waiting, origin: &launch.origin, sockets, children: living, control, desk }
+    }
+
+    /// Everybody who lives, oldest first, and whether they are ready.
+    #[cfg(feature = "control")]
+    pub(super) fn living(&self) -> impl Iterator<Item = (Generation, Pid, bool)> {
+        self.living.values().map(|child| (child.generation(), child.pid(), child.is_ready()))
+    }
+
+    /// The addresses of the service.
+    #[cfg(feature = "control")]
+    pub(super) fn addresses(&self) -> Vec<String> {
+        self.sockets.current().iter().map(Address::to_string).collect()
     }
 
     /// A child that does not hear is dealt with by its deadline, and its end is news anyway.
@@ -241,6 +273,22 @@ impl Children {
         {
             self.observer.warn(error);
         }
+    }
+
+    /// Asks a child whether it lives, and says whether it can be expected to answer: one of an older
+    /// version never does, and neither does one that has not come to its program yet.
+    #[cfg(any(feature = "control", feature = "systemd"))]
+    pub(super) fn ask_for_beat(&mut self, generation: Generation) -> bool {
+        let Some(child) = self.living.get_mut(&generation) else { return false };
+        child.ask_for_beat();
+        child.pulse().is_known()
+    }
+
+    /// What a child said of itself last.
+    #[cfg(feature = "control")]
+    #[allow(dead_code, reason = "an operator is told")]
+    pub(super) fn last_beat(&self, generation: Generation) -> Option<crate::child::Beat> {
+        self.living.get(&generation).and_then(|child| child.pulse().last())
     }
 
     /// Sends a signal, with what came with it.

@@ -66,7 +66,7 @@ pub(super) fn executed_by(pid: Pid) -> PathBuf {
 fn examine(origin: &Origin, serving: Pid, demands: Demands<'_>) -> Examined {
     match Inode::at(origin.path()) {
         Ok(inode) if is_executed_by(serving, inode) => {
-            return (Finding::Same, Some(Vetted { addresses: None, inode }));
+            return (Finding::Same, Some(Vetted { addresses: None, inode, known: None }));
         }
         Ok(_) => {}
         Err(error) => {

@@ -8,12 +8,19 @@ mod acts;
 mod birth;
 mod busy;
 mod children;
+#[cfg_attr(not(feature = "control"), path = "desk_without.rs")]
+mod desk;
 mod examiner;
+mod hear;
 mod orphans;
 mod plan;
 mod proof;
+mod reports;
+#[cfg(any(feature = "control", feature = "systemd"))]
+mod show;
 mod signals;
 mod sockets;
+mod succeed;
 mod succession;
 mod upgrades;
 
@@ -26,18 +33,20 @@ use tokio::sync::mpsc;
 
 pub(crate) use self::birth::{Birth, Succession};
 use self::children::Children;
+use self::desk::{Desk, Heard};
 use self::examiner::Examiner;
 use self::plan::{Action, Finding, Input, Plan, Standing};
 use self::proof::Proof;
+#[cfg(any(feature = "control", feature = "systemd"))]
+use self::show::Shown;
 use self::signals::Signals;
 use self::sockets::Sockets;
 pub(crate) use self::succession::{Handed, rehearse};
-use self::succession::{Preparation, Progress, Waiting};
+use self::succession::Preparation;
 use self::upgrades::{Report, Upgrader};
-use crate::channel::message::FromChild;
 use crate::child::{Child, Launch, News};
 use crate::error::{Context as _, Error, ErrorKind, Result};
-use crate::event::{Event, Observer};
+use crate::event::Observer;
 use crate::identity::Generation;
 use crate::listeners::Bound;
 use crate::sys::pidfd::Status;
@@ -69,11 +78,14 @@ struct Master {
     /// What the next probe is to read, and the state that it was written from.
     rehearsal: Rehearsal,
     rehearsed: Option<Standing>,
+    desk: Desk,
     observer: Observer,
     /// What is waited for before this master becomes other code, and when to look again.
     preparation: Option<Preparation>,
     look_at: Option<Instant>,
     heard_since_due: usize,
+    #[cfg(any(feature = "control", feature = "systemd"))]
+    shown: Shown,
     outcome: Option<Ending>,
 }
 
@@ -83,6 +95,7 @@ enum Happening {
     News(Generation, News),
     Report(Report),
     Examined(Finding, Option<Vetted>),
+    Desk(Heard),
 }
 
 /// Why the loop ends.
@@ -94,9 +107,6 @@ enum Ending {
 /// So much is heard after a deadline has passed, before it counts.
 const MOST_HEARD: usize = 256;
 
-/// So many characters of a child's words are told.
-const LONGEST_REASON: usize = 500;
-
 /// So many messages of children may wait for the loop; a child that has more waits to tell them.
 const QUEUE: usize = 64;
 
@@ -105,9 +115,9 @@ impl Master {
         plan: Plan,
         launch: Launch,
         sockets: Sockets,
-        signals: Signals,
-        upgrader: Upgrader,
+        (signals, upgrader): (Signals, Upgrader),
         rehearsal: Rehearsal,
+        desk: Desk,
         observer: Observer,
     ) -> Self {
         let (tell_news, news) = mpsc::channel(QUEUE);
@@ -122,10 +132,13 @@ impl Master {
             rollback_waits: false,
             rehearsal,
             rehearsed: None,
+            desk,
             observer,
             preparation: None,
             look_at: None,
             heard_since_due: 0,
+            #[cfg(any(feature = "control", feature = "systemd"))]
+            shown: Shown::default(),
             outcome: None,
         }
     }
@@ -157,6 +170,7 @@ impl Master {
             } else {
                 self.preparation = None;
                 self.upgrader.unpark();
+                self.desk.open();
             }
             match self.next().await {
                 Ok(input) => {
@@ -168,6 +182,7 @@ impl Master {
         }
         self.end_proof();
         self.upgrader.stop();
+        self.desk.end();
         match self.outcome {
             Some(Ending::FirstNotStarted(error)) => {
                 Outcome::Unsupervised { error, bound: self.children.into_bound() }
@@ -187,14 +202,15 @@ impl Master {
                 self.heard_since_due = 0;
                 return Ok(Input::Tick);
             }
-            let other =
-                self.proof.as_ref().map(Proof::deadline).into_iter().chain(self.look_at).min();
+            let other = self.proof.as_ref().map(Proof::deadline).into_iter();
+            let other = other.chain(self.desk.deadline()).chain(self.look_at).min();
             let happening = async {
                 tokio::select! {
                     input = self.signals.next() => Happening::Signal(input),
                     Some((generation, news)) = self.news.recv() => Happening::News(generation, news),
                     report = self.upgrader.report() => Happening::Report(report),
                     (finding, vetted) = self.examiner.report() => Happening::Examined(finding, vetted),
+                    heard = self.desk.next() => Happening::Desk(heard),
                 }
             };
             let happening = tokio::select! {
@@ -204,82 +220,24 @@ impl Master {
                 happening = happening => happening,
                 () = reach(deadline.into_iter().chain(other).min()) => return Ok(Input::Tick),
             };
-            match happening {
+            let input = match happening {
                 Happening::Signal(input) => {
                     return input.context(ErrorKind::Signal, || "signals cannot be read any more");
                 }
-                Happening::Report(Report::Offered(vetted)) => {
-                    self.children.set_candidate(vetted);
-                    return Ok(Input::Offered);
-                }
-                Happening::Report(Report::Done(input)) => return Ok(input),
-                Happening::Report(Report::Answered) => self.rollback_waits = false,
-                Happening::Report(Report::Waits(inode)) => self.children.set_waiting(inode),
-                Happening::Report(Report::Overdue(error)) => self.observer.warn(error),
-                // The thread waits now, which is looked at where it was asked to.
-                Happening::Report(Report::Parked) => return Ok(Input::Tick),
-                Happening::Report(Report::Began(_) | Report::Finished) => {}
+                Happening::Report(report) => self.reported(report),
                 Happening::Examined(finding, vetted) => {
                     let finding = self.children.set_looked_at(vetted, finding);
                     return Ok(Input::Examined(finding));
                 }
-                Happening::News(generation, news) => {
-                    if let Some(input) = self.heard(generation, news) {
-                        return Ok(input);
-                    }
-                }
+                Happening::News(generation, news) => self.heard(generation, news),
+                Happening::Desk(Heard::Asked(asked)) => self.asked(asked),
+                Happening::Desk(Heard::Found) => None,
+            };
+            match input {
+                Some(input) => return Ok(input),
+                None => self.attend(),
             }
         }
-    }
-
-    fn heard(&mut self, generation: Generation, news: News) -> Option<Input> {
-        match news {
-            News::Said(FromChild::Ready) => match self.children.ready(generation)? {
-                Ok(()) => Some(Input::Ready(generation)),
-                Err(why) => Some(Input::Unfit(generation, format!("its path {why}"))),
-            },
-            News::Said(FromChild::Unhealthy { reason }) => {
-                let reason: String = reason.chars().take(LONGEST_REASON).collect();
-                Some(Input::Unfit(generation, format!("its health hook failed: {reason}")))
-            }
-            News::Said(FromChild::Paused) => Some(Input::Paused(generation)),
-            News::Said(FromChild::Restart) => Some(Input::Restart),
-            News::Said(FromChild::CheckNow) => {
-                self.upgrader.check_now();
-                None
-            }
-            News::Said(FromChild::RollBack) => {
-                self.roll_back();
-                None
-            }
-            News::Said(FromChild::ClearRefused) => {
-                self.upgrader.clear_refused();
-                None
-            }
-            News::Said(FromChild::Drained { connections, cut }) => {
-                self.observer.tell(&Event::Drained { generation, connections, cut });
-                None
-            }
-            News::Said(FromChild::Hello { .. } | FromChild::Unknown) => None,
-            News::NotStarted(error) => {
-                self.children.leave(generation);
-                let path = self.children.origin().path().display().to_string();
-                Some(self.not_started(generation, not_executed(&path, error)))
-            }
-            News::Exited(status) => {
-                self.children.leave(generation);
-                Some(Input::Exited(generation, status))
-            }
-        }
-    }
-
-    fn not_started(&mut self, generation: Generation, error: Error) -> Input {
-        let text = error.chain();
-        if generation == Generation::FIRST {
-            // Whatever the plan makes of it, the loop ends.
-            self.outcome = Some(Ending::FirstNotStarted(error));
-        }
-        Input::NotStarted(generation, text)
     }
 
     /// One step of the plan, and what follows from it at once.
@@ -294,11 +252,15 @@ impl Master {
             if self.outcome.is_some() {
                 return;
             }
+            self.note(&action);
             if let Some(input) = self.act(action) {
                 actions.extend(self.plan.on(Instant::now(), input));
             }
         }
         self.rehearse();
+        self.attend();
+        #[cfg(any(feature = "control", feature = "systemd"))]
+        self.show();
     }
 
     /// Waits until everything that was heard so far is known to the plan; says whether it is.
@@ -306,59 +268,6 @@ impl Master {
         settle().await;
         self.news.is_empty()
     }
-
-    /// Whether this master can become other code now. If not, it is looked at again soon.
-    fn is_prepared(&mut self) -> bool {
-        let now = Instant::now();
-        let observer = &self.observer;
-        let preparation = self.preparation.get_or_insert_with(|| Preparation::begin(observer, now));
-        match preparation.progress(self.upgrader.park(), now) {
-            Progress::Ready => return true,
-            Progress::Waits(until) => self.look_at = Some(until),
-            Progress::Overdue(reason) => self.stay(reason),
-        }
-        false
-    }
-
-    /// Has the committed binary take this master's place. Returns only if that failed.
-    fn succeed(&mut self, standing: Standing) {
-        let error = if self.children.run_what_is_in_place(standing.serving) {
-            let clear = self.upgrader.clear_waits();
-            let waiting = Waiting { rollback: self.rollback_waits, clear };
-            self.children.estate(standing, waiting).hand_over().chain()
-        } else {
-            "another file was put at the path meanwhile; restart onto it".into()
-        };
-        self.stay(error);
-    }
-
-    /// Goes on with the code that there is.
-    fn stay(&mut self, reason: String) {
-        self.step(Input::NotSucceeded(reason));
-    }
-
-    /// Writes down what the next probe is to read, if anything has changed.
-    fn rehearse(&mut self) {
-        let standing = self.plan.standing();
-        if standing != self.rehearsed
-            && let Some(standing) = standing.clone()
-            && let Some(text) = self.children.estate(standing, Waiting::default()).rehearsal()
-        {
-            self.rehearsal.set(text);
-        }
-        self.rehearsed = standing;
-    }
-}
-
-fn not_executed(path: &str, source: io::Error) -> Error {
-    let advice = match source.raw_os_error() {
-        Some(libc::ENOEXEC) => "it is no executable file; put a binary there",
-        Some(libc::EACCES) => "it may not be executed; set its mode, or remount without noexec",
-        Some(libc::ENOENT) => "it is gone; put a binary there",
-        Some(libc::ETXTBSY) => "it is being written; restart once that is done",
-        _ => "see the cause",
-    };
-    Error::new(ErrorKind::Spawn, format!("{path} was not executed: {advice}")).caused_by(source)
 }
 
 /// Waits for the deadline, and then until the followers of the children have told what they heard.

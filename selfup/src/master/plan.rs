@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 
 use self::file::Files;
 pub(super) use self::terms::{Action, Cause, Finding, Input, Leaving, Limits, Standing};
+#[cfg(any(feature = "control", feature = "systemd"))]
+pub(super) use self::view::{Phase, View};
 use crate::error::{Error, ErrorKind};
 use crate::event::Event;
 use crate::identity::Generation;
@@ -31,6 +33,8 @@ mod terms;
 #[cfg(test)]
 mod tests;
 mod trial;
+#[cfg(any(feature = "control", feature = "systemd"))]
+mod view;
 
 /// So long a child may take to say that it is paused; then the restart goes on without its word.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -51,6 +55,8 @@ pub(crate) struct Plan {
     files: Files,
     draining: BTreeMap<Generation, Draining>,
     waiting: Waiting,
+    /// How many restarts were asked for, whatever became of them.
+    restarts_asked: u64,
     /// The last signal that reached a program, and which: what it ends by, it was told to.
     told: Option<(Generation, i32)>,
     /// Whether a binary was committed that the master has yet to follow.
@@ -111,6 +117,7 @@ impl Plan {
             files: Files::Idle,
             draining: BTreeMap::new(),
             waiting: Waiting::default(),
+            restarts_asked: 0,
             told: None,
             must_succeed: false,
         }
@@ -141,16 +148,20 @@ impl Plan {
 
     /// What of this plan outlives the master's code; nothing, if the service has no generation.
     pub(crate) fn standing(&self) -> Option<Standing> {
-        let draining = self.draining.iter().map(|(&generation, draining)| {
-            let Draining { until, is_killed } = *draining;
-            Leaving { generation, until, is_killed }
-        });
         Some(Standing {
             newest: self.newest,
             serving: self.serving?,
             restart_waits: self.waiting.restart,
-            draining: draining.collect(),
+            draining: self.leaving(),
         })
+    }
+
+    fn leaving(&self) -> Vec<Leaving> {
+        let draining = self.draining.iter().map(|(&generation, draining)| {
+            let Draining { until, is_killed } = *draining;
+            Leaving { generation, until, is_killed }
+        });
+        draining.collect()
     }
 
     /// Decides.
@@ -191,12 +202,15 @@ impl Plan {
 
     /// When a [`Input::Tick`] is due, if nothing happens before.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let motion = match self.motion {
+        let draining = self.draining.values().map(|draining| draining.until);
+        draining.chain(self.motion_ends()).chain(self.files.until()).min()
+    }
+
+    fn motion_ends(&self) -> Option<Instant> {
+        match self.motion {
             Motion::Examining(until) => Some(until),
             _ => self.trial().map(|trial| trial.until),
-        };
-        let draining = self.draining.values().map(|draining| draining.until);
-        draining.chain(motion).chain(self.files.until()).min()
+        }
     }
 
     fn trial(&self) -> Option<Trial> {
@@ -222,6 +236,7 @@ impl Plan {
             out.push(tell_warning(Error::new(ErrorKind::Unsupported, text)));
         } else if self.motion != Motion::Stopping {
             self.waiting.restart = true;
+            self.restarts_asked += 1;
         }
     }
 

@@ -5,7 +5,10 @@
 //! the plan says so: between two restarts, never during one. [`work`] is what it does, and [`cycle`]
 //! when.
 
+mod board;
 mod cycle;
+mod operator;
+mod wishes;
 mod work;
 
 use std::future::pending;
@@ -21,7 +24,11 @@ use tokio::net::unix::pipe::Receiver;
 use tokio::runtime::Runtime;
 use tokio::sync::{Notify, mpsc};
 
-use self::cycle::{Cycle, Wishes};
+use self::board::Board;
+#[cfg(feature = "control")]
+pub(super) use self::board::{Notice, Stand};
+use self::cycle::Cycle;
+use self::wishes::Wishes;
 use self::work::{Opening, Work};
 use super::busy::{Busy, Running};
 use super::plan::Input;
@@ -54,10 +61,16 @@ pub(super) enum Order {
 #[derive(Debug)]
 pub(super) enum Report {
     /// It holds a candidate that passed every check, and this is known of it.
-    Offered(Vetted),
+    Offered(Vetted, Offer),
     Done(Input),
-    /// What was to be rolled back is, or cannot be.
-    Answered,
+    /// The polls that an operator asked for so far are made by the one that begins.
+    Polling(u64),
+    /// What came of them, but for a candidate that is in place.
+    Polled(Polled),
+    /// What was to be rolled back, as was asked so far, is, or cannot be.
+    Answered(u64, std::result::Result<(), String>),
+    /// Nothing is under way, and there are no polls, as was asked so far.
+    Resting(u64),
     /// A candidate is in place, and waits for its trial.
     Waits(Inode),
     /// The user's code runs: this of it.
@@ -70,6 +83,25 @@ pub(super) enum Report {
     Parked,
 }
 
+/// Where a candidate comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Offer {
+    Polled,
+    /// It is the previous binary, as was asked so far.
+    RolledBack(u64),
+}
+
+/// What came of a poll that brought nothing in place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Polled {
+    Unchanged,
+    /// What is published is turned down.
+    Refused(String),
+    Failed(String),
+    /// The binary cannot be upgraded here.
+    Off(String),
+}
+
 /// The loop's end of the thread. Without a fetcher there is no thread, and nothing to report.
 #[derive(Debug)]
 pub(super) struct Upgrader(Option<Thread>);
@@ -78,6 +110,7 @@ pub(super) struct Upgrader(Option<Thread>);
 struct Thread {
     orders: mpsc::UnboundedSender<Order>,
     wishes: Arc<Wishes>,
+    board: Board,
     reports: mpsc::UnboundedReceiver<Report>,
     busy: Busy,
     parking: Parking,
@@ -124,7 +157,8 @@ impl Upgrader {
         let (orders, receive_orders) = mpsc::unbounded_channel();
         let wishes = Arc::new(Wishes::default());
         let parking = Parking::default();
-        let (asked, parked) = (Arc::clone(&wishes), parking.clone());
+        let board = Board::default();
+        let (asked, parked, shown) = (Arc::clone(&wishes), parking.clone(), board.clone());
         let (report, reports) = mpsc::unbounded_channel();
         let (gone, alive) = std::io::pipe().context(ErrorKind::Unsupported, no_descriptors)?;
         let (ending, ended) = sync_channel(0);
@@ -147,7 +181,17 @@ impl Upgrader {
             let orders = receive_orders;
             let (least, interval) = (work.shortest(), work.interval());
             let schedule = Schedule::start(least, interval, Instant::now(), random());
-            let cycle = Cycle { work, schedule, orders, wishes: asked, report, is_on_trial };
+            let cycle = Cycle {
+                work,
+                schedule,
+                orders,
+                wishes: asked,
+                report,
+                board: shown,
+                is_on_trial,
+                polled: 0,
+                paused: 0,
+            };
             runtime.block_on(cycle.run(gone, parked));
             // A fetcher's blocking task may never end.
             runtime.shutdown_background();
@@ -166,7 +210,8 @@ impl Upgrader {
             wait_until_open(&opening)?;
         }
         let (busy, is_parked) = (Busy::default(), false);
-        let thread = Thread { orders, wishes, reports, busy, parking, is_parked, alive, ended };
+        let thread =
+            Thread { orders, wishes, board, reports, busy, parking, is_parked, alive, ended };
         Ok(Self(Some(thread)))
     }
 
@@ -184,11 +229,19 @@ impl Upgrader {
         }
     }
 
-    /// Has the previous binary put back. Says whether there is anybody to do it.
-    pub(super) fn roll_back(&self) -> bool {
-        let Some(thread) = &self.0 else { return false };
-        thread.wishes.roll_back.notify_one();
-        true
+    /// Has the previous binary put back, and gives the number of the wish, if there is anybody to do it.
+    pub(super) fn roll_back(&self) -> Option<u64> {
+        Some(self.0.as_ref()?.wishes.roll_back.tell())
+    }
+
+    /// The same, of one that is ordered.
+    pub(super) fn count_roll_back(&self) -> u64 {
+        self.0.as_ref().map_or(0, |thread| thread.wishes.roll_back.count())
+    }
+
+    /// Whether nobody has asked for one since.
+    pub(super) fn is_last_roll_back(&self, number: u64) -> bool {
+        self.0.as_ref().is_none_or(|thread| thread.wishes.roll_back.last() <= number)
     }
 
     /// Has everything forgotten that was turned down.

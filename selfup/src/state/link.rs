@@ -9,10 +9,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::gate::{Gate, Phase};
 use super::health::Trial;
+use super::open::Open;
 use crate::channel::message::{FromChild, FromMaster, Welcome};
 use crate::channel::{Channel, Received};
 use crate::sys;
@@ -30,6 +32,11 @@ pub(crate) struct Link {
     /// Has the last word on whether the program is ready, if there is one.
     trial: OnceLock<Trial>,
     is_committed: watch::Sender<bool>,
+    open: Arc<Open>,
+    /// Of the program, which answers beats by it.
+    runtime: OnceLock<Handle>,
+    /// Whether a beat waits for the runtime to answer it.
+    is_beating: AtomicBool,
 }
 
 impl Link {
@@ -44,6 +51,9 @@ impl Link {
             is_ready: AtomicBool::new(true),
             trial: OnceLock::new(),
             is_committed: watch::Sender::new(false),
+            open: Arc::default(),
+            runtime: OnceLock::new(),
+            is_beating: AtomicBool::new(false),
         }
     }
 
@@ -82,6 +92,16 @@ impl Link {
     /// Has `trial` say that the program is ready, when it is found well.
     pub(super) fn put_on(&self, trial: Trial) {
         let _ = self.trial.set(trial);
+    }
+
+    /// The connections of this process.
+    pub(super) fn open(&self) -> &Arc<Open> {
+        &self.open
+    }
+
+    /// Has `runtime` answer beats from now on.
+    pub(super) fn set_runtime(&self, runtime: Handle) {
+        let _ = self.runtime.set(runtime);
     }
 
     /// Says something; an error without a master.
@@ -125,7 +145,7 @@ impl Link {
     }
 
     /// Does what the master says, until it is gone.
-    fn obey(&self, gate: &Gate) {
+    fn obey(self: &Arc<Self>, gate: &Gate) {
         let Some(channel) = &self.channel else { return };
         loop {
             let message = match channel.receive() {
@@ -143,8 +163,80 @@ impl Link {
                 }
                 FromMaster::Drain => gate.set(Phase::Draining),
                 FromMaster::Commit => drop(self.is_committed.send_replace(true)),
+                FromMaster::Beat => self.beat(),
                 FromMaster::Welcome(_) | FromMaster::Unknown => {}
             }
         }
+    }
+
+    /// Answers by the program's runtime, so that one that is blocked does not; or at once, if it has
+    /// none. Those that come before the answer have the same one.
+    fn beat(self: &Arc<Self>) {
+        let Some(runtime) = self.runtime.get() else { return self.say_beat() };
+        if !self.is_beating.swap(true, Ordering::AcqRel) {
+            let link = self.clone();
+            runtime.spawn(async move {
+                link.is_beating.store(false, Ordering::Release);
+                link.say_beat();
+            });
+        }
+    }
+
+    fn say_beat(&self) {
+        // Unheard, it is asked for again.
+        let _ = self.say(&FromChild::Beat { open: self.open.count() });
+    }
+}
+
+#[cfg(selfup_supervised)]
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A child that obeys, and the master's end of its channel.
+    fn linked() -> (Arc<Link>, Channel) {
+        let welcome = r#"{"protocol":1,"generation":1,"master_pid":1,"addresses":[],
+            "terminate_timeout_ms":1}"#;
+        let (ours, theirs) = Channel::pair().unwrap();
+        let link = Arc::new(Link::new(theirs, &serde_json::from_str(welcome).unwrap()));
+        let obeying = link.clone();
+        std::thread::spawn(move || obeying.obey(&Gate::new(Phase::Serving).unwrap()));
+        (link, ours)
+    }
+
+    fn heard(master: &Channel) -> FromChild {
+        match master.receive().unwrap() {
+            Received::Message(message, _) => message,
+            Received::End => panic!("the channel ended"),
+        }
+    }
+
+    #[test]
+    fn a_program_without_a_runtime_has_its_beats_answered_by_the_channel() {
+        let (link, master) = linked();
+        master.send(&FromMaster::Beat).unwrap();
+        assert_eq!(heard(&master), FromChild::Beat { open: None });
+        link.open().begin();
+        master.send(&FromMaster::Beat).unwrap();
+        assert_eq!(heard(&master), FromChild::Beat { open: Some(0) });
+    }
+
+    #[test]
+    fn a_runtime_that_is_blocked_answers_no_beat_and_one_when_it_goes_on() {
+        let (link, master) = linked();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        link.set_runtime(runtime.handle().clone());
+        for _ in 0..3 {
+            master.send(&FromMaster::Beat).unwrap();
+        }
+        // It answers after the three.
+        master.send(&FromMaster::Pause).unwrap();
+        assert_eq!(heard(&master), FromChild::Paused);
+        let nothing = master.try_receive::<FromChild>().unwrap_err();
+        assert_eq!(nothing.kind(), io::ErrorKind::WouldBlock);
+        runtime.block_on(tokio::task::yield_now());
+        assert_eq!(heard(&master), FromChild::Beat { open: None });
+        let nothing = master.try_receive::<FromChild>().unwrap_err();
+        assert_eq!(nothing.kind(), io::ErrorKind::WouldBlock);
     }
 }

@@ -8,6 +8,7 @@ mod gate;
 mod health;
 mod link;
 mod listener;
+mod open;
 #[cfg_attr(not(selfup_supervised), path = "readiness_unsupervised.rs")]
 mod readiness;
 mod requests;
@@ -94,7 +95,7 @@ impl State {
         let generation = Generation::new(welcome.generation);
         let state = Self::new(generation, Some(welcome.master_pid), bound, &gate, &link)?;
         let timeout = Duration::from_millis(welcome.terminate_timeout_ms);
-        link.say(&FromChild::Hello { protocol: PROTOCOL })?;
+        link.say(&FromChild::Hello { protocol: PROTOCOL, beats: true })?;
         link.serve(gate, timeout)?;
         // The end of the channel is what ends it from here on. Before, the listeners waited there,
         // and nobody would have closed them.
@@ -122,7 +123,10 @@ impl State {
         let (mut listeners, mut udp) = (Vec::new(), Vec::new());
         for bound in bound {
             match bound.kind {
-                Kind::Tcp | Kind::Unix => listeners.push(Listener::new(bound, gate, link)?),
+                Kind::Tcp | Kind::Unix => {
+                    link.open().begin();
+                    listeners.push(Listener::new(bound, gate, link)?);
+                }
                 Kind::Udp => udp.push(UdpSocket::new(bound, gate, link)?),
             }
         }
@@ -144,6 +148,9 @@ impl State {
     /// Begins the program's life: `health` is asked once it is ready, on `runtime` if it has one. A
     /// program without listeners is ready at once: it has nothing to wait for.
     pub(crate) fn starting(&self, health: Option<Health>, runtime: Option<Handle>) {
+        if let Some(runtime) = &runtime {
+            self.0.link.set_runtime(runtime.clone());
+        }
         if let Some(health) = health.filter(|_| self.is_supervised()) {
             self.0.link.put_on(Trial::new(self.clone(), health, runtime));
         }

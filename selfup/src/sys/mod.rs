@@ -15,6 +15,8 @@ pub(crate) mod keeper;
 pub(crate) mod lifeline;
 #[cfg_attr(not(selfup_supervised), path = "mask_unsupervised.rs")]
 pub(crate) mod mask;
+#[cfg(all(selfup_supervised, feature = "control"))]
+pub(crate) mod peer_groups;
 #[cfg(selfup_supervised)]
 pub(crate) mod pidfd;
 #[cfg(selfup_supervised)]

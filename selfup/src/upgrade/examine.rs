@@ -31,6 +31,7 @@ impl Pipeline {
     pub(crate) async fn examine(&mut self, mut download: Download) -> Result<Option<Candidate>> {
         let announced = download.sha256;
         let is_whole = download.length.is_some() || announced.is_some();
+        self.refusal = None;
         download.validator.take_if(|validator| validator.len() > LONGEST_VALIDATOR);
         self.prepare()?;
         // Where signatures are asked for, nobody else's word ends a cycle.
@@ -197,6 +198,7 @@ impl Pipeline {
         error: Error,
     ) -> Result<Option<Candidate>> {
         if error.kind() == ErrorKind::Verify {
+            self.refusal = Some(error.chain());
             let is_told = self.unproven.knows(&offering, id);
             self.unproven.refuse(offering, id, time::Instant::now());
             if is_told {
@@ -207,13 +209,14 @@ impl Pipeline {
     }
 
     /// Tells what is wrong with the bytes; any other error goes on to the caller.
-    fn refuse(&self, id: Option<BinaryId>, error: Error) -> Result<Option<Candidate>> {
+    fn refuse(&mut self, id: Option<BinaryId>, error: Error) -> Result<Option<Candidate>> {
         match error.kind() {
             ErrorKind::Verify
             | ErrorKind::Decode
             | ErrorKind::Note
             | ErrorKind::Rejected
             | ErrorKind::Probe => {
+                self.refusal = Some(error.chain());
                 self.observer.tell(&Event::CandidateRefused { id, reason: Arc::new(error) });
                 Ok(None)
             }

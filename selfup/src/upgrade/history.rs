@@ -15,9 +15,10 @@
 //! that is noticed at the next poll.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::preflight::Target;
+use super::remembered::Refused;
 use crate::error::{Error, ErrorKind};
 use crate::identity::BinaryId;
 
@@ -56,6 +57,8 @@ struct Entry {
     retry_at: Option<Instant>,
     /// The binary in place, if its note was held against that one's.
     beside: Option<BinaryId>,
+    /// When that was, for people: whole seconds.
+    at: Option<SystemTime>,
 }
 
 /// What a fetcher delivered, and what its source said to ask for next time.
@@ -130,6 +133,15 @@ impl History {
     /// Why `id` is not to be tried at this time, if that is so.
     pub(super) fn why_not(&self, id: BinaryId) -> Option<&str> {
         self.find(id).map(|entry| entry.reason.as_str())
+    }
+
+    /// Everything that was turned down, newest first.
+    pub(super) fn refused(&self) -> impl Iterator<Item = Refused> {
+        let refused = |entry: &Entry| {
+            let Entry { id, at, .. } = *entry;
+            Refused { id, reason: entry.reason.clone(), at }
+        };
+        self.entries.iter().rev().map(refused)
     }
 
     /// Turns `id` down for good.
@@ -220,8 +232,14 @@ impl History {
 impl Entry {
     fn new(id: BinaryId, reason: &Error, failures: usize, retry_at: Option<Instant>) -> Self {
         let words = shortened(&reason.chain());
-        Self { id, kind: reason.kind(), reason: words, failures, retry_at, beside: None }
+        let (kind, beside, at) = (reason.kind(), None, Some(this_second()));
+        Self { id, kind, reason: words, failures, retry_at, beside, at }
     }
+}
+
+fn this_second() -> SystemTime {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UNIX_EPOCH + Duration::from_secs(since.as_secs())
 }
 
 /// What a candidate that failed so often while it ran waits for, before it is tried again.

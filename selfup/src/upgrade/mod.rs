@@ -59,6 +59,7 @@ mod preflight;
 mod probe;
 mod reckon;
 mod rehearsal;
+mod remembered;
 mod stage;
 #[cfg(feature = "cli")]
 pub(crate) mod survey;
@@ -85,6 +86,7 @@ use self::preflight::Target;
 pub(crate) use self::probe::answer_probe;
 pub(crate) use self::reckon::{Counted, Unfinished, reckon};
 pub(crate) use self::rehearsal::Rehearsal;
+pub(crate) use self::remembered::Remembered;
 use self::swap::Swapped;
 use self::trial::Trial;
 use self::trials::LeftNote;
@@ -120,6 +122,8 @@ pub(crate) struct Pipeline {
     has_put_back: bool,
     /// The binary in place, if it is to be rolled back and refused by request.
     withdrawn: Option<BinaryId>,
+    /// Why the last download was turned down, if it was.
+    refusal: Option<String>,
     unproven: Unproven,
     limits: stage::Limits,
     probe_limits: probe::Limits,
@@ -186,6 +190,7 @@ impl Pipeline {
             left_note: None,
             has_put_back: false,
             withdrawn: None,
+            refusal: None,
             unproven: Unproven::default(),
             limits,
             probe_limits: probe::Limits::default(),

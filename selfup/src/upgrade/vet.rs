@@ -21,6 +21,7 @@ use super::candidate::stamp::Stamp;
 use super::preflight::Inode;
 use super::{note, probe};
 use crate::error::{Context as _, Error, ErrorKind, Result};
+use crate::identity::BinaryId;
 use crate::origin::Origin;
 
 /// A binary that may be started as a child.
@@ -30,13 +31,16 @@ pub(crate) struct Vetted {
     pub(crate) addresses: Option<Vec<String>>,
     /// The file that was looked at.
     pub(crate) inode: Inode,
+    /// Which binary that is, and of which version, as far as it is known.
+    pub(crate) known: Option<(BinaryId, Option<String>)>,
 }
 
 impl Vetted {
     /// A candidate that passed every check, once it is in place.
     pub(crate) fn of(candidate: &Candidate) -> Self {
         let addresses = candidate.addresses().map(<[String]>::to_vec);
-        Self { addresses, inode: Inode::of_stamp(candidate.stamp()) }
+        let known = Some((candidate.id(), candidate.version().map(str::to_owned)));
+        Self { addresses, inode: Inode::of_stamp(candidate.stamp()), known }
     }
 }
 
@@ -95,7 +99,7 @@ fn look(
         let words = "it was changed while it was looked at; restart once the deploy is done";
         return Err(Error::new(ErrorKind::Spawn, words));
     }
-    Ok(Vetted { addresses: probed?, inode: Inode::of_stamp(&stamp) })
+    Ok(Vetted { addresses: probed?, inode: Inode::of_stamp(&stamp), known: None })
 }
 
 fn open(path: &Path) -> Result<File> {

@@ -62,6 +62,39 @@ fn a_mistake_names_its_setting_and_no_secret() {
     }
 }
 
+/// The rule is at `fetcher::web::clear`.
+#[test]
+fn over_http_secrets_take_a_word_unless_they_stay_on_this_machine() {
+    let elsewhere = "http://releases.example/app";
+    for fetcher in [
+        http(elsewhere),
+        http(elsewhere).sha256("SHA256SUMS").proxy("http://me:swordfish@proxy.example"),
+        http("http://localhost:4000/app?k=swordfish").bearer("swordfish"),
+        http("http://me:swordfish@[::1]/app").header("x-key", "swordfish"),
+        http("https://me:swordfish@releases.example/app?k=swordfish").bearer("swordfish"),
+        http("http://me:swordfish@releases.example/app").header("x-key", "1").allow_http(true),
+    ] {
+        fetcher.check().unwrap_or_else(|error| panic!("{error}: {fetcher:?}"));
+    }
+    for mut fetcher in [
+        http(elsewhere).bearer("swordfish"),
+        http(elsewhere).basic("me", "swordfish"),
+        http(elsewhere).header("x-key", "swordfish").allow_http(false),
+        http("http://me:swordfish@releases.example/app"),
+        http("http://releases.example/app?k=swordfish"),
+        http(elsewhere).sha256("http://me:swordfish@sums.example/app"),
+        http("http://localhost:4000/app").sha256("http://sums.example/app?k=swordfish"),
+    ] {
+        let message = fetcher.check().unwrap_err().to_string();
+        assert!(message.contains(".example/app"), "{message}");
+        assert!(message.contains("would be asked over http, where anybody"), "{message}");
+        assert!(!message.contains("swordfish"), "{message}");
+        // Who does not check first is not served either.
+        let current = Current::new(BinaryId::from_bytes([0; 32]));
+        assert_eq!(error_of(&mut fetcher, &current).to_string(), message);
+    }
+}
+
 #[test]
 fn a_server_that_wants_to_be_left_alone_is_an_error_with_a_time() {
     for (status, headers, seconds) in [
@@ -77,6 +110,9 @@ fn a_server_that_wants_to_be_left_alone_is_an_error_with_a_time() {
         ("429 Too Many Requests", "Retry-After: soon", None),
         ("429 Too Many Requests", "", None),
         ("204 No Content", "Retry-After: 90", None),
+        ("403 Forbidden", COUNTED, Some(60)),
+        ("429 Too Many Requests", COUNTED, Some(60)),
+        ("404 Not Found", COUNTED, Some(0)),
     ] {
         let server = Server::start(move |_| Reply::body(status, headers, ""));
         let pause = pause_of(&mut http(server.url("/app")));
@@ -88,6 +124,10 @@ fn a_server_that_wants_to_be_left_alone_is_an_error_with_a_time() {
     let rest = "expected 200 and the binary; it is to be left alone for 1m 30s";
     assert_eq!(error, format!("{url}: status 429 Too Many Requests; {rest}"));
 }
+
+/// An answer of one who counts requests.
+const COUNTED: &str = "Date: Mon, 12 Jan 1970 13:46:40 GMT\nRetry-After: 0\n\
+                       X-RateLimit-Remaining: 0\nX-RateLimit-Reset: 1000060";
 
 #[test]
 fn so_is_one_that_wants_it_at_the_head_or_beside_the_binary() {
@@ -181,8 +221,8 @@ fn a_proxy_is_asked_for_everything_and_has_its_own_password() {
         "GET http://mirror.test/there" => Reply::body("200 OK", "", "one"),
         _ => panic!("{request:?}"),
     });
-    let mut fetcher =
-        http("http://releases.test/app").bearer("swordfish").proxy(proxy.url_of("me:trout", ""));
+    let fetcher = http("http://releases.test/app").bearer("swordfish").allow_http(true);
+    let mut fetcher = fetcher.proxy(proxy.url_of("me:trout", ""));
     let debug = format!("{fetcher:?}");
     assert!(debug.contains(&proxy.url("/")) && !debug.contains("trout"), "{debug}");
     assert_eq!(Client::new().takes(&mut fetcher), "one");

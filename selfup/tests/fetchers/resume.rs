@@ -64,9 +64,24 @@ fn a_server_that_is_overloaded_is_asked_again() {
         cut(TAG),
         Reply::body("503 Service Unavailable", "", ""),
         Reply::raw("").reset(),
+        Reply::body("429 Too Many Requests", "", ""),
         rest(&format!("{TAG}\nContent-Range: bytes 4-9/10"), "456789"),
     ]);
     assert_eq!(Client::new().takes(&mut http(server.url("/app"))), "0123456789");
+}
+
+/// One that counts requests says until when, as it does where the first one is one too many.
+#[test]
+fn a_server_whose_quota_is_used_up_is_left_alone() {
+    for status in ["403 Forbidden", "429 Too Many Requests"] {
+        let counted = "Date: Mon, 12 Jan 1970 13:46:40 GMT\nX-RateLimit-Remaining: 0\n\
+                       X-RateLimit-Reset: 1000060";
+        let server = Server::script([cut(TAG), Reply::body(status, counted, "")]);
+        let (mut fetcher, client) = (http(server.url("/app")), Client::new());
+        let error = client.read(&mut client.finds(&mut fetcher)).unwrap_err();
+        let words = format!("{status}, and is to be left alone for 1m");
+        assert!(error.contains(&words), "{error}");
+    }
 }
 
 #[test]

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use selfup::fetcher::RetryAfter;
 
+use super::front::NAME;
 use super::{Fault, Poller, RETRY_AFTER, Source, Way, chain};
-use crate::{Load, Release, Service, ServiceBuilder, eventually};
+use crate::{Load, Names, Release, Service, ServiceBuilder, eventually};
 
 /// Whether two polls of a fetcher meet each fault as an error of its own, and the next one takes what is
 /// published.
@@ -29,7 +30,7 @@ pub fn each_fault_is_an_error<S: Source>(way: Way) {
                     println!("{fault:?}: {told}");
                     assert!(told.contains(words), "{fault:?}: {told}");
                     let when = error.downcast_ref().map(RetryAfter::after);
-                    assert_eq!(when.is_some(), source.tells_when(fault), "{fault:?}: {told}");
+                    assert_eq!(when.is_some(), fault.tells_when(), "{fault:?}: {told}");
                     assert!(when <= Some(Duration::from_secs(RETRY_AFTER)), "{fault:?}: {when:?}");
                 }
                 (_, Ok(taken)) => panic!("{fault:?}: {:?} bytes", taken.map(|bytes| bytes.len())),
@@ -95,6 +96,36 @@ pub fn an_idle_poll_is_one_request<S: Source>() {
     println!("an idle poll: {} {}: {status}, {head} bytes", request.method, request.target);
 }
 
+/// Whether a service whose source has a name that is not known goes on, says why there is nothing to be had,
+/// and takes the next release once the name is known; and that again.
+///
+/// # Panics
+///
+/// If that is not so.
+pub fn a_name_is_waited_for<S: Source>() {
+    let Some(names) = Names::try_new() else { return };
+    let (source, first) = (S::start(Way::Named), Release::good());
+    let mut service = names.known_to(builder(&source, &first, "100ms")).start();
+    let load = Load::start(service.address(), "/", 2);
+    for generation in 2..=3 {
+        let before = service.lines("event fetch_failed: ").len();
+        let release = Release::good();
+        source.publish(&release);
+        for count in 1..=2 {
+            let line = service.wait_for_nth("event fetch_failed: ", before + count);
+            assert!(line.contains("dns error"), "{line}");
+        }
+        assert!(service.get("/").contains(&format!(" {} ", generation - 1)));
+        names.know(Some(NAME));
+        service.wait_for(&format!("event committed: generation {generation} "));
+        service.assert_runs(&release);
+        names.know(None);
+    }
+    load.wait_for(50);
+    assert_eq!(load.stop(), [""; 0]);
+    assert!(service.stop().success());
+}
+
 /// Publishes five releases one after another for a service that polls each second, and prints how long
 /// it takes until each is serving.
 ///
@@ -125,12 +156,16 @@ pub fn publish_to_serving<S: Source>() {
 fn serving<S: Source>(source: &S, interval: &str) -> Service {
     let release = Release::good();
     source.publish(&release);
-    let variables = source.variables().into_iter().chain(source.front().variables());
-    let builder = ServiceBuilder::new(&release).set("INTERVAL", interval);
-    let service = variables.fold(builder, |builder, (name, value)| builder.set(&name, value));
-    let service = service.start();
+    let service = builder(source, &release, interval).start();
     source.front().wait_for(2);
     service
+}
+
+/// A service of `release` with the fetcher of `source`.
+fn builder<S: Source>(source: &S, release: &Release, interval: &str) -> ServiceBuilder {
+    let variables = source.variables().into_iter().chain(source.front().variables());
+    let builder = ServiceBuilder::new(release).set("INTERVAL", interval);
+    variables.fold(builder, |builder, (name, value)| builder.set(&name, value))
 }
 
 /// How often it was told that nothing could be had, or nothing good.

@@ -4,6 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd as _;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Instant, SystemTime};
@@ -12,7 +13,7 @@ use nix::sys::socket::{Shutdown, setsockopt, shutdown, sockopt};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use tempfile::TempDir;
 
-use super::{Asked, Fault, RETRY_AFTER, Reply, Request, ca_of};
+use super::{Asked, Fault, RETRY_AFTER, Reply, Request, ca_of, http_2};
 use crate::{Certificate, PATIENCE, Port};
 
 /// How the front is asked.
@@ -23,6 +24,10 @@ pub enum Way {
     Plain,
     /// By https, under a certificate that the fetcher is given.
     Tls,
+    /// The same, over HTTP/2 and nothing else.
+    Http2,
+    /// By http, under a name that has to be resolved: [`Names`](crate::Names) can.
+    Named,
     /// By http through a proxy, which alone knows where the host is.
     Proxy,
     /// By https through a proxy, which alone knows where the host is.
@@ -39,12 +44,13 @@ pub struct Front {
     directory: TempDir,
 }
 
-struct Shared {
+pub(super) struct Shared {
     way: Way,
     answer: Box<dyn Fn(&Request) -> Reply + Send + Sync>,
     trusted: Arc<ServerConfig>,
     unknown: Arc<ServerConfig>,
     fault: Mutex<Option<Fault>>,
+    has_tags: AtomicBool,
     asked: Mutex<Vec<Asked>>,
     more: Condvar,
 }
@@ -59,14 +65,16 @@ impl Front {
     pub fn start(way: Way, answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let other = tempfile::tempdir().expect("a temporary directory");
-        let trusted = Certificate::made_in(directory.path()).server(&["http/1.1"]);
-        let unknown = Certificate::made_in(other.path()).server(&["http/1.1"]);
+        let protocol = if way == Way::Http2 { "h2" } else { "http/1.1" };
+        let trusted = Certificate::made_in(directory.path()).server(&[protocol]);
+        let unknown = Certificate::made_in(other.path()).server(&[protocol]);
         let shared = Arc::new(Shared {
             way,
             answer: Box::new(answer),
             trusted,
             unknown,
             fault: Mutex::default(),
+            has_tags: AtomicBool::new(true),
             asked: Mutex::default(),
             more: Condvar::new(),
         });
@@ -81,16 +89,24 @@ impl Front {
     pub fn base(&self) -> String {
         match self.way {
             Way::Plain => format!("http://127.0.0.1:{}", self.port.number()),
-            Way::Tls => format!("https://localhost:{}", self.port.number()),
+            Way::Named => format!("http://{NAME}:{}", self.port.number()),
+            Way::Tls | Way::Http2 => format!("https://localhost:{}", self.port.number()),
             Way::Proxy => format!("http://{HOST}"),
             Way::TlsByProxy => format!("https://{HOST}"),
         }
     }
 
+    /// How it is asked.
+    #[must_use]
+    pub fn way(&self) -> Way {
+        self.way
+    }
+
     /// The certificate that the fetcher has to trust, if there is one.
     #[must_use]
     pub fn ca(&self) -> Option<PathBuf> {
-        matches!(self.way, Way::Tls | Way::TlsByProxy).then(|| ca_of(self.directory.path()))
+        matches!(self.way, Way::Tls | Way::Http2 | Way::TlsByProxy)
+            .then(|| ca_of(self.directory.path()))
     }
 
     /// The proxy that the fetcher has to ask, if there is one.
@@ -100,11 +116,36 @@ impl Front {
         is_proxy.then(|| format!("http://127.0.0.1:{}", self.port.number()))
     }
 
-    /// The variables of the fixture for the way: `CA` and `PROXY`.
+    /// Whether it is asked in the clear, and is not on the loopback interface as far as a fetcher knows.
+    fn is_in_the_clear(&self) -> bool {
+        matches!(self.way, Way::Named | Way::Proxy)
+    }
+
+    /// The variables of the fixture for the way: `CA`, `PROXY` and `ALLOW_HTTP`.
     #[must_use]
     pub fn variables(&self) -> Vec<(String, String)> {
-        let ca = self.ca().map(|ca| ("CA".to_owned(), ca.display().to_string()));
-        ca.into_iter().chain(self.proxy().map(|proxy| ("PROXY".to_owned(), proxy))).collect()
+        let ca = self.ca().map(|ca| ("CA", ca.display().to_string()));
+        let proxy = self.proxy().map(|proxy| ("PROXY", proxy));
+        let clear = self.is_in_the_clear().then(|| ("ALLOW_HTTP", "1".to_owned()));
+        let all = [ca, proxy, clear].into_iter().flatten();
+        all.map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// `fetcher`, told the way by its setters.
+    pub fn reached_by<F>(
+        &self,
+        mut fetcher: F,
+        ca: impl FnOnce(F, PathBuf) -> F,
+        proxy: impl FnOnce(F, String) -> F,
+        allow_http: impl FnOnce(F, bool) -> F,
+    ) -> F {
+        if let Some(path) = self.ca() {
+            fetcher = ca(fetcher, path);
+        }
+        if let Some(url) = self.proxy() {
+            fetcher = proxy(fetcher, url);
+        }
+        if self.is_in_the_clear() { allow_http(fetcher, true) } else { fetcher }
     }
 
     /// Whether this fault can be met this way.
@@ -131,6 +172,11 @@ impl Front {
         if lock(&self.shared.fault).take() == Some(Fault::Refused) {
             self.open();
         }
+    }
+
+    /// Answers without an `ETag` from now on.
+    pub fn forget_tags(&self) {
+        self.shared.has_tags.store(false, Ordering::Relaxed);
     }
 
     /// What was asked so far and answered, but for what a fault of the connection ended.
@@ -164,7 +210,10 @@ impl Front {
             while let Ok((stream, _)) = incoming.accept() {
                 let shared = Arc::clone(&shared);
                 // A client that goes away in the middle is what some faults are about.
-                std::thread::spawn(move || drop(shared.serve(&stream)));
+                std::thread::spawn(move || match shared.way {
+                    Way::Http2 => drop(http_2::serve(&shared, stream)),
+                    _ => drop(shared.serve(&stream)),
+                });
             }
         });
         *lock(&self.accepting) = Some((listener, accepting));
@@ -193,7 +242,7 @@ impl std::fmt::Debug for Shared {
 impl Shared {
     fn serve(&self, mut stream: &TcpStream) -> io::Result<()> {
         stream.set_read_timeout(Some(PATIENCE))?;
-        let fault = *lock(&self.fault);
+        let fault = self.fault();
         if self.way == Way::TlsByProxy {
             let Some(request) = Request::read(&mut stream)? else { return Ok(()) };
             if request.method != "CONNECT" || request.target != format!("{HOST}:443") {
@@ -204,9 +253,8 @@ impl Shared {
         if !matches!(self.way, Way::Tls | Way::TlsByProxy) {
             return self.converse(stream, stream, fault);
         }
-        let is_unknown = fault == Some(Fault::UnknownAuthority);
-        let config = if is_unknown { &self.unknown } else { &self.trusted };
-        let connection = ServerConnection::new(Arc::clone(config)).map_err(io::Error::other)?;
+        let connection =
+            ServerConnection::new(self.certificate(fault)).map_err(io::Error::other)?;
         let mut secure = StreamOwned::new(connection, stream);
         let served = self.converse(&mut secure, stream, fault);
         if served.is_ok() && fault.is_none() {
@@ -237,6 +285,29 @@ impl Shared {
             let now = nix::libc::linger { l_onoff: 1, l_linger: 0 };
             return Ok(setsockopt(&raw, sockopt::Linger, &now)?);
         }
+        let (reply, sent) = self.reply(request, fault);
+        stream.write_all(reply.head().as_bytes())?;
+        stream.write_all(&reply.body[..sent])?;
+        stream.flush()?;
+        if fault == Some(Fault::Stalled) && sent > 0 {
+            // Until the client gives up.
+            io::copy(&mut stream, &mut io::sink())?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn fault(&self) -> Option<Fault> {
+        *lock(&self.fault)
+    }
+
+    pub(super) fn certificate(&self, fault: Option<Fault>) -> Arc<ServerConfig> {
+        let is_unknown = fault == Some(Fault::UnknownAuthority);
+        Arc::clone(if is_unknown { &self.unknown } else { &self.trusted })
+    }
+
+    /// The answer to `request`, and how many bytes of its body are sent. It is noted as given, for who has
+    /// it may look at once at what was asked.
+    pub(super) fn reply(&self, request: Request, fault: Option<Fault>) -> (Reply, usize) {
         let mut reply = match fault.and_then(|fault| instead(fault, &request)) {
             Some(reply) => reply,
             None => (self.answer)(&request),
@@ -245,26 +316,16 @@ impl Shared {
         if breaks_off {
             reply.weaken();
         }
+        if !self.has_tags.load(Ordering::Relaxed) {
+            reply.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("etag"));
+        }
         let is_cut = fault == Some(Fault::Cut) && request.header("range").is_none();
         let whole = if request.method == "HEAD" { 0 } else { reply.body.len() };
         let sent = if breaks_off || is_cut { whole / 2 } else { whole };
-        // Who has the answer may look at once at what was asked.
-        let head = reply.head();
-        lock(&self.asked).push(Asked {
-            request,
-            status: reply.status,
-            head: head.len(),
-            body: sent,
-        });
+        let (status, head) = (reply.status, reply.head().len());
+        lock(&self.asked).push(Asked { request, status, head, body: sent });
         self.more.notify_all();
-        stream.write_all(head.as_bytes())?;
-        stream.write_all(&reply.body[..sent])?;
-        stream.flush()?;
-        if fault == Some(Fault::Stalled) && whole > 0 {
-            // Until the client gives up.
-            io::copy(&mut stream, &mut io::sink())?;
-        }
-        Ok(())
+        (reply, sent)
     }
 }
 
@@ -305,6 +366,9 @@ fn instead(fault: Fault, request: &Request) -> Option<Reply> {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// What has to be resolved, by who has [`Names`](crate::Names).
+pub(super) const NAME: &str = "releases.invalid";
 
 /// Known to the proxy alone.
 const HOST: &str = "releases.test";

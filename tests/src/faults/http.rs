@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use selfup::fetcher::{Http, http};
 
-use super::{Front, Reply, Source, Way};
+use super::{Fault, Front, Reply, Source, Way};
 use crate::Release;
 
 /// A server with one file, `/app`.
@@ -42,18 +42,18 @@ impl Source for HttpSource {
 
     fn fetcher(&self) -> Http {
         let fetcher = http(self.url()).timeout("2s");
-        let fetcher = match self.front.ca() {
-            Some(ca) => fetcher.ca(ca),
-            None => fetcher,
-        };
-        match self.front.proxy() {
-            Some(proxy) => fetcher.proxy(proxy),
-            None => fetcher,
-        }
+        self.front.reached_by(fetcher, Http::ca, Http::proxy, Http::allow_http)
     }
 
     fn variables(&self) -> Vec<(String, String)> {
         vec![("FETCHER".to_owned(), self.url())]
+    }
+
+    fn words(&self, fault: Fault) -> &'static str {
+        match (self.front.way(), fault) {
+            (Way::Http2, Fault::ResetInHead) => "http2 error: stream error received",
+            _ => fault.words(),
+        }
     }
 
     fn publish(&self, release: &Release) {

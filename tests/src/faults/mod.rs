@@ -2,7 +2,7 @@
 //! network.
 //!
 //! A [`Source`] is one kind of such a place. It gives its good answers to a [`Front`], the server that
-//! the fetcher really asks: over TCP, TLS, or through a proxy ([`Way`]), and with one [`Fault`] at a time.
+//! the fetcher really asks: over TCP, TLS or HTTP/2, or through a proxy ([`Way`]), and with one [`Fault`] at a time.
 //! So each fault is written once, and a new kind of source brings a type that implements [`Source`], and
 //! two tests:
 //!
@@ -11,20 +11,22 @@
 //! - [`no_fault_is_noticed`]: a real service, whose clients ask on meanwhile. After each fault the next
 //!   release is taken, and no request fails.
 //!
-//! [`an_idle_poll_is_one_request`] and [`publish_to_serving`] go through every source as well. A server
+//! [`an_idle_poll_is_one_request`], [`a_name_is_waited_for`] and [`publish_to_serving`] go through every source as well. A server
 //! that is real stands behind the front by [`Forward`].
 
 mod checks;
 mod forward;
 mod front;
 mod http;
+mod http_2;
 mod message;
 mod poller;
 
 use std::path::Path;
 
 pub use self::checks::{
-    an_idle_poll_is_one_request, each_fault_is_an_error, no_fault_is_noticed, publish_to_serving,
+    a_name_is_waited_for, an_idle_poll_is_one_request, each_fault_is_an_error, no_fault_is_noticed,
+    publish_to_serving,
 };
 pub use self::forward::Forward;
 pub use self::front::{Front, Way};
@@ -56,12 +58,6 @@ pub trait Source {
     /// What the error says when this fault was met: a part of it.
     fn words(&self, fault: Fault) -> &'static str {
         fault.words()
-    }
-
-    /// Whether the error is a `RetryAfter` when this fault was met: as the fetcher understands what comes
-    /// with it.
-    fn tells_when(&self, fault: Fault) -> bool {
-        fault == Fault::TooManyRequests
     }
 }
 
@@ -126,6 +122,13 @@ impl Fault {
             Self::UnknownAuthority => "invalid peer certificate",
             Self::NoSuchHost => "dns error",
         }
+    }
+}
+
+impl Fault {
+    /// Whether it says when to come again.
+    fn tells_when(self) -> bool {
+        matches!(self, Self::TooManyRequests | Self::RateLimited)
     }
 }
 

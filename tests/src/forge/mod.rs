@@ -108,14 +108,7 @@ impl FakeForge {
             ForgeKind::Gitea => selfup::fetcher::gitea("owner/app"),
         };
         let fetcher = fetcher.base(self.front.base()).timeout("2s");
-        let fetcher = match self.front.ca() {
-            Some(ca) => fetcher.ca(ca),
-            None => fetcher,
-        };
-        match self.front.proxy() {
-            Some(proxy) => fetcher.proxy(proxy).allow_http(true),
-            None => fetcher,
-        }
+        self.front.reached_by(fetcher, Forge::ca, Forge::proxy, Forge::allow_http)
     }
 
     /// The variables of the fixture for it; the way apart.

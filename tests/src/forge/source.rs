@@ -90,10 +90,6 @@ impl<K: Whose> Source for ForgeSource<K> {
         self.forge.publish(ForgeRelease::new(&tag).with(&format!("app_{OS}_{ARCH}"), release));
     }
 
-    fn tells_when(&self, fault: Fault) -> bool {
-        matches!(fault, Fault::TooManyRequests | Fault::RateLimited)
-    }
-
     fn words(&self, fault: Fault) -> &'static str {
         match fault {
             Fault::RateLimited => "the requests that Git",

@@ -65,6 +65,8 @@ impl Bucket for Azurite {
             let mut command = Command::new("node");
             command.arg(&script).args(["--silent", "--disableTelemetry", "--inMemoryPersistence"]);
             command.args(["--skipApiVersionCheck", "--blobHost", "127.0.0.1"]);
+            // Under a name, too, the account is the first part of the path.
+            command.arg("--disableProductStyleUrl");
             command.args(["--blobPort", &port.to_string()]);
             command
         });

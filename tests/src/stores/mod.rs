@@ -8,6 +8,8 @@ mod tool;
 
 use std::net::SocketAddr;
 
+use selfup::fetcher::Store;
+
 pub use self::azure::Azurite;
 pub use self::gcs::FakeGcs;
 pub use self::s3::S3Server;
@@ -29,7 +31,7 @@ pub trait Bucket: Sized {
     fn put(&self, key: &str, bytes: &[u8]);
 
     /// What asks for [`KEY`] there, by the root `endpoint`.
-    fn fetcher(&self, endpoint: &str) -> selfup::fetcher::Store<Self::Kind>;
+    fn fetcher(&self, endpoint: &str) -> Store<Self::Kind>;
 
     /// The variables of the fixture by which it has that fetcher.
     fn variables(&self, endpoint: &str) -> Vec<(&'static str, String)>;
@@ -54,7 +56,7 @@ impl<B: Bucket> Stored<B> {
     #[must_use]
     pub fn service(&self, release: &Release) -> ServiceBuilder
     where
-        selfup::fetcher::Store<B::Kind>: selfup::Fetcher,
+        Store<B::Kind>: selfup::Fetcher,
     {
         let variables = self.variables().into_iter().chain(self.front.variables());
         let builder = ServiceBuilder::new(release).set("INTERVAL", "100ms");
@@ -64,9 +66,9 @@ impl<B: Bucket> Stored<B> {
 
 impl<B: Bucket> Source for Stored<B>
 where
-    selfup::fetcher::Store<B::Kind>: selfup::Fetcher,
+    Store<B::Kind>: selfup::Fetcher,
 {
-    type Fetcher = selfup::fetcher::Store<B::Kind>;
+    type Fetcher = Store<B::Kind>;
 
     fn start(way: Way) -> Self {
         let bucket = B::start();
@@ -80,16 +82,8 @@ where
     }
 
     fn fetcher(&self) -> Self::Fetcher {
-        // The host that only a proxy knows is not on the loopback interface.
-        let fetcher = self.bucket.fetcher(&self.front.base()).timeout("2s").allow_http(true);
-        let fetcher = match self.front.ca() {
-            Some(ca) => fetcher.ca(ca),
-            None => fetcher,
-        };
-        match self.front.proxy() {
-            Some(proxy) => fetcher.proxy(proxy),
-            None => fetcher,
-        }
+        let fetcher = self.bucket.fetcher(&self.front.base()).timeout("2s");
+        self.front.reached_by(fetcher, Store::ca, Store::proxy, Store::allow_http)
     }
 
     fn variables(&self) -> Vec<(String, String)> {

@@ -63,6 +63,50 @@ fn with_a_token_the_answer_of_the_api_is_compared() {
 }
 
 #[test]
+fn a_file_with_a_tag_and_a_name_is_asked_for_by_its_own_etag() {
+    for token in ["", "swordfish"] {
+        let (forge, name) = (forge(), for_here("app"));
+        forge.publish(release("nightly"));
+        let fetcher = forge.fetcher().tag("nightly").asset(&name);
+        let mut poller = Poller::new(match token {
+            "" => fetcher,
+            token => {
+                forge.be_private(token);
+                fetcher.token(token)
+            }
+        });
+        assert_eq!(takes(&mut poller), "nightly");
+        let (file, stored) = (
+            format!("GET /owner/app/releases/download/nightly/{name} 302"),
+            format!("GET /storage/nightly/{name} 304"),
+        );
+        for _ in 0..3 {
+            let idle = asked(&forge, || is_idle(&mut poller));
+            assert_eq!(idle, [file.clone(), stored.clone()]);
+        }
+        forge.publish(ForgeRelease::new("nightly").with(&name, &bytes("replaced")));
+        assert_eq!(takes(&mut poller), "replaced");
+        is_idle(&mut poller);
+        fails(&mut Poller::new(forge.fetcher().tag("nightly").asset("other")), "404");
+    }
+}
+
+#[test]
+fn a_file_without_an_etag_is_compared_by_the_api() {
+    let (forge, name) = (forge(), for_here("app"));
+    forge.publish(release("nightly"));
+    forge.storage.as_ref().expect("it has one").forget_tags();
+    let mut poller = Poller::new(forge.fetcher().tag("nightly").asset(&name));
+    assert_eq!(takes(&mut poller), "nightly");
+    for _ in 0..3 {
+        let idle = asked(&forge, || is_idle(&mut poller));
+        assert_eq!(idle, [format!("GET {API}/tags/nightly 200 with a body")]);
+    }
+    forge.publish(ForgeRelease::new("nightly").with(&name, &bytes("replaced")));
+    assert_eq!(takes(&mut poller), "replaced");
+}
+
+#[test]
 fn the_list_has_pages() {
     let forge = forge();
     for tag in ["v1.0.0", "v1.1.0", "v2.0.0", "v2.1.0", "v3.0.0-rc.1"] {

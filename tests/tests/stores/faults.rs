@@ -2,8 +2,8 @@
 //! costs that finds nothing new.
 
 use selfup_tests::faults::{
-    Fault, Way, an_idle_poll_is_one_request, each_fault_is_an_error, no_fault_is_noticed,
-    publish_to_serving,
+    Fault, Way, a_name_is_waited_for, an_idle_poll_is_one_request, each_fault_is_an_error,
+    no_fault_is_noticed, publish_to_serving,
 };
 use selfup_tests::stores::{Azurite, FakeGcs, S3Server, Stored};
 
@@ -29,6 +29,11 @@ fn s3_each_fault_behind_a_proxy_is_an_error_and_passes() {
 #[test]
 fn s3_each_fault_over_tls_behind_a_proxy_is_an_error_and_passes() {
     each_fault_is_an_error::<S3>(Way::TlsByProxy);
+}
+
+#[test]
+fn s3_a_name_that_is_not_known_is_waited_for() {
+    a_name_is_waited_for::<S3>();
 }
 
 #[test]
@@ -59,9 +64,30 @@ fn azure_each_fault_is_an_error_and_passes() {
 }
 
 #[test]
+fn azure_each_fault_behind_a_proxy_is_an_error_and_passes() {
+    if Azurite::is_there() {
+        each_fault_is_an_error::<Azure>(Way::Proxy);
+    }
+}
+
+#[test]
+fn azure_each_fault_over_tls_behind_a_proxy_is_an_error_and_passes() {
+    if Azurite::is_there() {
+        each_fault_is_an_error::<Azure>(Way::TlsByProxy);
+    }
+}
+
+#[test]
+fn azure_a_name_that_is_not_known_is_waited_for() {
+    if Azurite::is_there() {
+        a_name_is_waited_for::<Azure>();
+    }
+}
+
+#[test]
 fn azure_no_fault_is_noticed_by_those_who_are_served() {
     if Azurite::is_there() {
-        no_fault_is_noticed::<Azure>(Way::Plain, &[Fault::Refused, Fault::ServerError]);
+        no_fault_is_noticed::<Azure>(Way::TlsByProxy, &[Fault::Refused, Fault::ServerError]);
     }
 }
 
@@ -87,9 +113,30 @@ fn gcs_each_fault_is_an_error_and_passes() {
 }
 
 #[test]
+fn gcs_each_fault_behind_a_proxy_is_an_error_and_passes() {
+    if FakeGcs::is_there() {
+        each_fault_is_an_error::<Gcs>(Way::Proxy);
+    }
+}
+
+#[test]
+fn gcs_each_fault_over_tls_behind_a_proxy_is_an_error_and_passes() {
+    if FakeGcs::is_there() {
+        each_fault_is_an_error::<Gcs>(Way::TlsByProxy);
+    }
+}
+
+#[test]
+fn gcs_a_name_that_is_not_known_is_waited_for() {
+    if FakeGcs::is_there() {
+        a_name_is_waited_for::<Gcs>();
+    }
+}
+
+#[test]
 fn gcs_no_fault_is_noticed_by_those_who_are_served() {
     if FakeGcs::is_there() {
-        no_fault_is_noticed::<Gcs>(Way::Plain, &[Fault::Refused, Fault::ServerError]);
+        no_fault_is_noticed::<Gcs>(Way::TlsByProxy, &[Fault::Refused, Fault::ServerError]);
     }
 }
 

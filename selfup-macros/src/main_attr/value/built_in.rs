@@ -13,9 +13,12 @@ pub(super) struct BuiltIn {
     pub(super) check_first: fn(&Expr) -> Option<String>,
     /// Of a second one, if there is one.
     pub(super) check_second: Option<fn(&Expr) -> Option<String>>,
-    /// Each is a setter of the same name.
-    pub(super) options: &'static [(&'static str, Kind)],
+    /// Its own, and those that it shares with others.
+    options: [Options; 2],
 }
+
+/// Each is a setter of the same name.
+type Options = &'static [(&'static str, Kind)];
 
 /// What an option takes.
 #[derive(Clone, Copy)]
@@ -41,13 +44,36 @@ pub(super) enum Kind {
 }
 
 impl BuiltIn {
+    /// A forge, whose argument and an example of it are `expected`.
+    const fn forge(
+        name: &'static str,
+        expected: (&'static str, &'static str),
+        check_first: fn(&Expr) -> Option<String>,
+    ) -> Self {
+        let ((first, example), options) = (expected, [&[] as Options, FORGE]);
+        Self { name, first, example, check_first, check_second: None, options }
+    }
+
+    /// A kind of bucket, with options of its `own`.
+    const fn store(name: &'static str, first: &'static str, own: Options) -> Self {
+        let (example, options) = ("\"releases\", \"myapp\"", [own, STORE]);
+        let check_second: Option<fn(&Expr) -> Option<String>> = Some(check_key);
+        Self { name, first, example, check_first: check_bucket, check_second, options }
+    }
+
     /// How many positional arguments it takes.
     pub(super) fn count(&self) -> usize {
         1 + usize::from(self.check_second.is_some())
     }
 
+    /// The names of its options, in the order in which messages list them.
+    pub(super) fn options(&self) -> impl Iterator<Item = &'static str> + Clone {
+        self.options.into_iter().flatten().map(|(name, _)| *name)
+    }
+
     pub(super) fn kind(&self, option: &str) -> Option<Kind> {
-        self.options.iter().find(|(name, _)| *name == option).map(|(_, kind)| *kind)
+        let mut options = self.options.into_iter().flatten();
+        options.find(|(name, _)| *name == option).map(|(_, kind)| *kind)
     }
 }
 
@@ -204,7 +230,8 @@ fn check_function(argument: &Expr) -> Option<String> {
         .then(|| "`from_fn` needs a function or a closure: `from_fn(my_fetch)`".to_owned())
 }
 
-const FORGE: &[(&str, Kind)] = &[
+/// Of a forge.
+const FORGE: Options = &[
     ("interval", Kind::Interval),
     ("timeout", Kind::Timeout),
     ("asset", Kind::Text),
@@ -218,6 +245,19 @@ const FORGE: &[(&str, Kind)] = &[
     ("proxy", Kind::Proxy),
 ];
 
+/// Of a bucket.
+const STORE: Options = &[
+    ("interval", Kind::Interval),
+    ("timeout", Kind::Timeout),
+    ("endpoint", Kind::Text),
+    ("allow_http", Kind::Flag),
+    ("anonymous", Kind::Flag),
+    ("ca", Kind::Text),
+    ("proxy", Kind::Proxy),
+    ("sha256", Kind::KeyPlace),
+    ("signature", Kind::KeyPlace),
+];
+
 /// In the order in which messages list them.
 pub(super) static BUILT_IN: [BuiltIn; 9] = [
     BuiltIn {
@@ -226,18 +266,22 @@ pub(super) static BUILT_IN: [BuiltIn; 9] = [
         example: "\"https://example.com/app\"",
         check_first: check_url,
         check_second: None,
-        options: &[
-            ("interval", Kind::Interval),
-            ("timeout", Kind::Timeout),
-            ("header", Kind::Pairs),
-            ("headers", Kind::List),
-            ("basic", Kind::Pair),
-            ("bearer", Kind::Text),
-            ("ca", Kind::Text),
-            ("proxy", Kind::Proxy),
-            ("check_headers", Kind::List),
-            ("sha256", Kind::Place),
-            ("signature", Kind::Place),
+        options: [
+            &[
+                ("interval", Kind::Interval),
+                ("timeout", Kind::Timeout),
+                ("header", Kind::Pairs),
+                ("headers", Kind::List),
+                ("basic", Kind::Pair),
+                ("bearer", Kind::Text),
+                ("allow_http", Kind::Flag),
+                ("ca", Kind::Text),
+                ("proxy", Kind::Proxy),
+                ("check_headers", Kind::List),
+                ("sha256", Kind::Place),
+                ("signature", Kind::Place),
+            ],
+            &[],
         ],
     },
     BuiltIn {
@@ -246,107 +290,50 @@ pub(super) static BUILT_IN: [BuiltIn; 9] = [
         example: "\"/srv/releases/app\"",
         check_first: check_path,
         check_second: None,
-        options: &[
-            ("interval", Kind::Interval),
-            ("prerelease", Kind::Flag),
-            ("sha256", Kind::Path),
-            ("signature", Kind::Path),
+        options: [
+            &[
+                ("interval", Kind::Interval),
+                ("prerelease", Kind::Flag),
+                ("sha256", Kind::Path),
+                ("signature", Kind::Path),
+            ],
+            &[],
         ],
     },
-    BuiltIn {
-        name: "github",
-        first: "a repository",
-        example: "\"owner/repo\"",
-        check_first: check_repository,
-        check_second: None,
-        options: FORGE,
-    },
-    BuiltIn {
-        name: "gitlab",
-        first: "a project",
-        example: "\"group/project\"",
-        check_first: check_group,
-        check_second: None,
-        options: FORGE,
-    },
-    BuiltIn {
-        name: "gitea",
-        first: "a repository",
-        example: "\"owner/repo\"",
-        check_first: check_repository,
-        check_second: None,
-        options: FORGE,
-    },
-    BuiltIn {
-        name: "s3",
-        first: "a bucket and a key",
-        example: "\"releases\", \"myapp\"",
-        check_first: check_bucket,
-        check_second: Some(check_key),
-        options: &[
+    BuiltIn::forge("github", ("a repository", "\"owner/repo\""), check_repository),
+    BuiltIn::forge("gitlab", ("a project", "\"group/project\""), check_group),
+    BuiltIn::forge("gitea", ("a repository", "\"owner/repo\""), check_repository),
+    BuiltIn::store(
+        "s3",
+        "a bucket and a key",
+        &[
             ("region", Kind::Text),
             ("access_key", Kind::Pair),
             ("session_token", Kind::Text),
             ("path_style", Kind::Flag),
-            ("interval", Kind::Interval),
-            ("timeout", Kind::Timeout),
-            ("endpoint", Kind::Text),
-            ("allow_http", Kind::Flag),
-            ("anonymous", Kind::Flag),
-            ("ca", Kind::Text),
-            ("proxy", Kind::Proxy),
-            ("sha256", Kind::KeyPlace),
-            ("signature", Kind::KeyPlace),
         ],
-    },
-    BuiltIn {
-        name: "gcs",
-        first: "a bucket and a key",
-        example: "\"releases\", \"myapp\"",
-        check_first: check_bucket,
-        check_second: Some(check_key),
-        options: &[
-            ("service_account", Kind::Text),
-            ("token", Kind::Text),
-            ("interval", Kind::Interval),
-            ("timeout", Kind::Timeout),
-            ("endpoint", Kind::Text),
-            ("allow_http", Kind::Flag),
-            ("anonymous", Kind::Flag),
-            ("ca", Kind::Text),
-            ("proxy", Kind::Proxy),
-            ("sha256", Kind::KeyPlace),
-            ("signature", Kind::KeyPlace),
-        ],
-    },
-    BuiltIn {
-        name: "azure",
-        first: "a container and a key",
-        example: "\"releases\", \"myapp\"",
-        check_first: check_bucket,
-        check_second: Some(check_key),
-        options: &[
+    ),
+    BuiltIn::store(
+        "gcs",
+        "a bucket and a key",
+        &[("service_account", Kind::Text), ("token", Kind::Text)],
+    ),
+    BuiltIn::store(
+        "azure",
+        "a container and a key",
+        &[
             ("account", Kind::Text),
             ("account_key", Kind::Text),
             ("sas", Kind::Text),
             ("token", Kind::Text),
-            ("interval", Kind::Interval),
-            ("timeout", Kind::Timeout),
-            ("endpoint", Kind::Text),
-            ("allow_http", Kind::Flag),
-            ("anonymous", Kind::Flag),
-            ("ca", Kind::Text),
-            ("proxy", Kind::Proxy),
-            ("sha256", Kind::KeyPlace),
-            ("signature", Kind::KeyPlace),
         ],
-    },
+    ),
     BuiltIn {
         name: "from_fn",
         first: "a function",
         example: "my_fetch",
         check_first: check_function,
         check_second: None,
-        options: &[("interval", Kind::Interval)],
+        options: [&[("interval", Kind::Interval)], &[]],
     },
 ];

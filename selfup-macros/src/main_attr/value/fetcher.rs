@@ -181,10 +181,10 @@ impl<'a> BuiltInCall<'a> {
     fn check_option(&self, key: &Ident, value: &Expr, seen: &mut Vec<String>) -> syn::Result<()> {
         let name = self.built_in.name;
         let Some(kind) = self.built_in.kind(&key.to_string()) else {
-            let options = self.built_in.options.iter().map(|(option, _)| *option);
+            let options = self.built_in.options();
             let hint = match nearest(&key.to_string(), options.clone()) {
                 Some(meant) => format!("did you mean `{meant}`?"),
-                None if options.len() == 1 => format!("it takes {}", listed(options)),
+                None if options.clone().count() == 1 => format!("it takes {}", listed(options)),
                 None => format!("expected one of {}", listed(options)),
             };
             // An unknown option counts as one: what follows it is no positional argument.

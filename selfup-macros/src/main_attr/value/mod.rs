@@ -11,6 +11,7 @@ use quote::ToTokens;
 use syn::{Expr, ExprLit, Ident, Lit, LitStr};
 
 pub(crate) use self::address::Addresses;
+pub(crate) use self::control::ControlSocket;
 pub(crate) use self::crate_path::CratePath;
 pub(crate) use self::duration::{Interval, Probation, Timeout};
 pub(crate) use self::fetcher::Fetcher;
@@ -29,6 +30,7 @@ pub(crate) use self::version::Version;
 
 mod address;
 mod built_in;
+mod control;
 mod crate_path;
 mod duration;
 mod fallback;

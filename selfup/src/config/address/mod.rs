@@ -64,6 +64,13 @@ impl Address {
         Ok(Self { text: text.to_owned(), parsed })
     }
 
+    /// Reads where the control socket is.
+    #[cfg(feature = "control")]
+    pub(crate) fn of_control(text: &str) -> Result<Self> {
+        let address = grammar::control::address(text);
+        Self::parse(&address.map_err(|text| Error::new(ErrorKind::Config, text))?)
+    }
+
     /// The address as it was configured.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -253,7 +260,7 @@ mod tests {
             // So it is in a published package.
             return;
         }
-        for file in ["mod.rs", "inet.rs", "local.rs", "options.rs"] {
+        for file in ["mod.rs", "control.rs", "inet.rs", "local.rs", "options.rs"] {
             let read = |directory: &Path| std::fs::read_to_string(directory.join(file)).unwrap();
             assert_eq!(read(&own), read(&its), "copy {file}");
         }

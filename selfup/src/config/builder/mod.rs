@@ -10,6 +10,7 @@ use crate::fetcher::{self, Fetcher};
 use crate::upgrade::Candidate;
 
 mod acceptance;
+mod control;
 
 /// Builds a [`Config`], one consuming setter for each key of [`#[selfup::main]`](macro@crate::main).
 ///
@@ -58,6 +59,7 @@ impl Default for Builder {
                 verbosity: Verbosity::Warnings,
                 on_event: None,
                 required: false,
+                control: None,
             },
             debug: false,
             no_warn: false,
@@ -257,6 +259,7 @@ impl Builder {
     /// [`ErrorKind::Config`], with each setting that cannot work and its fix.
     pub fn build(mut self) -> Result<Config> {
         self.check_addresses();
+        self.check_control();
         if !self.wrong.is_empty() {
             let messages: Vec<_> = self.wrong.iter().map(ToString::to_string).collect();
             let error = Error::new(ErrorKind::Config, messages.join("; "));

@@ -3,32 +3,22 @@
 use reqwest::Url;
 use serde::Deserialize;
 
-use super::model::{Asset, Release, Tag, is_name};
+use super::model::{Asset, Release, Tag, Text, is_name};
 use super::site::{Site, below};
 
 /// A path of the API below the repository.
-pub(super) fn repository<'a>(site: &'a Site, path: impl IntoIterator<Item = &'a str>) -> Url {
-    below(&below(&below(&site.api, ["repos"]), site.project.split('/')), path)
+pub(super) fn repository(site: &Site, path: &[&str]) -> Url {
+    below(&below(&below(&site.api, ["repos"]), site.project.split('/')), path.iter().copied())
 }
 
 /// A path below the repository's page.
-pub(super) fn page<'a>(site: &'a Site, path: impl IntoIterator<Item = &'a str>) -> Url {
-    below(&below(&site.base, site.project.split('/')), path)
+pub(super) fn page(site: &Site, path: &[&str]) -> Url {
+    below(&below(&site.base, site.project.split('/')), path.iter().copied())
 }
 
-/// The release in an answer.
-pub(super) fn one(json: &[u8]) -> serde_json::Result<Option<Release>> {
-    Ok(serde_json::from_slice::<ReleaseText>(json)?.into_release())
-}
-
-/// The releases in an answer.
-pub(super) fn many(json: &[u8]) -> serde_json::Result<Vec<Release>> {
-    let texts: Vec<ReleaseText> = serde_json::from_slice(json)?;
-    Ok(texts.into_iter().filter_map(ReleaseText::into_release).collect())
-}
-
+/// A release as it is written there.
 #[derive(Debug, Deserialize)]
-struct ReleaseText {
+pub(super) struct ReleaseText {
     tag_name: String,
     #[serde(default)]
     draft: bool,
@@ -53,7 +43,7 @@ struct AssetText {
     browser_download_url: Option<String>,
 }
 
-impl ReleaseText {
+impl Text for ReleaseText {
     fn into_release(self) -> Option<Release> {
         Some(Release {
             tag: Tag::new(&self.tag_name)?,
@@ -83,6 +73,7 @@ impl AssetText {
 
 #[cfg(test)]
 mod tests {
+    use super::super::model;
     use super::*;
     use crate::identity::BinaryId;
 
@@ -93,7 +84,7 @@ mod tests {
              "digest": "sha256:1111111111111111111111111111111111111111111111111111111111111111"},
             {"name": "late", "state": "starter"}, {"name": ""}, {"name": "a/b"}, {"name": "a\nb"},
             {"name": "other", "digest": "md5:1", "created_at": "a"}]}"#;
-        let release = one(text.as_bytes()).unwrap().unwrap();
+        let release = model::one::<ReleaseText>(text.as_bytes()).unwrap().unwrap();
         let [app, other] = &release.assets[..] else { panic!("{release:?}") };
         assert_eq!((app.name.as_str(), app.id, app.length), ("app", 7, Some(3)));
         assert_eq!(app.sha256, Some(BinaryId::from_bytes([0x11; 32])));

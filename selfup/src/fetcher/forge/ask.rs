@@ -68,18 +68,16 @@ impl Ask<'_> {
         etag: Option<&str>,
     ) -> Result<Option<Page>, BoxError> {
         let headers = self.headers(url, self.dialect.headers());
-        let condition = etag.and_then(|etag| HeaderValue::from_str(etag).ok());
-        let condition = condition.map(|etag| (IF_NONE_MATCH, etag));
-        let is_conditional = condition.is_some();
-        let question = self.question(url, &headers, condition.into_iter().collect());
+        let condition = condition(etag);
+        let is_conditional = !condition.is_empty();
+        let question = self.question(url, &headers, condition);
         let answer = self.client.ask(Method::GET, &question).await?;
         match answer.status() {
             StatusCode::NOT_MODIFIED if is_conditional => return Ok(None),
             StatusCode::OK => {}
             _ => return Err(self.refused(&answer, url, "200 and a release")),
         }
-        let etag = answer.header(&ETAG).filter(|etag| etag.len() <= LONGEST_ETAG);
-        let etag = etag.map(str::to_owned);
+        let etag = etag_of(&answer);
         let next = answer.header(&LINK).and_then(next_page).and_then(|next| url.join(next).ok());
         let next = next.filter(|next| next.origin() == url.origin());
         let json = answer.read(LONGEST_ANSWER, self.idle).await?;
@@ -104,10 +102,14 @@ impl Ask<'_> {
         releases.context(ErrorKind::Fetch, || self.says("its answer is no list of releases"))
     }
 
-    /// The answer to who wants the file at `url`, and the headers that it took.
-    pub(super) async fn file(&self, url: &Url) -> Result<(Answer, HeaderMap), BoxError> {
+    /// The answer to who wants the file at `url`, unless it has this `ETag`, and the headers that it took.
+    pub(super) async fn file(
+        &self,
+        url: &Url,
+        etag: Option<&str>,
+    ) -> Result<(Answer, HeaderMap), BoxError> {
         let headers = self.headers(url, &[]);
-        let question = self.question(url, &headers, HeaderMap::new());
+        let question = self.question(url, &headers, condition(etag));
         let answer = self.client.ask(Method::GET, &question).await?;
         Ok((answer, headers))
     }
@@ -164,6 +166,18 @@ impl Ask<'_> {
     fn says(&self, what: impl AsRef<str>) -> String {
         format!("{} at {}: {}", self.site.project, self.dialect.name(), what.as_ref())
     }
+}
+
+/// The `ETag` of `answer`, if it is one to be kept.
+pub(super) fn etag_of(answer: &Answer) -> Option<String> {
+    let etag = answer.header(&ETAG).filter(|etag| etag.len() <= LONGEST_ETAG);
+    etag.map(str::to_owned)
+}
+
+/// The condition that an answer has another `ETag` than this.
+fn condition(etag: Option<&str>) -> HeaderMap {
+    let etag = etag.and_then(|etag| HeaderValue::from_str(etag).ok());
+    etag.map(|etag| (IF_NONE_MATCH, etag)).into_iter().collect()
 }
 
 /// The URL of the next page in a `Link` header (RFC 8288, section 3).

@@ -72,7 +72,7 @@ impl Beside<'_> {
     /// What is in the neighbour `name`, and a byte more where there is more; `None` if it is not there.
     async fn text(&self, name: &str, longest: usize) -> Result<Option<String>, BoxError> {
         let Some(url) = self.url(name) else { return Ok(None) };
-        let (answer, _) = self.ask.file(&url).await?;
+        let (answer, _) = self.ask.file(&url, None).await?;
         match answer.status() {
             StatusCode::OK => {}
             StatusCode::NOT_FOUND | StatusCode::GONE if self.assets.is_none() => return Ok(None),

@@ -2,13 +2,14 @@
 //!
 //! - The page `releases/latest` redirects to `releases/tag/TAG`. It knows nobody by a token.
 //! - The API has the paths and the answers of GitHub's below `/api/v1`, without `ETag`s and digests.
-//! - `releases/download/TAG/NAME` is the file, or redirects to it, also to who shows a token.
+//! - `releases/download/TAG/NAME` is the file, or redirects to it, also to who shows a token. The file has
+//!   an `ETag`, its own number, and a `GET` that is conditional on it is answered with 304.
 
 use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderName};
 
-use super::as_github::{self, page, repository};
-use super::model::{Asset, Release, Tag};
+use super::as_github::page;
+use super::model::Tag;
 use super::site::{Dialect, Site, Way, below, tag_behind};
 
 pub(super) struct Gitea;
@@ -30,41 +31,23 @@ impl Dialect for Gitea {
         (AUTHORIZATION, format!("token {token}"))
     }
 
+    fn page_query(&self) -> &'static str {
+        "limit=20"
+    }
+
     fn newest(&self, site: &Site, _: Option<&str>, has_token: bool) -> Way {
         if has_token {
-            return Way::One(repository(site, ["releases", "latest"]));
+            return Way::One(self.in_api(site, &["releases", "latest"]));
         }
-        Way::Redirect(page(site, ["releases", "latest"]))
-    }
-
-    fn by_tag(&self, site: &Site, tag: &Tag) -> Url {
-        repository(site, ["releases", "tags", tag.as_str()])
-    }
-
-    fn list(&self, site: &Site) -> Url {
-        let mut url = repository(site, ["releases"]);
-        url.set_query(Some("limit=20"));
-        url
+        Way::Redirect(page(site, &["releases", "latest"]))
     }
 
     fn tag_in(&self, location: &Url) -> Option<Tag> {
         tag_behind(location, ["releases", "tag"], 0)
     }
 
-    fn direct(&self, site: &Site, tag: &Tag, name: &str) -> Option<Url> {
-        Some(page(site, ["releases", "download", tag.as_str(), name]))
-    }
-
-    fn file(&self, site: &Site, tag: &Tag, asset: &Asset, _: bool) -> Option<Url> {
-        self.direct(site, tag, &asset.name)
-    }
-
-    fn one(&self, json: &[u8]) -> serde_json::Result<Option<Release>> {
-        as_github::one(json)
-    }
-
-    fn many(&self, json: &[u8]) -> serde_json::Result<Vec<Release>> {
-        as_github::many(json)
+    fn is_asked_for_files(&self) -> bool {
+        true
     }
 }
 

@@ -9,8 +9,8 @@
 use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderName};
 
-use super::as_github::{self, page, repository};
-use super::model::{Asset, Release, Tag};
+use super::as_github::page;
+use super::model::{Asset, Tag};
 use super::site::{Dialect, Site, Way, below, tag_behind};
 
 pub(super) struct GitHub;
@@ -46,43 +46,21 @@ impl Dialect for GitHub {
     fn newest(&self, site: &Site, file: Option<&str>, has_token: bool) -> Way {
         match file {
             Some(name) if !has_token => {
-                Way::Redirect(page(site, ["releases", "latest", "download", name]))
+                Way::Redirect(page(site, &["releases", "latest", "download", name]))
             }
-            _ => Way::One(repository(site, ["releases", "latest"])),
+            _ => Way::One(self.in_api(site, &["releases", "latest"])),
         }
-    }
-
-    fn by_tag(&self, site: &Site, tag: &Tag) -> Url {
-        repository(site, ["releases", "tags", tag.as_str()])
-    }
-
-    fn list(&self, site: &Site) -> Url {
-        let mut url = repository(site, ["releases"]);
-        url.set_query(Some("per_page=20"));
-        url
     }
 
     fn tag_in(&self, location: &Url) -> Option<Tag> {
         tag_behind(location, ["releases", "download"], 1)
     }
 
-    fn direct(&self, site: &Site, tag: &Tag, name: &str) -> Option<Url> {
-        Some(page(site, ["releases", "download", tag.as_str(), name]))
-    }
-
     fn file(&self, site: &Site, tag: &Tag, asset: &Asset, has_token: bool) -> Option<Url> {
         if has_token {
-            return Some(repository(site, ["releases", "assets", &asset.id.to_string()]));
+            return Some(self.in_api(site, &["releases", "assets", &asset.id.to_string()]));
         }
         self.direct(site, tag, &asset.name)
-    }
-
-    fn one(&self, json: &[u8]) -> serde_json::Result<Option<Release>> {
-        as_github::one(json)
-    }
-
-    fn many(&self, json: &[u8]) -> serde_json::Result<Vec<Release>> {
-        as_github::many(json)
     }
 }
 

@@ -9,16 +9,10 @@ use reqwest::Url;
 use reqwest::header::HeaderName;
 use serde::Deserialize;
 
-use super::model::{Asset, Release, Tag, is_name};
+use super::model::{self, Asset, Release, Tag, Text, is_name};
 use super::site::{Dialect, Site, Way, below, parts, tag_behind};
 
 pub(super) struct GitLab;
-
-impl GitLab {
-    fn project<'a>(site: &'a Site, path: impl IntoIterator<Item = &'a str>) -> Url {
-        below(&below(&site.api, ["projects", &site.project]), path)
-    }
-}
 
 impl Dialect for GitLab {
     fn name(&self) -> &'static str {
@@ -42,17 +36,15 @@ impl Dialect for GitLab {
     }
 
     fn newest(&self, site: &Site, _: Option<&str>, _: bool) -> Way {
-        Way::Redirect(Self::project(site, ["releases", "permalink", "latest"]))
+        Way::Redirect(self.in_api(site, &["releases", "permalink", "latest"]))
+    }
+
+    fn in_api(&self, site: &Site, path: &[&str]) -> Url {
+        below(&below(&site.api, ["projects", &site.project]), path.iter().copied())
     }
 
     fn by_tag(&self, site: &Site, tag: &Tag) -> Url {
-        Self::project(site, ["releases", tag.as_str()])
-    }
-
-    fn list(&self, site: &Site) -> Url {
-        let mut url = Self::project(site, ["releases"]);
-        url.set_query(Some("per_page=20"));
-        url
+        self.in_api(site, &["releases", tag.as_str()])
     }
 
     fn tag_in(&self, location: &Url) -> Option<Tag> {
@@ -79,12 +71,11 @@ impl Dialect for GitLab {
     }
 
     fn one(&self, json: &[u8]) -> serde_json::Result<Option<Release>> {
-        Ok(serde_json::from_slice::<ReleaseText>(json)?.into_release())
+        model::one::<ReleaseText>(json)
     }
 
     fn many(&self, json: &[u8]) -> serde_json::Result<Vec<Release>> {
-        let texts: Vec<ReleaseText> = serde_json::from_slice(json)?;
-        Ok(texts.into_iter().filter_map(ReleaseText::into_release).collect())
+        model::many::<ReleaseText>(json)
     }
 }
 
@@ -112,7 +103,7 @@ struct Link {
     url: String,
 }
 
-impl ReleaseText {
+impl Text for ReleaseText {
     fn into_release(self) -> Option<Release> {
         Some(Release {
             tag: Tag::new(&self.tag_name)?,

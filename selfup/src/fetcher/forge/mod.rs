@@ -13,6 +13,10 @@
 //! - **The list of releases has to be asked**, for pre-releases or for tags that begin in some way: the
 //!   same with its first page. More pages are asked for only while none has a release that is meant.
 //!
+//! - **The file itself is asked for**, conditional on its `ETag`, where its tag and its name are given and
+//!   the API has no `ETag`s: Gitea's files have them, and so have those of the storages that it
+//!   redirects to. Where one has none after all, the API is asked.
+//!
 //! A file that is new is asked for at once, and what is beside it, digest and signature, before a byte of
 //! it is read. A digest that the forge itself tells spares the others.
 //!
@@ -31,11 +35,13 @@
 //! - `known`: the validator
 //!
 //! Rejected: a client library of each forge, which brings all of its API, and its own HTTP. Reading
-//! release pages, which are for people. `HEAD` for the API, whose answers count as much.
+//! release pages, which are for people. `HEAD` for the API, whose answers count as much, and Gitea's of
+//! which tell nothing but a length. Settings for where digest and signature are: what lies in a release
+//! belongs to its files by name, and what lies elsewhere is what `http` takes.
 //!
 //! Limits: where a redirect is all that is asked, a file that is replaced under the same tag is not
-//! noticed; give the tag, or a token to GitHub or Gitea, and the API is asked. Gitea has no `ETag`: with a token each poll is
-//! answered in full, some kilobytes. A release that comes after its page of the list was passed over,
+//! noticed; give the tag, or a token to GitHub or Gitea, and the API is asked. Gitea's API has no `ETag`: where
+//! it has to be asked, each poll is answered in full, some kilobytes. A release that comes after its page of the list was passed over,
 //! such as a draft that is published months later, is found when the first page has none.
 
 use std::fmt;
@@ -52,7 +58,6 @@ use super::web::Clients;
 use super::{Current, Fetched, Fetcher};
 use crate::error::BoxError;
 
-#[cfg(any(feature = "github", feature = "gitea"))]
 mod as_github;
 mod ask;
 mod beside;
@@ -92,7 +97,8 @@ mod site;
 /// on. The bytes must have the digest that GitHub tells; where it tells none, that in a file `NAME.sha256`,
 /// `SHA256SUMS` or the like of the release. Without the API, three such names are asked for, and what is
 /// not there is passed over. Where the service [verifies](crate::Builder::verify) signatures, the one in
-/// `NAME.minisig` is delivered.
+/// `NAME.minisig` is delivered. There are no settings for other names: a digest or a signature that is
+/// not in the release is what [`http`](crate::fetcher::http()) takes.
 ///
 /// GitHub Enterprise is reached by [`base`](Forge::base), a private repository with a
 /// [`token`](Forge::token).
@@ -143,9 +149,11 @@ pub fn gitlab(project: impl Into<String>) -> Forge {
 ///
 /// When nothing changed, a poll is one request, a `HEAD` for the page `releases/latest`, whose redirect
 /// names the newest tag, without a body. A file that is replaced under the same tag is not noticed.
-/// With a [`token`](Forge::token), a [`tag`](Forge::tag) or [`prerelease`](Forge::prerelease) it is a
-/// request of the API; Gitea gives no `ETag`, so it is answered in full, some kilobytes, and the file's
-/// number, length and date are compared.
+/// With a [`tag`](Forge::tag) and an [`asset`](Forge::asset) it is a `GET` for that file, conditional on its
+/// `ETag`, which a file that is replaced has anew; Gitea counts it as a download. With a
+/// [`token`](Forge::token), a tag alone or [`prerelease`](Forge::prerelease) it is a request of the API,
+/// which gives no `ETag`: it is answered in full, some kilobytes, and the file's number, length and date
+/// are compared.
 ///
 /// Gitea tells no digests: they and signatures are read as [`github`](crate::fetcher::github()) reads
 /// them, from files of the release.

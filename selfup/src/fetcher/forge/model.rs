@@ -4,6 +4,7 @@
 //! either is passed over, and of a file only what is needed is kept.
 
 use semver::Version;
+use serde::de::DeserializeOwned;
 
 use crate::identity::BinaryId;
 
@@ -15,6 +16,23 @@ pub(super) struct Release {
     pub(super) is_published: bool,
     pub(super) is_prerelease: bool,
     pub(super) assets: Vec<Asset>,
+}
+
+/// A release as a forge writes it.
+pub(super) trait Text: DeserializeOwned {
+    /// The release, if it is one that can be.
+    fn into_release(self) -> Option<Release>;
+}
+
+/// The release in an answer.
+pub(super) fn one<T: Text>(json: &[u8]) -> serde_json::Result<Option<Release>> {
+    Ok(serde_json::from_slice::<T>(json)?.into_release())
+}
+
+/// The releases in an answer.
+pub(super) fn many<T: Text>(json: &[u8]) -> serde_json::Result<Vec<Release>> {
+    let texts: Vec<T> = serde_json::from_slice(json)?;
+    Ok(texts.into_iter().filter_map(T::into_release).collect())
 }
 
 /// A file of a release.

@@ -4,14 +4,14 @@ use reqwest::header::HeaderMap;
 use reqwest::{StatusCode, Url};
 
 use super::Settings;
-use super::ask::{Ask, Page};
+use super::ask::{Ask, Page, etag_of};
 use super::beside::Beside;
 use super::chooser::{self, Wanted};
 use super::known::Known;
 use super::model::{Asset, Release, Tag};
 use super::site::Way;
 use crate::error::{BoxError, Error};
-use crate::fetcher::web::deliver;
+use crate::fetcher::web::{Answer, deliver};
 use crate::fetcher::{Current, Download, Fetched};
 use crate::identity::TARGET;
 
@@ -47,6 +47,9 @@ struct News<'a> {
 
 impl Poll<'_> {
     pub(super) async fn run(&self) -> Result<Outcome, BoxError> {
+        if let Some(outcome) = self.ask_for_the_file().await? {
+            return Ok(outcome);
+        }
         let way = self.way();
         let (url, is_list) = match &way {
             Way::Redirect(url) => return self.follow(url).await,
@@ -64,6 +67,33 @@ impl Poll<'_> {
             return Ok(Outcome { etag, ..unchanged() });
         }
         self.deliver(self.news(&release, asset, known)?).await
+    }
+
+    /// What the one file that is meant tells by its own `ETag`; `None` where that is not known, or it
+    /// has none.
+    async fn ask_for_the_file(&self) -> Result<Option<Outcome>, BoxError> {
+        let (ask, Settings { choice, .. }) = (&self.ask, self.settings);
+        let is_untagged = self.known.is_some() && self.etag.is_none();
+        let (Some(tag), Some(name)) = (choice.tag(), self.settings.exact()) else {
+            return Ok(None);
+        };
+        let url = ask.dialect.direct(ask.site, tag, name);
+        let is_asked = ask.dialect.is_asked_for_files() && !is_untagged;
+        let Some(url) = url.filter(|_| is_asked) else { return Ok(None) };
+        let (answer, headers) = ask.file(&url, self.etag.as_deref()).await?;
+        if self.etag.is_some() && answer.status() == StatusCode::NOT_MODIFIED {
+            return Ok(Some(unchanged()));
+        }
+        let Some(etag) = etag_of(&answer).filter(|_| answer.status() == StatusCode::OK) else {
+            return match answer.status() {
+                StatusCode::OK => Ok(None),
+                _ => Err(ask.refused(&answer, &url, &format!("200 and {name}"))),
+            };
+        };
+        let mut known = Known::of_release(&self.source, tag);
+        known.etag = Some(etag);
+        let news = News { url, tag, name, asset: None, assets: None, known };
+        self.hand_over(news, answer, &headers).await.map(Some)
     }
 
     /// The release to which `url` redirects.
@@ -149,13 +179,24 @@ impl Poll<'_> {
     }
 
     async fn deliver(&self, news: News<'_>) -> Result<Outcome, BoxError> {
+        let (answer, headers) = self.ask.file(&news.url, None).await?;
+        if answer.status() != StatusCode::OK {
+            let expected = format!("200 and {}", news.name);
+            return Err(self.ask.refused(&answer, &news.url, &expected));
+        }
+        self.hand_over(news, answer, &headers).await
+    }
+
+    /// The file in `answer` to who asked with these headers.
+    async fn hand_over(
+        &self,
+        news: News<'_>,
+        answer: Answer,
+        headers: &HeaderMap,
+    ) -> Result<Outcome, BoxError> {
         let News { url, tag, name, asset, assets, known } = news;
         let ask = &self.ask;
-        let (answer, headers) = ask.file(&url).await?;
-        if answer.status() != StatusCode::OK {
-            return Err(ask.refused(&answer, &url, &format!("200 and {name}")));
-        }
-        let question = ask.question(&url, &headers, HeaderMap::new());
+        let question = ask.question(&url, headers, HeaderMap::new());
         let download = deliver(&ask.client, &question, answer, ask.idle);
         let mut download = self.told(download, asset)?.validator(known.to_string());
         let beside = Beside { ask, tag, name, assets };

@@ -14,7 +14,7 @@ use crate::config::IntoDuration;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fetcher::INTERVAL;
 use crate::fetcher::mistake::Mistake;
-use crate::fetcher::web::{Access, is_loopback, plain};
+use crate::fetcher::web::{Access, clear};
 use crate::identity::TARGET;
 
 /// What the user said.
@@ -209,10 +209,7 @@ impl Settings {
             let expected = "give the URL of the forge, such as \"https://codeberg.org\"";
             return wrong(format!("`base` is missing; {expected}"));
         };
-        if base.scheme() == "http" && !self.allows_http && !is_loopback(base) {
-            return wrong(format!("`base`: {}", plain(base.as_str())));
-        }
-        Ok(())
+        clear::check(base, self.allows_http).or_else(|words| wrong(format!("`base`: {words}")))
     }
 
     pub(super) fn site(&self) -> Option<Site> {

@@ -3,7 +3,8 @@
 use reqwest::Url;
 use reqwest::header::{HeaderName, HeaderValue};
 
-use super::model::{Asset, Release, Tag};
+use super::as_github::{self, ReleaseText};
+use super::model::{self, Asset, Release, Tag};
 use crate::fetcher::web::url::unescaped;
 
 /// A project of a forge.
@@ -27,7 +28,7 @@ pub(super) enum Way {
     List(Url),
 }
 
-/// What tells one forge from another.
+/// What tells one forge from another. What is provided is GitHub's, and Gitea's after it.
 pub(super) trait Dialect: Sync {
     /// As people write it.
     fn name(&self) -> &'static str;
@@ -54,26 +55,56 @@ pub(super) trait Dialect: Sync {
     /// How the newest release is found; `file` is its only file that matters, if that is known.
     fn newest(&self, site: &Site, file: Option<&str>, has_token: bool) -> Way;
 
+    /// A path of the API below the project.
+    fn in_api(&self, site: &Site, path: &[&str]) -> Url {
+        as_github::repository(site, path)
+    }
+
     /// Where the release `tag` is.
-    fn by_tag(&self, site: &Site, tag: &Tag) -> Url;
+    fn by_tag(&self, site: &Site, tag: &Tag) -> Url {
+        self.in_api(site, &["releases", "tags", tag.as_str()])
+    }
+
+    /// How twenty releases of a list are asked for.
+    fn page_query(&self) -> &'static str {
+        "per_page=20"
+    }
 
     /// Where the releases are, the newest first.
-    fn list(&self, site: &Site) -> Url;
+    fn list(&self, site: &Site) -> Url {
+        let mut url = self.in_api(site, &["releases"]);
+        url.set_query(Some(self.page_query()));
+        url
+    }
 
     /// The tag in the URL to which the [way](Way::Redirect) to the newest release leads.
     fn tag_in(&self, location: &Url) -> Option<Tag>;
 
     /// Where the file `name` of a release is, if that is known without an answer of the API.
-    fn direct(&self, site: &Site, tag: &Tag, name: &str) -> Option<Url>;
+    fn direct(&self, site: &Site, tag: &Tag, name: &str) -> Option<Url> {
+        Some(as_github::page(site, &["releases", "download", tag.as_str(), name]))
+    }
 
     /// Where `asset` of a release is.
-    fn file(&self, site: &Site, tag: &Tag, asset: &Asset, has_token: bool) -> Option<Url>;
+    fn file(&self, site: &Site, tag: &Tag, asset: &Asset, _has_token: bool) -> Option<Url> {
+        self.direct(site, tag, &asset.name)
+    }
+
+    /// Whether a question for the file itself is the way to learn whether it changed: the API has no
+    /// `ETag`s, and the files have.
+    fn is_asked_for_files(&self) -> bool {
+        false
+    }
 
     /// The release in an answer; `None` if it is one that cannot be.
-    fn one(&self, json: &[u8]) -> serde_json::Result<Option<Release>>;
+    fn one(&self, json: &[u8]) -> serde_json::Result<Option<Release>> {
+        model::one::<ReleaseText>(json)
+    }
 
     /// The releases in an answer.
-    fn many(&self, json: &[u8]) -> serde_json::Result<Vec<Release>>;
+    fn many(&self, json: &[u8]) -> serde_json::Result<Vec<Release>> {
+        model::many::<ReleaseText>(json)
+    }
 }
 
 impl Site {

@@ -40,7 +40,7 @@ use reqwest::{Method, StatusCode, Url};
 use self::sibling::{Sibling, Siblings};
 use super::mistake::Mistake;
 use super::web::known::Known;
-use super::web::{Access, Answer, Client, Clients, Question, deliver, url};
+use super::web::{Access, Answer, Client, Clients, Question, clear, deliver, url};
 use super::{Current, Fetched, Fetcher, INTERVAL};
 use crate::config::IntoDuration;
 use crate::error::{BoxError, Error, ErrorKind, Result};
@@ -51,7 +51,8 @@ pub(in crate::fetcher) mod sibling;
 /// A fetcher that asks for `url`, every 5 minutes unless [`interval`](Http::interval) says
 /// otherwise.
 ///
-/// The URL is absolute, `https://` or `http://`. In it `{os}` and `{arch}` stand for
+/// The URL is absolute, `https://` or `http://`; who could read and change what comes by the latter, and
+/// when it takes a word more, is told at [`allow_http`](Http::allow_http). In it `{os}` and `{arch}` stand for
 /// [`std::env::consts::OS`] and [`ARCH`](std::env::consts::ARCH), and `{target}` for the target
 /// triple of this build, such as `x86_64-unknown-linux-gnu`. A user and a password in it become an
 /// `Authorization` header.
@@ -62,7 +63,8 @@ pub(in crate::fetcher) mod sibling;
 /// for there is nothing to compare with; and so does each poll of a server that tells no `ETag`, no
 /// `Last-Modified` and no `Content-Length`, unless `check_headers` or [`sha256`](Http::sha256) give
 /// something to compare. A server that answers an error with `Retry-After` is left alone
-/// for that long, a day at most: the error is a [`RetryAfter`](super::RetryAfter).
+/// for that long, a day at most: the error is a [`RetryAfter`](super::RetryAfter). One that answers 403 or
+/// 429 with `X-RateLimit-Remaining: 0` is left alone until its `X-RateLimit-Reset`, an hour at most.
 ///
 /// A download that breaks off is gone on with where it did, up to 10 times in all, with half a second to
 /// 12 seconds between, unless five minutes bring no byte: with `Range` and `If-Range`, if the server gave
@@ -122,6 +124,7 @@ pub fn http(url: impl Into<String>) -> Http {
         interval: INTERVAL,
         idle: IDLE,
         head: HEAD,
+        allows_http: false,
         mistake,
         clients: Clients::default(),
     }
@@ -139,6 +142,7 @@ pub struct Http {
     interval: Duration,
     idle: Duration,
     head: Duration,
+    allows_http: bool,
     mistake: Mistake,
     /// They belong to the runtime that polls.
     clients: Clients,
@@ -202,8 +206,19 @@ impl Http {
         found.map_err(|words| self.mistake.keep(format!("`{setting}`: {words}"))).ok()
     }
 
-    async fn look(&mut self, current: &Current) -> Result<Fetched, BoxError> {
+    /// The mistake among the settings, if there is one.
+    fn settled(&self) -> Result<()> {
         self.mistake.check()?;
+        let is_shown = self.access.headers.is_empty();
+        for url in self.url.iter().chain(self.siblings.urls()) {
+            let is_allowed = self.allows_http || is_shown && !clear::has_secret(url);
+            clear::check(url, is_allowed).map_err(|words| Error::new(ErrorKind::Config, words))?;
+        }
+        Ok(())
+    }
+
+    async fn look(&mut self, current: &Current) -> Result<Fetched, BoxError> {
+        self.settled()?;
         let Some(url) = &self.url else { return Ok(Fetched::Unchanged) };
         let client = self.clients.get(url, &self.access)?;
         let known = current.validator().and_then(|text| Known::parse(text, url));
@@ -287,7 +302,7 @@ impl Fetcher for Http {
     }
 
     fn check(&self) -> Result<(), BoxError> {
-        Ok(self.mistake.check()?)
+        Ok(self.settled()?)
     }
 }
 

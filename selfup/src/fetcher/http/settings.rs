@@ -17,15 +17,15 @@ impl Http {
 
     /// A user and a password for the server (RFC 7617), in place of those in the URL and of any other
     /// `Authorization`. They go where a [`header`](Self::header) goes, and are never shown. To an `http://`
-    /// URL they go as they are, for everybody on the way to read.
+    /// URL they go as they are, which takes [`allow_http`](Self::allow_http).
     pub fn basic(mut self, user: impl AsRef<str>, password: impl AsRef<str>) -> Self {
         self.access.basic(user.as_ref(), password.as_ref(), &mut self.mistake);
         self
     }
 
     /// A token for the server (RFC 6750), in place of any other `Authorization`. It goes where a
-    /// [`header`](Self::header) goes, and is never shown. To an `http://` URL it goes as it is, for
-    /// everybody on the way to read.
+    /// [`header`](Self::header) goes, and is never shown. To an `http://` URL it goes as it is, which
+    /// takes [`allow_http`](Self::allow_http).
     ///
     /// The configuration is evaluated where the fetcher runs, in the master, so that the token may come
     /// from its environment. An empty token is a mistake, and so is one with a line break at its end.
@@ -38,6 +38,17 @@ impl Http {
     /// ```
     pub fn bearer(mut self, token: impl AsRef<str>) -> Self {
         self.access.bearer(token.as_ref(), &mut self.mistake);
+        self
+    }
+
+    /// Whether what is secret may be sent to an `http://` URL, where anybody on the way can read it. Default:
+    /// only to one on the loopback interface.
+    ///
+    /// Secret is what is never shown: headers, user and password, and the query of the URL. A URL
+    /// without them may be `http://`, for it says so itself; anybody on the way can then put another binary
+    /// in place, unless the service [verifies](crate::Builder::verify) signatures.
+    pub fn allow_http(mut self, is_allowed: bool) -> Self {
+        self.allows_http = is_allowed;
         self
     }
 

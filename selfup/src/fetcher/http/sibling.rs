@@ -27,6 +27,11 @@ impl Siblings {
         Self { sha256: None, signature }
     }
 
+    /// Where they are.
+    pub(super) fn urls(&self) -> impl Iterator<Item = &Url> {
+        self.sha256.iter().chain(&self.signature).map(|sibling| &sibling.url)
+    }
+
     /// Adds to what the `binary` question has `fetched`, if that is a binary, what is published beside
     /// it.
     pub(super) async fn complete(

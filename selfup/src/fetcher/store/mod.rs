@@ -42,7 +42,7 @@ use self::opened::Opened;
 use super::mistake::Mistake;
 use super::web::known::Known;
 use super::web::url::{self, redacted};
-use super::web::{Access, is_loopback, plain};
+use super::web::{Access, clear};
 use super::{Current, Fetched, Fetcher, INTERVAL};
 use crate::config::IntoDuration;
 use crate::error::{BoxError, Error, ErrorKind, Result};
@@ -232,11 +232,8 @@ impl<B: Backend> Store<B> {
                 "`anonymous` sends no credentials, and some are given; leave one out".into(),
             );
         }
-        let endpoint = self.endpoint.as_ref().filter(|url| url.scheme() == "http");
-        if let Some(url) = endpoint.filter(|url| !self.allows_http() && !is_loopback(url)) {
-            return wrong(plain(&redacted(url)));
-        }
-        Ok(())
+        let Some(endpoint) = &self.endpoint else { return Ok(()) };
+        clear::check(endpoint, self.allows_http()).or_else(wrong)
     }
 
     fn allows_http(&self) -> bool {

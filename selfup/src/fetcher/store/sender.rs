@@ -24,7 +24,8 @@ use reqwest::header::HeaderMap;
 use reqwest::{Response, Url};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::fetcher::web::{Access, Answer, Clients, Question, is_loopback, plain};
+use crate::fetcher::web::clear::{self, is_loopback};
+use crate::fetcher::web::{Access, Answer, Clients, Question};
 
 /// Sends requests of one fetcher.
 pub(super) struct Sender {
@@ -66,9 +67,7 @@ impl Sender {
         // It may have a secret in its query.
         let url = Url::parse(&url).map_err(|error| failed(format!("no URL is asked: {error}")))?;
         let is_near = is_loopback(&url) || !is_object && is_metadata(&url);
-        if url.scheme() != "https" && !is_near && !(is_object && self.allows_http) {
-            return Err(failed(plain(url.host_str().unwrap_or_default())));
-        }
+        clear::check(&url, is_near || is_object && self.allows_http).map_err(failed)?;
         let direct = Access::direct();
         let (clients, access) = match (is_object, is_near) {
             (true, _) => (&self.objects, &self.access),

@@ -15,9 +15,10 @@ use tokio::time::timeout;
 
 use super::access::{Access, Proxy};
 use super::body::Body;
-use super::hop::{Hop, is_loopback, location};
+use super::clear::is_loopback;
+use super::hop::{Hop, location};
 use super::known::Known;
-use super::retry_after::retry_after;
+use super::retry_after::{retry_after, used_up};
 use super::tls;
 use super::url::redacted;
 use crate::error::{BoxError, Context as _, Error, ErrorKind, Result};
@@ -187,7 +188,19 @@ impl Answer {
     pub(in crate::fetcher) fn wants_pause(&self) -> Option<Duration> {
         let is_refusal = self.status().is_client_error() || self.status().is_server_error();
         let headers = is_refusal.then(|| self.response.headers())?;
-        retry_after(headers, SystemTime::now())
+        retry_after(headers, SystemTime::now()).max(self.used_up())
+    }
+
+    /// Whether it says that there were too many requests.
+    #[cfg(any(feature = "github", feature = "gitlab", feature = "gitea"))]
+    pub(in crate::fetcher) fn is_used_up(&self) -> bool {
+        self.used_up().is_some()
+    }
+
+    fn used_up(&self) -> Option<Duration> {
+        let is_counted =
+            [StatusCode::FORBIDDEN, StatusCode::TOO_MANY_REQUESTS].contains(&self.status());
+        used_up(is_counted.then(|| self.response.headers())?, SystemTime::now())
     }
 
     /// What this answer to the question for `url` says about its bytes.

@@ -71,29 +71,6 @@ pub(super) fn location(response: &Response) -> Option<&HeaderValue> {
     }
 }
 
-/// Whether `url` is on this machine alone.
-pub(in crate::fetcher) fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse();
-    host == "localhost" || address.is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
-}
-
-/// Why a server is not asked over plain HTTP, unless that was allowed.
-#[cfg(any(
-    feature = "s3",
-    feature = "gcs",
-    feature = "azure",
-    feature = "github",
-    feature = "gitlab",
-    feature = "gitea"
-))]
-pub(in crate::fetcher) fn plain(server: &str) -> String {
-    format!(
-        "{server} would be asked over http, where anybody on the way could read secrets and put another \
-         binary in place; use https, or `allow_http` for binaries that are signed"
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,18 +102,5 @@ mod tests {
             assert_eq!((hop.url.as_str(), hop.is_home), (url, is_home), "{location}");
         }
         assert!(!follow("http://a.example/", "https://a.example/").unwrap().is_home);
-    }
-
-    #[test]
-    fn the_loopback_interface_is_known_by_its_names() {
-        for (url, expected) in [
-            ("http://localhost:4000/", true),
-            ("http://127.0.0.2/", true),
-            ("http://[::1]:80/", true),
-            ("http://10.0.0.1/", false),
-            ("http://localhost.example/", false),
-        ] {
-            assert_eq!(is_loopback(&url.parse().unwrap()), expected, "{url}");
-        }
     }
 }

@@ -13,6 +13,7 @@
 //!
 //! - `access`: the user's headers, proxy and authority, and what is wrong with them
 //! - `tls`: whom we trust
+//! - `clear`: who is asked over http
 //! - `client`: questions and answers; `hop`: the way through redirects
 //! - `retry_after`: for how long a server wants to be left alone
 //! - `url`: what the user wrote, and what may be shown of it
@@ -41,20 +42,12 @@ use super::Download;
 
 pub(in crate::fetcher) use self::access::Access;
 pub(in crate::fetcher) use self::client::{Answer, Client, Clients, Question};
-#[cfg(any(
-    feature = "s3",
-    feature = "gcs",
-    feature = "azure",
-    feature = "github",
-    feature = "gitlab",
-    feature = "gitea"
-))]
-pub(in crate::fetcher) use self::hop::{is_loopback, plain};
 #[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
 pub(in crate::fetcher) use self::resume::Asker;
 
 mod access;
 mod body;
+pub(in crate::fetcher) mod clear;
 pub(in crate::fetcher) mod client;
 mod hop;
 pub(in crate::fetcher) mod known;

@@ -4,6 +4,8 @@ use super::*;
 
 mod follow;
 mod signals;
+#[cfg(any(feature = "control", feature = "systemd"))]
+mod view;
 
 /// A plan with its clock, and every action as one short line.
 struct Story {

@@ -15,7 +15,7 @@ use nix::unistd::Pid;
 use super::snapshot::{ChildText, GivenText, ListenerText, OriginText, Snapshot};
 use super::{Waiting, from_boottime, rewrite};
 use crate::channel::Channel;
-use crate::child::Child;
+use crate::child::{Child, Pulse};
 use crate::config::{Address, Place};
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::identity::Generation;
@@ -133,6 +133,13 @@ impl Inheritance {
         Ok((bound, used.collect::<Result<_>>()?))
     }
 
+    /// Which of the listeners is the control socket, and what else is left of it.
+    pub(in crate::master) fn control(&self) -> (Option<usize>, Option<serde_json::Value>) {
+        let Snapshot { listeners, control, desk, .. } = &self.snapshot;
+        let index = control.and_then(|number| listeners.iter().position(|it| it.fd == number));
+        (index, desk.clone())
+    }
+
     /// Copies of what the process manager handed to the first master.
     pub(in crate::master) fn given(&self) -> Result<Given> {
         let taken_over = |given: &GivenText| {
@@ -148,7 +155,8 @@ impl Inheritance {
         let taken_over = |child: &ChildText| {
             let process = Process::from_parts(Pid::from_raw(child.pid), self.take(child.pidfd)?);
             let channel = Channel::from(self.take(child.channel)?);
-            Ok(Child::taken_over(Generation::new(child.generation), process, channel))
+            let pulse = Pulse::known(child.beats);
+            Ok(Child::taken_over(Generation::new(child.generation), process, channel, pulse))
         };
         self.snapshot.children.iter().map(taken_over).collect()
     }

@@ -72,6 +72,9 @@ pub(super) struct Estate<'a> {
     pub(super) origin: &'a Origin,
     pub(super) sockets: &'a Sockets,
     pub(super) children: &'a BTreeMap<Generation, Child>,
+    /// The control socket, and what else belongs to it.
+    pub(super) control: Option<&'a Bound>,
+    pub(super) desk: Option<serde_json::Value>,
 }
 
 impl Estate<'_> {
@@ -126,6 +129,7 @@ impl Estate<'_> {
                 pidfd: pidfd.as_raw_fd(),
                 channel: channel.as_raw_fd(),
                 addresses: used.iter().map(Address::to_string).collect(),
+                beats: child.pulse().is_known(),
                 draining: leaving.map(|leaving| DrainingText {
                     until_ms: to_boottime(leaving.until),
                     is_killed: leaving.is_killed,
@@ -163,9 +167,11 @@ impl Estate<'_> {
             rollback_waits: self.waiting.rollback,
             clear_waits: self.waiting.clear,
             children: self.children.iter().map(child).collect(),
-            listeners: self.sockets.bound().iter().map(listener).collect(),
+            listeners: self.sockets.bound().iter().chain(self.control).map(listener).collect(),
             given: self.sockets.given().sockets().iter().map(given).collect(),
             refusal: None,
+            control: self.control.map(|bound| bound.socket.as_raw_fd()),
+            desk: self.desk.clone(),
         }
     }
 }

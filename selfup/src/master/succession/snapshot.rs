@@ -42,6 +42,12 @@ pub(super) struct Snapshot {
     /// Why the binary that was to take over did not, told to the one that takes it back.
     #[serde(default)]
     pub(super) refusal: Option<String>,
+    /// The control socket, which is one of the listeners, for a version that has no use for it.
+    #[serde(default)]
+    pub(super) control: Option<RawFd>,
+    /// What else the desk leaves to the next one, in its own words.
+    #[serde(default)]
+    pub(super) desk: Option<serde_json::Value>,
 }
 
 /// How the first master of this service was started.
@@ -63,6 +69,9 @@ pub(super) struct ChildText {
     pub(super) channel: RawFd,
     /// The addresses of its listeners.
     pub(super) addresses: Vec<String>,
+    /// Whether it answers beats.
+    #[serde(default)]
+    pub(super) beats: bool,
     #[serde(default)]
     pub(super) draining: Option<DrainingText>,
 }
@@ -175,9 +184,10 @@ mod tests {
         assert_eq!(OsString::from(snapshot.origin.args[1].clone()), *OsStr::from_bytes(b"\xff"));
         let draining = snapshot.children[0].draining.as_ref().unwrap();
         assert_eq!((draining.until_ms, draining.is_killed), (123_456, false));
+        assert!(!snapshot.children[0].beats);
         assert_eq!((snapshot.listeners[0].inode, snapshot.given.len()), (None, 0));
         assert_eq!((snapshot.rollback_waits, snapshot.clear_waits), (false, false));
-        assert_eq!(snapshot.refusal, None);
+        assert_eq!((snapshot.refusal, snapshot.control, snapshot.desk), (None, None, None));
     }
 
     #[test]
@@ -185,6 +195,8 @@ mod tests {
         let mut snapshot = Snapshot::decode(FIRST).unwrap();
         snapshot.listeners[0].inode = Some((u64::MAX, 1));
         (snapshot.rollback_waits, snapshot.clear_waits) = (true, true);
+        snapshot.children[0].beats = true;
+        (snapshot.control, snapshot.desk) = (Some(9), Some(serde_json::json!({ "is_paused": true })));
         snapshot.given.push(GivenText { number: 3, name: "web".into(), fd: 20 });
         assert_eq!(Snapshot::decode(&snapshot.encode().unwrap()).unwrap(), snapshot);
         assert!(snapshot.descriptors().contains(&20));

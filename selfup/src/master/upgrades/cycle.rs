@@ -3,28 +3,20 @@
 use std::future::pending;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use tokio::net::unix::pipe::Receiver;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::sleep_until;
 
-use super::work::Work;
-use super::{Order, Parking, Report};
+use super::board::Board;
+use super::wishes::Wishes;
+use super::work::{Found, Work};
+use super::{Offer, Order, Parking, Polled, Report};
 use crate::fetcher::schedule::{Schedule, Turn};
 use crate::master::plan::Input;
 use crate::upgrade::{Candidate, Vetted};
-
-/// What may be asked of the thread at any time, each once, however often it is said.
-#[derive(Debug, Default)]
-pub(super) struct Wishes {
-    pub(super) check: Notify,
-    pub(super) roll_back: Notify,
-    pub(super) clear: Notify,
-    /// Whether that was asked for, and is still to be done.
-    pub(super) clear_waits: AtomicBool,
-}
 
 /// What the thread owns.
 pub(super) struct Cycle {
@@ -33,13 +25,19 @@ pub(super) struct Cycle {
     pub(super) orders: mpsc::UnboundedReceiver<Order>,
     pub(super) wishes: Arc<Wishes>,
     pub(super) report: mpsc::UnboundedSender<Report>,
+    pub(super) board: Board,
     /// Whether the first generation is on trial.
     pub(super) is_on_trial: bool,
+    /// Which polls that an operator asked for are made, and which pause was told.
+    pub(super) polled: u64,
+    pub(super) paused: u64,
 }
 
 /// Why the thread does something.
 enum Wish {
     Poll,
+    /// There are to be no polls any more, or there are again.
+    Turn,
     RollBack,
     Clear,
     Order(Order),
@@ -76,9 +74,11 @@ impl Cycle {
         loop {
             match self.pause().await {
                 Wish::Poll => self.poll().await,
+                Wish::Turn => {}
                 Wish::RollBack => {
-                    self.roll_back().await;
-                    let _ = self.report.send(Report::Answered);
+                    let number = self.wishes.roll_back.last();
+                    let came = self.roll_back(number).await;
+                    let _ = self.report.send(Report::Answered(number, came));
                 }
                 Wish::Clear => {
                     // Asked again from here on, it is done again.
@@ -100,50 +100,77 @@ impl Cycle {
         if is_restored && !self.work.is_way_back_open() {
             // What is in place again is not what runs.
             self.tell(Input::Restart);
+        } else if is_restored {
+            let number = self.wishes.roll_back.last();
+            let _ = self.report.send(Report::Answered(number, Err(NOT_BACK.into())));
         }
     }
 
     /// Polls once. An order about what waits in place, and what the program asks for, do not wait for
-    /// the end of a download, which may take days.
+    /// the end of a download, which may take days. Neither does an operator who wants no polls, but
+    /// for the one that an operator asked for.
     async fn poll(&mut self) {
         self.schedule.begin(Instant::now());
         let wishes = &self.wishes;
+        let asked = wishes.ask.last();
+        let is_asked = asked != self.polled;
+        if is_asked {
+            let _ = self.report.send(Report::Polling(asked));
+        }
         let polled = tokio::select! {
             biased;
             order = next(&mut self.orders) => Err(order),
             // It is seen to before the next poll.
-            () = wishes.roll_back.notified() => {
-                wishes.roll_back.notify_one();
+            () = wishes.roll_back.told() => {
+                wishes.roll_back.again();
                 Ok((Turn::Interrupted, None))
             }
             () = wishes.clear.notified() => {
                 wishes.clear.notify_one();
                 Ok((Turn::Interrupted, None))
             }
-            polled = self.work.poll() => Ok(polled),
+            () = wishes.paused(), if !is_asked => Ok((Turn::Interrupted, None)),
+            (turn, found) = self.work.poll() => Ok((turn, Some(found))),
         };
         let turn = polled.as_ref().map_or(Turn::Interrupted, |(turn, _)| *turn);
         self.schedule.end(turn, Instant::now(), self.work.interval());
-        match polled {
-            Ok((_, Some(candidate))) => {
-                self.offer(candidate).await;
+        let found = match polled {
+            Ok((_, found)) => found,
+            Err(order) => {
+                self.obey(order);
+                None
             }
-            Ok((_, None)) => {}
-            Err(order) => self.obey(order),
+        };
+        match found {
+            None | Some(Found::Reopened) if is_asked => self.wishes.ask.again(),
+            None | Some(Found::Reopened) => {}
+            Some(Found::Candidate(candidate)) => {
+                self.polled = asked;
+                let _ = self.offer(candidate, Offer::Polled).await;
+            }
+            Some(Found::Nothing(polled)) => {
+                self.polled = asked;
+                if is_asked {
+                    let _ = self.report.send(Report::Polled(polled));
+                }
+            }
         }
     }
 
-    async fn roll_back(&mut self) {
-        let Some(candidate) = self.work.previous() else { return };
-        if self.offer(candidate).await {
+    /// Says whether the previous binary serves or is about to, or why not.
+    async fn roll_back(&mut self, number: u64) -> Result<(), String> {
+        let Some(candidate) = self.work.previous()? else { return Ok(()) };
+        if self.offer(candidate, Offer::RolledBack(number)).await? {
             // It is not to wait for a restart that somebody else asks for.
             self.tell(Input::Restart);
         }
+        Ok(())
     }
 
-    /// Has the plan decide what becomes of a candidate, and does it. Says whether it waits in place.
-    async fn offer(&mut self, candidate: Candidate) -> bool {
-        let _ = self.report.send(Report::Offered(Vetted::of(&candidate)));
+    /// Has the plan decide what becomes of a candidate, and does it. Says whether it waits in place, or
+    /// why it is not there.
+    async fn offer(&mut self, candidate: Candidate, offer: Offer) -> Result<bool, String> {
+        let _ = self.report.send(Report::Offered(Vetted::of(&candidate), offer));
         let is_wanted = loop {
             match next(&mut self.orders).await {
                 Order::Swap => break true,
@@ -154,17 +181,22 @@ impl Cycle {
         };
         if !is_wanted {
             self.work.discard(candidate);
-            return false;
+            return Err("the service is told to stop".into());
         }
-        let is_done = self.work.swap(candidate);
-        self.tell(Input::Swapped(is_done));
-        if !is_done {
-            return false;
+        let swapped = self.work.swap(candidate);
+        if let Err(reason) = &swapped {
+            let _ = self.report.send(Report::Polled(Polled::Failed(reason.clone())));
         }
+        self.tell(Input::Swapped(swapped.is_ok()));
+        swapped?;
         let order = next(&mut self.orders).await;
+        let failed = match &order {
+            Order::Restore(reason) => Some(reason.chain()),
+            _ => None,
+        };
         let waits = matches!(order, Order::Leave);
         self.obey(order);
-        waits
+        failed.map_or(Ok(waits), Err)
     }
 
     /// Does what the plan says about what is in place.
@@ -183,9 +215,11 @@ impl Cycle {
             Order::Restore(reason) => {
                 self.work.restore(&reason);
                 // Who asked for that meanwhile has it.
-                let mut asked = pin!(self.wishes.roll_back.notified());
-                if asked.as_mut().enable() {
-                    let _ = self.report.send(Report::Answered);
+                if self.wishes.roll_back.take() {
+                    let number = self.wishes.roll_back.last();
+                    let is_back = !self.work.is_way_back_open();
+                    let came = if is_back { Ok(()) } else { Err(NOT_BACK.into()) };
+                    let _ = self.report.send(Report::Answered(number, came));
                 }
                 self.tell(Input::Restored);
             }
@@ -197,23 +231,36 @@ impl Cycle {
     /// Waits for the next poll: until it is due, unless one is asked for.
     async fn pause(&mut self) -> Wish {
         let (soonest, due) = (self.schedule.soonest(), self.schedule.due());
+        let is_paused = self.wishes.is_paused();
+        self.work.show(&self.board, soonest, due);
+        self.tell_pause(is_paused);
         let (wishes, work) = (&self.wishes, &mut self.work);
         let due = async {
             if let Some(soonest) = soonest {
                 sleep_until(soonest.into()).await;
             }
             tokio::select! {
-                () = sleep_until(due.into()) => {}
-                () = wishes.check.notified() => {}
-                () = work.changed() => {}
+                () = wishes.ask.told() => {}
+                () = sleep_until(due.into()), if !is_paused => {}
+                () = wishes.check.notified(), if !is_paused => {}
+                () = work.changed(), if !is_paused => {}
             }
         };
         tokio::select! {
             biased;
             order = next(&mut self.orders) => Wish::Order(order),
-            () = wishes.roll_back.notified() => Wish::RollBack,
+            () = wishes.roll_back.told() => Wish::RollBack,
             () = wishes.clear.notified() => Wish::Clear,
+            () = wishes.pause.told() => Wish::Turn,
             () = due => Wish::Poll,
+        }
+    }
+
+    /// Says that nothing is under way, to who wants no polls.
+    fn tell_pause(&mut self, is_paused: bool) {
+        let asked = self.wishes.pause.last();
+        if std::mem::replace(&mut self.paused, asked) != asked && is_paused {
+            let _ = self.report.send(Report::Resting(asked));
         }
     }
 
@@ -222,6 +269,9 @@ impl Cycle {
         let _ = self.report.send(Report::Done(input));
     }
 }
+
+const NOT_BACK: &str =
+    "the previous binary could not be put back; that is tried again at each poll";
 
 async fn next(orders: &mut mpsc::UnboundedReceiver<Order>) -> Order {
     match orders.recv().await {

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::Report;
+use super::{Polled, Report};
 use crate::config::Acceptance;
 use crate::error::{BoxError, Context as _, Error, ErrorKind, Result};
 use crate::event::{Event, Observer};
@@ -28,6 +28,10 @@ use crate::origin::Origin;
 use crate::upgrade::{
     self, Candidate, Counted, Inode, Pipeline, PreUpgradeHook, Rehearsal, is_taken,
 };
+
+pub(super) use self::found::Found;
+
+mod found;
 
 /// What a pipeline is made of, again and again.
 pub(super) struct Opening {
@@ -138,33 +142,38 @@ impl Work {
     /// Asks the fetcher once, and takes what it gives through the pipeline; or looks whether the
     /// binary can be upgraded by now. What goes wrong is told as an event, and the next poll begins
     /// anew.
-    pub(super) async fn poll(&mut self) -> (Turn, Option<Candidate>) {
+    pub(super) async fn poll(&mut self) -> (Turn, Found) {
         let Stand::Open(pipeline) = &mut self.stand else {
             self.look();
-            return (Turn::Answered, None);
+            let found = self.off().map_or(Found::Reopened, Found::Nothing);
+            return (Turn::Answered, found);
         };
         if pipeline.go_back_again() {
             // What runs may be what failed.
             self.tell_restart();
         } else if pipeline.is_way_back_open() {
             // Nothing is put in place of what failed but what was there before.
-            return (Turn::Answered, None);
+            let reason = "what is in place failed its trial, and the binary before it could not be \
+                          put back so far";
+            return (Turn::Answered, Found::Nothing(Polled::Failed(reason.into())));
         }
         match self.try_poll().await {
-            Ok(candidate) => (Turn::Answered, candidate),
+            Ok(Some(candidate)) => (Turn::Answered, Found::Candidate(candidate)),
+            Ok(None) => (Turn::Answered, Found::Nothing(self.nothing())),
             // The binary cannot be replaced any more, whatever is offered.
             Err(error) if error.kind() == ErrorKind::Swap => {
                 self.close(error);
-                (Turn::Answered, None)
+                (Turn::Answered, self.off().map_or(Found::Reopened, Found::Nothing))
             }
             Err(error) => {
                 let turn = Turn::failed(&error);
+                let found = Found::Nothing(Polled::Failed(error.chain()));
                 if error.kind() == ErrorKind::Fetch {
                     self.opening.observer.tell(&Event::FetchFailed { error: error.into() });
                 } else {
                     self.opening.observer.warn(error);
                 }
-                (turn, None)
+                (turn, found)
             }
         }
     }
@@ -185,8 +194,9 @@ impl Work {
         )?
     }
 
-    /// The previous binary as a candidate, if there is one that can be gone back to.
-    pub(super) fn previous(&mut self) -> Option<Candidate> {
+    /// The previous binary as a candidate, or why there is none that can be gone back to; nothing, if
+    /// it is back already.
+    pub(super) fn previous(&mut self) -> Result<Option<Candidate>, String> {
         let found = match &mut self.stand {
             Stand::Open(pipeline) => pipeline.previous(),
             Stand::Following | Stand::Closed(_) => {
@@ -195,9 +205,10 @@ impl Work {
                 Err(Error::new(ErrorKind::Rollback, words))
             }
         };
-        found.unwrap_or_else(|error| {
+        found.map_err(|error| {
+            let reason = error.chain();
             self.opening.observer.warn(error);
-            None
+            reason
         })
     }
 
@@ -211,11 +222,14 @@ impl Work {
         }
     }
 
-    /// Says whether it is in place.
-    pub(super) fn swap(&mut self, candidate: Candidate) -> bool {
-        let Stand::Open(pipeline) = &mut self.stand else { return false };
+    /// Puts it in place, or says why not.
+    pub(super) fn swap(&mut self, candidate: Candidate) -> Result<(), String> {
+        let Stand::Open(pipeline) = &mut self.stand else { return Err(NOT_OURS.into()) };
         let swapped = pipeline.swap(candidate);
-        swapped.inspect_err(|error| warn_of(&self.opening.observer, error)).is_ok()
+        swapped.map_err(|error| {
+            warn_of(&self.opening.observer, &error);
+            error.chain()
+        })
     }
 
     pub(super) fn discard(&mut self, candidate: Candidate) {
@@ -344,6 +358,8 @@ impl Work {
         let _ = self.report.send(Report::Done(Input::Restart));
     }
 }
+
+const NOT_OURS: &str = "another service upgrades this binary";
 
 /// That of `fetcher`, or the usual one if it panics: the source may be somebody else's, who has not
 /// agreed to be asked each second. The panic has been told on stderr.

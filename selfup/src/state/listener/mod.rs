@@ -15,6 +15,7 @@ use super::blocking;
 use super::drain::GracefulShutdown;
 use super::gate::{Gate, Phase};
 use super::link::Link;
+use super::open::Counted;
 use super::readiness::Readiness;
 use super::stream::Stream;
 use super::stream::blocking::BlockingStream;
@@ -73,7 +74,7 @@ impl Listener {
                         continue;
                     }
                     let (socket, peer) = accepted?;
-                    let stream = Stream::register(socket, self.shared.domain)?;
+                    let stream = Stream::register(socket, self.shared.domain, self.counted())?;
                     return Ok((stream, PeerAddr::from(&peer)));
                 }
             }
@@ -157,7 +158,8 @@ impl Listener {
                 Err(_) if self.is_draining() => {}
                 Err(error) => return Some(Err(error)),
                 Ok((socket, peer)) => {
-                    let stream = BlockingStream::new(socket, self.shared.domain);
+                    let counted = self.counted();
+                    let stream = BlockingStream::new(socket, self.shared.domain, counted);
                     return Some(stream.map(|stream| (stream, PeerAddr::from(&peer))));
                 }
             }
@@ -189,6 +191,10 @@ impl Listener {
     #[must_use]
     pub fn address(&self) -> &Address {
         &self.shared.address
+    }
+
+    fn counted(&self) -> Counted {
+        Counted::new(self.shared.link.open())
     }
 
     fn is_draining(&self) -> bool {

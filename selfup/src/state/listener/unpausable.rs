@@ -67,6 +67,7 @@ impl Listener {
     }
 
     fn duplicate(&self) -> Result<Socket> {
+        self.shared.link.open().lose();
         self.shared.link.ready_if_automatic();
         self.shared.readiness.duplicate().context(
             ErrorKind::Handoff,

@@ -2,13 +2,16 @@ use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::{Shutdown, TcpStream};
 #[cfg(unix)]
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Domain, Socket};
 
+use crate::state::open::Counted;
+
 /// An accepted connection of a program without a runtime: TCP, or a UNIX socket. It blocks.
 #[derive(Debug)]
-pub struct BlockingStream(Kind);
+pub struct BlockingStream(Kind, Arc<Counted>);
 
 #[derive(Debug)]
 enum Kind {
@@ -29,14 +32,18 @@ macro_rules! with {
 }
 
 impl BlockingStream {
-    pub(in crate::state) fn new(socket: Socket, domain: Domain) -> io::Result<Self> {
+    pub(in crate::state) fn new(
+        socket: Socket,
+        domain: Domain,
+        counted: Counted,
+    ) -> io::Result<Self> {
         socket.set_nonblocking(false)?;
         #[cfg(unix)]
         if domain == Domain::UNIX {
-            return Ok(Self(Kind::Unix(socket.into())));
+            return Ok(Self(Kind::Unix(socket.into()), counted.into()));
         }
         let _ = domain;
-        Ok(Self(Kind::Tcp(socket.into())))
+        Ok(Self(Kind::Tcp(socket.into()), counted.into()))
     }
 
     /// The TCP connection that this is.
@@ -56,7 +63,10 @@ impl BlockingStream {
     /// The stream itself, if it is no TCP connection.
     pub fn into_tcp(self) -> Result<TcpStream, Self> {
         match self.0 {
-            Kind::Tcp(stream) => Ok(stream),
+            Kind::Tcp(stream) => {
+                self.1.lose();
+                Ok(stream)
+            }
             #[cfg(unix)]
             Kind::Unix(_) => Err(self),
         }
@@ -80,7 +90,10 @@ impl BlockingStream {
     #[cfg(unix)]
     pub fn into_unix(self) -> Result<UnixStream, Self> {
         match self.0 {
-            Kind::Unix(stream) => Ok(stream),
+            Kind::Unix(stream) => {
+                self.1.lose();
+                Ok(stream)
+            }
             Kind::Tcp(_) => Err(self),
         }
     }
@@ -91,11 +104,12 @@ impl BlockingStream {
     ///
     /// What fcntl(2) fails with: `EMFILE` when the process is out of descriptors.
     pub fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self(match &self.0 {
+        let kind = match &self.0 {
             Kind::Tcp(stream) => Kind::Tcp(stream.try_clone()?),
             #[cfg(unix)]
             Kind::Unix(stream) => Kind::Unix(stream.try_clone()?),
-        }))
+        };
+        Ok(Self(kind, self.1.clone()))
     }
 
     /// How long a read waits, before it fails with `WouldBlock`. Default: for ever.

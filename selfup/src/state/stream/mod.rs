@@ -18,10 +18,13 @@ use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 
+use super::open::Counted;
+
 /// An accepted connection: TCP, or a UNIX socket.
 #[derive(Debug)]
 pub struct Stream {
     kind: Kind,
+    counted: Counted,
     /// For who closes a connection without listening to the end of it.
     #[cfg(feature = "stream")]
     ending: Option<ending::Ending>,
@@ -36,19 +39,21 @@ enum Kind {
 
 impl Stream {
     /// Registers what was accepted with the runtime of this thread.
-    pub(super) fn register(socket: Socket, domain: Domain) -> io::Result<Self> {
+    pub(super) fn register(socket: Socket, domain: Domain, counted: Counted) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         #[cfg(unix)]
         if domain == Domain::UNIX {
-            return UnixStream::from_std(socket.into()).map(|stream| Self::new(Kind::Unix(stream)));
+            let stream = UnixStream::from_std(socket.into())?;
+            return Ok(Self::new(Kind::Unix(stream), counted));
         }
         let _ = domain;
-        TcpStream::from_std(socket.into()).map(|stream| Self::new(Kind::Tcp(stream)))
+        TcpStream::from_std(socket.into()).map(|stream| Self::new(Kind::Tcp(stream), counted))
     }
 
-    fn new(kind: Kind) -> Self {
+    fn new(kind: Kind, counted: Counted) -> Self {
         Self {
             kind,
+            counted,
             #[cfg(feature = "stream")]
             ending: None,
         }
@@ -79,7 +84,10 @@ impl Stream {
     /// The stream itself, if it is no TCP connection.
     pub fn into_tcp(self) -> Result<TcpStream, Self> {
         match self.kind {
-            Kind::Tcp(stream) => Ok(stream),
+            Kind::Tcp(stream) => {
+                self.counted.lose();
+                Ok(stream)
+            }
             #[cfg(unix)]
             Kind::Unix(_) => Err(self),
         }
@@ -103,7 +111,10 @@ impl Stream {
     #[cfg(unix)]
     pub fn into_unix(self) -> Result<UnixStream, Self> {
         match self.kind {
-            Kind::Unix(stream) => Ok(stream),
+            Kind::Unix(stream) => {
+                self.counted.lose();
+                Ok(stream)
+            }
             Kind::Tcp(_) => Err(self),
         }
     }
@@ -145,7 +156,7 @@ impl AsyncWrite for Stream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         #[cfg(feature = "stream")]
-        if let Self { kind, ending: Some(ending) } = &mut *self {
+        if let Self { kind, ending: Some(ending), .. } = &mut *self {
             return with!(kind, stream => ending.poll(stream, context));
         }
         with!(&mut self.kind, stream => Pin::new(stream).poll_shutdown(context))

@@ -72,6 +72,9 @@ struct Refused {
     /// The binary that was in place, if the note was held against that one's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     beside: Option<String>,
+    /// When it was turned down, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    at: Option<u64>,
 }
 
 /// What a history says, word for word: the times as they are in the file.
@@ -173,6 +176,7 @@ impl Refused {
             failures: entry.failures,
             retry_at: entry.retry_at.map(|retry_at| seconds(at(retry_at))),
             beside: entry.beside.map(|beside| beside.to_string()),
+            at: entry.at.and_then(|at| Some(at.duration_since(UNIX_EPOCH).ok()?.as_secs())),
         }
     }
 
@@ -188,6 +192,7 @@ impl Refused {
             failures: self.failures,
             retry_at: step(self.failures).map(|step| now.monotonic + left(step)),
             beside: self.beside.as_deref().map(str::parse).transpose()?,
+            at: self.at.and_then(|at| UNIX_EPOCH.checked_add(Duration::from_secs(at))),
         })
     }
 }

@@ -4,7 +4,7 @@
 //! Only the form is checked. Whether a name resolves and a port is free is known on the machine
 //! that runs the program, not on the one that compiles it.
 
-mod grammar;
+pub(super) mod grammar;
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;

@@ -73,7 +73,7 @@ fn arguments_and_options() {
         ),
         (
             r#"http("http://x/y", colour = 1)"#,
-            "`http` has no option `colour`; expected one of `interval`, `timeout`, `header`, `headers`, `basic`, `bearer`, `ca`, `proxy`, `check_headers`, `sha256`, `signature`",
+            "`http` has no option `colour`; expected one of `interval`, `timeout`, `header`, `headers`, `basic`, `bearer`, `allow_http`, `ca`, `proxy`, `check_headers`, `sha256`, `signature`",
         ),
         (r#"http("http://x/y", sha256 = "SHA256SUMS", signature = place())"#, "ok"),
         (r#"http("http://x/y", interval = "1s", interval = "2s")"#, "`interval` is given twice"),

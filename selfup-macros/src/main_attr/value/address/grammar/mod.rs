@@ -3,6 +3,7 @@
 //! The attribute checks at compile time what the builder checks at run time, in the same words, so
 //! this folder is in both crates, and a test of `selfup` holds the two to be the same.
 
+pub(crate) mod control;
 pub(crate) mod inet;
 mod local;
 mod options;

@@ -1,0 +1,48 @@
+//! What a client may have: all in one place.
+
+use std::time::Duration;
+
+/// Times. Tests have shorter ones.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// For the head of a request, from the connection on.
+    pub(super) head: Duration,
+    pub(super) body: Duration,
+    /// Whoever reads nothing of what is sent for so long is gone.
+    pub(super) stall: Duration,
+    /// Until the loop has room for a question.
+    pub(super) busy: Duration,
+    /// Between two words to a client that is told events, so that whoever stands between does not take
+    /// it for dead.
+    pub(super) keep_alive: Duration,
+    /// For what is being answered when the server is stopped.
+    pub(super) grace: Duration,
+}
+
+impl Limits {
+    pub(super) const USUAL: Self = Self {
+        head: Duration::from_secs(5),
+        body: Duration::from_secs(5),
+        stall: Duration::from_secs(10),
+        busy: Duration::from_secs(10),
+        keep_alive: Duration::from_secs(15),
+        grace: Duration::from_millis(800),
+    };
+}
+
+/// So many requests are answered at once; the next is told to come back.
+pub(super) const MOST_REQUESTS: usize = 16;
+
+/// So many of them are told events.
+pub(super) const MOST_STREAMS: usize = 8;
+
+/// So many connections are open at once; the next waits in the kernel's queue.
+pub(super) const MOST_OPEN: usize = 32;
+
+/// In bytes, with the first line.
+pub(super) const MOST_HEAD: usize = 8 * 1024;
+
+pub(super) const MOST_HEADERS: usize = 64;
+
+/// In bytes.
+pub(super) const MOST_BODY: u64 = 1024;

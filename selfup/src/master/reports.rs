@@ -1,0 +1,37 @@
+//! What the upgrade thread reports, as the plan and whoever waits are told it.
+
+use super::Master;
+use super::plan::Input;
+use super::upgrades::Report;
+
+impl Master {
+    pub(super) fn reported(&mut self, report: Report) -> Option<Input> {
+        let serving = self.serving();
+        match report {
+            Report::Offered(vetted, offer) => {
+                self.desk.offered(&vetted, offer);
+                self.children.set_candidate(vetted);
+                return Some(Input::Offered);
+            }
+            Report::Done(input) => {
+                if let Input::Restart = input {
+                    self.desk.restarted();
+                }
+                return Some(input);
+            }
+            Report::Polling(number) => self.desk.polling(number),
+            Report::Polled(polled) => self.desk.polled(&polled, serving),
+            Report::Answered(number, came) => {
+                self.rollback_waits &= !self.upgrader.is_last_roll_back(number);
+                self.desk.answered(number, &came, serving);
+            }
+            Report::Resting(number) => self.desk.resting(number),
+            Report::Waits(inode) => self.children.set_waiting(inode),
+            Report::Overdue(error) => self.observer.warn(error),
+            // The thread waits now, which is looked at where it was asked to.
+            Report::Parked => return Some(Input::Tick),
+            Report::Began(_) | Report::Finished => {}
+        }
+        None
+    }
+}

@@ -1,0 +1,103 @@
+//! The front over HTTP/2, by hyper.
+
+use std::io;
+use std::net::TcpStream;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::body::{Bytes, HttpBody};
+use hyper::body::Frame;
+use hyper::http::request::Parts;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper::{Request as Question, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio_rustls::TlsAcceptor;
+
+use super::front::Shared;
+use super::{Fault, Request};
+use crate::PATIENCE;
+
+/// Answers one client, for as long as it stays.
+pub(super) fn serve(shared: &Arc<Shared>, stream: TcpStream) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        tokio::time::timeout(PATIENCE, converse(Arc::clone(shared), stream)).await?
+    })
+}
+
+async fn converse(shared: Arc<Shared>, stream: TcpStream) -> io::Result<()> {
+    stream.set_nonblocking(true)?;
+    let (stream, fault) = (tokio::net::TcpStream::from_std(stream)?, shared.fault());
+    let stream = TlsAcceptor::from(shared.certificate(fault)).accept(stream).await?;
+    let service = service_fn(move |question: Question<hyper::body::Incoming>| {
+        std::future::ready(answer(&shared, &question.into_parts().0, fault))
+    });
+    let server = http2::Builder::new(TokioExecutor::new());
+    let served = server.serve_connection(TokioIo::new(stream), service).await;
+    served.map_err(io::Error::other)
+}
+
+/// The answer; an error resets the stream before it has a head.
+fn answer(shared: &Shared, head: &Parts, fault: Option<Fault>) -> io::Result<Response<Body>> {
+    if fault == Some(Fault::ResetInHead) {
+        return Err(io::Error::other("it is reset, as the fault has it"));
+    }
+    let headers = head.headers.iter();
+    let headers = headers.map(|(name, value)| {
+        (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+    });
+    let request = Request {
+        method: head.method.to_string(),
+        target: head.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned(),
+        headers: headers.collect(),
+        body: Vec::new(),
+    };
+    let (reply, sent) = shared.reply(request, fault);
+    let mut response = Response::builder().status(reply.status);
+    for (name, value) in &reply.headers {
+        response = response.header(name, value);
+    }
+    if reply.status != 304 {
+        response = response.header("content-length", reply.body.len());
+    }
+    let bytes = (sent > 0).then(|| Bytes::copy_from_slice(&reply.body[..sent]));
+    let end = match fault {
+        Some(Fault::Truncated | Fault::Cut) if sent < reply.body.len() => End::Broken,
+        Some(Fault::Stalled) if sent > 0 => End::Silent,
+        _ => End::Whole,
+    };
+    response.body(Body { bytes, end }).map_err(io::Error::other)
+}
+
+/// Some bytes, and how they end.
+struct Body {
+    bytes: Option<Bytes>,
+    end: End,
+}
+
+enum End {
+    Whole,
+    /// The stream is reset.
+    Broken,
+    /// Nothing comes any more.
+    Silent,
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        match (self.bytes.take(), &self.end) {
+            (Some(bytes), _) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            (None, End::Whole) => Poll::Ready(None),
+            (None, End::Broken) => Poll::Ready(Some(Err(io::Error::other("it breaks off")))),
+            (None, End::Silent) => Poll::Pending,
+        }
+    }
+}

@@ -1,0 +1,2 @@
+#[selfup::main(control = 7)]
+async fn prog(_: selfup::State) {}

@@ -1,0 +1,2 @@
+#[selfup::main(control = "run/app.sock")]
+async fn prog(_: selfup::State) {}
