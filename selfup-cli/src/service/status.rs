@@ -27,6 +27,13 @@ pub(crate) struct Status {
     refused: Vec<Refusal>,
 }
 
+impl Status {
+    /// Whether a service said it: every other field may be missing.
+    pub(crate) fn has_master(&self) -> bool {
+        self.master_pid != 0
+    }
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Generation {
@@ -94,7 +101,7 @@ pub(crate) async fn ask(client: &Client, patience: Duration) -> Result<(Status, 
         return Err(client.refused(&reply));
     }
     match serde_json::from_str::<Status>(&reply.body) {
-        Ok(status) if status.master_pid != 0 => Ok((status, reply.body)),
+        Ok(status) if status.has_master() => Ok((status, reply.body)),
         Ok(_) => Err(client.foreign("it does not say which process is the master")),
         Err(error) => Err(client.foreign(&error.to_string())),
     }

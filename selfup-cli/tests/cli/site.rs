@@ -57,7 +57,9 @@ pub(crate) fn changed(is: &[u8], becomes: &[u8]) -> Vec<u8> {
     let found: Vec<_> =
         (0..bytes.len() - is.len()).filter(|at| bytes[*at..].starts_with(is)).collect();
     assert!(!found.is_empty(), "it is there");
-    found.iter().for_each(|at| bytes[*at..at + is.len()].copy_from_slice(becomes));
+    for at in found {
+        bytes[at..at + is.len()].copy_from_slice(becomes);
+    }
     bytes
 }
 

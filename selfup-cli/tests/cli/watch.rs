@@ -8,6 +8,12 @@ use std::sync::{Arc, Mutex};
 use crate::fake::{Fake, event, status};
 use crate::ran::{run, selfup};
 
+/// How a stream begins.
+fn first(master: u32) -> String {
+    let status = status(master, "/srv/app");
+    format!("retry: 1000\nid: 0-0\nevent: status\ndata: {status}\n\n")
+}
+
 /// A service whose n-th stream sends `streams[n]`, and is then closed, but for the last, whose
 /// master is the n-th of `masters`.
 fn service(streams: &[&str], masters: &[u32]) -> (Fake, Arc<Mutex<Vec<Option<String>>>>) {
@@ -16,16 +22,12 @@ fn service(streams: &[&str], masters: &[u32]) -> (Fake, Arc<Mutex<Vec<Option<Str
     let ids = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&ids);
     let fake = Fake::new(move |asked| {
-        if asked.what == "GET /status" {
-            // The stream is opened before.
-            let now = opened.load(Ordering::SeqCst).saturating_sub(1);
-            return asked.answer(200, &status(masters[now], "/srv/app"));
-        }
         assert_eq!(asked.what, "GET /events");
         let number = opened.fetch_add(1, Ordering::SeqCst);
         seen.lock().unwrap().push(asked.last_event_id.clone());
+        let first = first(masters[number]);
         let mut stream = asked.stream();
-        let _ = stream.write_all(streams[number].as_bytes());
+        let _ = stream.write_all([&first, streams[number].as_str()].concat().as_bytes());
         if number + 1 == streams.len() {
             let _ = std::io::copy(&mut stream, &mut std::io::sink());
         }
@@ -77,20 +79,21 @@ fn a_line_of_json_is_an_event() {
     let text = event(1, "warning", "a\u{1b}[2J\nb\u{202e}") + "event: x\ndata: no\ndata: json\n\n";
     let (fake, _) = service(&[&text], &[10]);
     let mut child = watch(&fake, &["--json"]);
-    let out = lines(&mut child, 2);
-    let first: serde_json::Value = serde_json::from_str(&out[0]).unwrap();
+    let out = lines(&mut child, 3);
+    let status: serde_json::Value = serde_json::from_str(&out[0]).unwrap();
+    assert_eq!((&status["event"], &status["master_pid"]), (&"status".into(), &10.into()));
+    let first: serde_json::Value = serde_json::from_str(&out[1]).unwrap();
     assert_eq!(first["message"], "a\u{1b}[2J\nb\u{202e}", "{out:?}");
     assert!(!out.concat().contains(['\u{1b}', '\u{202e}']), "{out:?}");
-    let second: serde_json::Value = serde_json::from_str(&out[1]).unwrap();
+    let second: serde_json::Value = serde_json::from_str(&out[2]).unwrap();
     assert_eq!((&second["event"], &second["message"]), (&"x".into(), &"no\njson".into()));
     assert!(child.wait().unwrap().success());
 }
 
 #[test]
 fn a_service_that_does_not_come_back_ends_it() {
-    let fake = Fake::new(move |asked| match asked.what.as_str() {
-        "GET /status" => asked.answer(200, &status(10, "/srv/app")),
-        _ => drop(asked.stream()),
+    let fake = Fake::new(move |asked| {
+        let _ = asked.stream().write_all(first(10).as_bytes());
     });
     let mut child = watch(&fake, &["--timeout", "300ms"]);
     let mut err = BufReader::new(child.stderr.take().unwrap()).lines();
@@ -119,4 +122,15 @@ fn a_refusal_is_no_reason_to_try_again() {
     let ran = run(&["watch", "--socket", &fake.socket()]);
     assert_eq!((ran.code, ran.out.as_str()), (3, ""));
     assert_eq!(fake.asked(), ["GET /events"]);
+}
+
+#[test]
+fn who_is_no_service_is_not_watched() {
+    for text in ["", "data: hello\n\n", "event: status\ndata: {}\n\n"] {
+        let fake = Fake::new(move |asked| {
+            let _ = asked.stream().write_all(text.as_bytes());
+        });
+        let ran = run(&["watch", "--socket", &fake.socket()]);
+        assert_eq!((ran.code, ran.out.as_str()), (3, ""), "{ran:?}");
+    }
 }
