@@ -11,6 +11,7 @@ use super::finding::Findings;
 use super::unit::Unit;
 use crate::client::Client;
 use crate::end::Failure;
+use crate::service::status::Upgrades;
 use crate::service::{block_on, status};
 
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub(super) struct Subject {
     pub(super) candidate: Option<PathBuf>,
     /// The master of the service.
     pub(super) master: Option<u32>,
+    /// What it says of upgrades.
+    upgrades: Option<Upgrades>,
     /// Who would replace the binary.
     pub(super) who: Who,
     pub(super) unit: Option<Unit>,
@@ -45,7 +48,8 @@ pub(super) struct Who {
 
 impl Subject {
     pub(super) fn new(matches: &ArgMatches) -> Result<Self, Failure> {
-        let (given, master) = given(matches)?;
+        let (given, service) = given(matches)?;
+        let (master, upgrades) = service.unzip();
         let root = master.and_then(other_root);
         let path = match &root {
             // A link of another root would be followed in this one.
@@ -73,7 +77,19 @@ impl Subject {
             Some(root) => Path::new(root).join(directory.strip_prefix("/").unwrap_or(&directory)),
             None => directory,
         });
-        Ok(Self { given, path, seen, root, state_dir, candidate, master, who, unit, unit_problem })
+        Ok(Self {
+            given,
+            path,
+            seen,
+            root,
+            upgrades,
+            state_dir,
+            candidate,
+            master,
+            who,
+            unit,
+            unit_problem,
+        })
     }
 
     /// The directory of the binary, as this process can open it.
@@ -100,6 +116,34 @@ impl Subject {
         if let Some(problem) = &self.unit_problem {
             findings.warn("unit", problem.clone(), "name the unit, or its file, by --unit");
         }
+        if let Some(upgrades) = &self.upgrades {
+            tell_upgrades(upgrades, findings);
+        }
+    }
+}
+
+/// What the service says itself.
+fn tell_upgrades(upgrades: &Upgrades, findings: &mut Findings) {
+    let reason = upgrades.reason.clone().unwrap_or_else(|| "it does not say why".to_owned());
+    match upgrades.state.as_str() {
+        "disabled" => findings.fail(
+            "upgrades",
+            format!("the service says that its binary cannot be replaced: {reason}"),
+            "do what the reason says; it looks again at each poll",
+        ),
+        "paused" => findings.warn(
+            "upgrades",
+            format!("they are paused: {reason}"),
+            "have them go on by `selfup resume`",
+        ),
+        "following" => findings.warn(
+            "upgrades",
+            format!("another service upgrades the binary: {reason}"),
+            "give this one a copy of its own to have it upgrade itself",
+        ),
+        "none" => findings
+            .ok("upgrades", "the service has no fetcher: its binary is put in place by hand"),
+        state => findings.ok("upgrades", format!("they are {state}")),
     }
 }
 
@@ -171,7 +215,7 @@ fn name_of(uid: Uid) -> String {
 }
 
 /// The binary that was named, or that of the service, and its master.
-fn given(matches: &ArgMatches) -> Result<(PathBuf, Option<u32>), Failure> {
+fn given(matches: &ArgMatches) -> Result<(PathBuf, Option<(u32, Upgrades)>), Failure> {
     let binary = matches.get_one::<PathBuf>("BINARY");
     let socket = matches.get_one::<PathBuf>("socket").filter(|path| !path.as_os_str().is_empty());
     let is_asked = matches.value_source("socket") == Some(ValueSource::CommandLine);
@@ -185,7 +229,7 @@ fn given(matches: &ArgMatches) -> Result<(PathBuf, Option<u32>), Failure> {
         (None, Some(socket)) => {
             let client = Client::new(socket);
             let (status, _) = block_on(status::ask(&client, Duration::from_secs(10)))?;
-            Ok((PathBuf::from(status.path), Some(status.master_pid)))
+            Ok((PathBuf::from(status.path), Some((status.master_pid, status.upgrades))))
         }
         (None, None) => Err(Failure::usage(
             "no binary is named; do it by its path, or name the control socket of its service by \

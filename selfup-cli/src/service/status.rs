@@ -20,7 +20,7 @@ pub(crate) struct Status {
     phase: String,
     generations: Vec<Generation>,
     addresses: Vec<String>,
-    upgrades: Upgrades,
+    pub(crate) upgrades: Upgrades,
     last_upgrade: Option<Upgrade>,
     last_refusal: Option<Refusal>,
     good: Vec<Binary>,
@@ -49,9 +49,9 @@ struct Generation {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Upgrades {
-    state: String,
-    reason: Option<String>,
+pub(crate) struct Upgrades {
+    pub(crate) state: String,
+    pub(crate) reason: Option<String>,
     next_poll_seconds: Option<u64>,
 }
 
@@ -158,8 +158,9 @@ fn upgrades(upgrades: &Upgrades) -> String {
 }
 
 fn refusal(refusal: &Refusal) -> String {
-    let digest = release(None, refusal.digest.as_deref());
-    format!("{digest}, {}: {}", ago(refusal.at), text::line(&refusal.reason))
+    let digest = refusal.digest.as_deref().map(|digest| release(None, Some(digest)) + ", ");
+    let (digest, reason) = (digest.unwrap_or_default(), text::line(&refusal.reason));
+    format!("{digest}{}: {reason}", ago(refusal.at))
 }
 
 fn binary(binary: &Binary) -> String {

@@ -11,10 +11,12 @@ pub(crate) struct Ran {
     pub(crate) err: String,
 }
 
-/// The command, in an environment that says nothing to it.
+/// The command, in an environment that says nothing to it; ended where a machine would have to be
+/// stuck.
 pub(crate) fn selfup<S: AsRef<std::ffi::OsStr>>(arguments: &[S]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_selfup"));
-    command.args(arguments).stdin(Stdio::null());
+    let mut command = Command::new("timeout");
+    command.arg("--foreground").arg(selfup_tests::PATIENCE.as_secs().to_string());
+    command.arg(env!("CARGO_BIN_EXE_selfup")).args(arguments).stdin(Stdio::null());
     for name in ["SELFUP_CONTROL", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "CI"] {
         command.env_remove(name);
     }

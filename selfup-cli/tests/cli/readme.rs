@@ -60,6 +60,7 @@ fn every_finding_has_its_line() {
         include_str!("../../src/doctor/binary.rs"),
         include_str!("../../src/doctor/package.rs"),
         include_str!("../../src/doctor/place.rs"),
+        include_str!("../../src/doctor/subject.rs"),
         include_str!("../../src/doctor/system.rs"),
         include_str!("../../src/doctor/unit/judge.rs"),
     ];

@@ -127,7 +127,7 @@ fn each_refusal_has_its_status() {
     ] {
         let fake = Fake::answering(status, r#"{"error":"it is busy"}"#);
         for command in ["status", "restart"] {
-            let ran = run(&[command, "--socket", &fake.socket()]);
+            let ran = run(&[command, "--timeout", "1s", "--socket", &fake.socket()]);
             assert_eq!(ran.code, code, "{status} {command}: {ran:?}");
             assert!(ran.err.contains(words), "{status} {command}: {ran:?}");
         }
@@ -164,6 +164,40 @@ fn a_connection_that_is_lost_leaves_nothing_known() {
     assert_eq!(ran.code, 3, "{ran:?}");
     assert!(ran.err.contains("lost before the answer"), "{ran:?}");
     assert!(ran.err.contains("`selfup status` shows"), "{ran:?}");
+}
+
+#[test]
+fn what_only_looks_is_asked_again_where_the_connection_is_lost() {
+    let count = Mutex::new(0);
+    let fake = Fake::new(move |asked| {
+        let mut count = count.lock().unwrap();
+        *count += 1;
+        if *count == 3 {
+            asked.answer(200, &status(1, "/srv/app"));
+        }
+    });
+    assert_eq!(run(&["status", "--socket", &fake.socket()]).code, 0);
+    assert_eq!(fake.asked().len(), 3);
+}
+
+#[test]
+fn what_was_put_off_is_asked_for_again_and_what_was_decided_is_not() {
+    let count = Mutex::new(0);
+    let fake = Fake::new(move |asked| {
+        let mut count = count.lock().unwrap();
+        *count += 1;
+        if *count < 3 {
+            asked.answer(503, r#"{"error":"the master is being replaced"}"#);
+        } else {
+            asked.answer(200, COMMITTED);
+        }
+    });
+    assert_eq!(run(&["restart", "--socket", &fake.socket()]).code, 0);
+    assert_eq!(fake.asked().len(), 3);
+    let fake = Fake::answering(503, r#"{"outcome":"stopping","is_good":false}"#);
+    let ran = run(&["restart", "--socket", &fake.socket()]);
+    assert!(ran.code == 1 && ran.err.contains("restart: stopping"), "{ran:?}");
+    assert_eq!(fake.asked().len(), 1);
 }
 
 #[test]

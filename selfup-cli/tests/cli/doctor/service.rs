@@ -38,6 +38,23 @@ fn the_service_says_which_binary_it_is() {
 }
 
 #[test]
+fn what_it_says_of_upgrades_is_believed() {
+    let site = Site::new();
+    let good = status(std::process::id(), site.path().to_str().unwrap());
+    for (state, verdict, words) in [
+        ("disabled", "failure", "cannot be replaced: by an operator"),
+        ("paused", "warning", "paused: by an operator"),
+        ("following", "warning", "another service"),
+        ("none", "ok", "no fetcher"),
+        ("on", "ok", "they are on"),
+    ] {
+        let fake = Fake::answering(200, &good.replace("\"paused\"", &format!("\"{state}\"")));
+        let seen = Seen::of(&run(&["doctor", "--json", "--socket", &fake.socket()]));
+        seen.is("upgrades", verdict, words);
+    }
+}
+
+#[test]
 fn another_program_at_the_path_is_a_failure() {
     let site = Site::of(&std::fs::read("/bin/true").unwrap());
     let running = Site::new();
