@@ -134,9 +134,14 @@ mod event;
 pub mod fetcher;
 mod identity;
 mod listeners;
+// Its programs use both.
+#[cfg(any(doc, all(doctest, feature = "axum", feature = "control")))]
+pub mod manual;
 #[cfg_attr(not(selfup_supervised), path = "master/unsupervised.rs")]
 mod master;
 pub mod note;
+#[cfg(all(selfup_supervised, feature = "systemd"))]
+mod notify;
 #[cfg(selfup_supervised)]
 mod origin;
 mod peer;

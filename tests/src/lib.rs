@@ -7,13 +7,17 @@
 
 mod certificate;
 mod client;
+mod container;
 mod control;
 pub mod faults;
 pub mod forge;
 pub mod idle;
+mod manager;
+pub mod manual;
 mod mounted;
 mod names;
 mod nginx;
+mod operator;
 mod port;
 mod process;
 mod published;
@@ -28,6 +32,7 @@ pub mod stores;
 mod succession;
 mod terminal;
 pub mod toll;
+mod tool;
 pub mod traced;
 mod watched;
 mod witness;
@@ -36,10 +41,13 @@ use std::time::Duration;
 
 pub use self::certificate::Certificate;
 pub use self::client::{Connection, Load, get, try_get};
+pub use self::container::Container;
 pub use self::control::{Control, Remote};
+pub use self::manager::{Manager, Said};
 pub use self::mounted::Mounted;
 pub use self::names::Names;
 pub use self::nginx::Nginx;
+pub use self::operator::{Operator, Said};
 pub use self::port::Port;
 pub use self::process::{Processes, children_of, eventually, send, status_of};
 pub use self::published::Published;
@@ -51,6 +59,7 @@ pub use self::signer::Signer;
 pub use self::sockets::clients_of;
 pub use self::succession::{Fault, descriptors_of};
 pub use self::terminal::Terminal;
+pub use self::tool::tool;
 pub use self::watched::Watched;
 pub use self::witness::{Lost, Witness};
 

@@ -10,6 +10,9 @@ pub(super) struct Limits {
     pub(super) body: Duration,
     /// Whoever reads nothing of what is sent for so long is gone.
     pub(super) stall: Duration,
+    /// For reading what a client still sends when it was answered, until it has closed its side: one that is
+    /// closed with something unread is reset, and the client might lose its answer.
+    pub(super) linger: Duration,
     /// Until the loop has room for a question.
     pub(super) busy: Duration,
     /// Between two words to a client that is told events, so that whoever stands between does not take
@@ -24,11 +27,15 @@ impl Limits {
         head: Duration::from_secs(5),
         body: Duration::from_secs(5),
         stall: Duration::from_secs(10),
+        linger: Duration::from_secs(1),
         busy: Duration::from_secs(10),
         keep_alive: Duration::from_secs(15),
         grace: Duration::from_millis(800),
     };
 }
+
+/// So much, in bytes, is read of that.
+pub(super) const MOST_UNWANTED: u64 = 1024 * 1024;
 
 /// So many requests are answered at once; the next is told to come back.
 pub(super) const MOST_REQUESTS: usize = 16;

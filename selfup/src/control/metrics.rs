@@ -85,7 +85,7 @@ impl Page {
 
     fn counter(&mut self, name: &str, help: &str, value: u64) {
         let name = format!("{name}_total");
-        let help = format!("{help} Since this master began.");
+        let help = format!("{help} Since the service began.");
         self.head(&name, &help, "counter");
         self.sample(&name, &[], value);
     }

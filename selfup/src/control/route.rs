@@ -37,20 +37,25 @@ pub(super) fn route(
 ) -> Result<(Route, Duration), Refused> {
     let found = ROUTES.iter().find(|(_, exists, _)| *exists == path);
     let Some((wanted, path, route)) = found else {
-        let words = format!("there is nothing under this path; there are {}", all());
+        let words = format!("there is nothing under this path; there are {}", list());
         return Err(Refused::new(StatusCode::NOT_FOUND, words));
     };
     if method != wanted {
-        let words = format!("{path} is asked by {wanted}; there are {}", all());
+        let words = format!("{path} is asked by {wanted}; there are {}", list());
         let refused = Refused::new(StatusCode::METHOD_NOT_ALLOWED, words);
         return Err(refused.allowing(wanted));
     }
     Ok((*route, patience(*route, query)?))
 }
 
-fn all() -> String {
-    let each: Vec<_> = ROUTES.iter().map(|(method, path, _)| format!("{method} {path}")).collect();
+fn list() -> String {
+    let each: Vec<_> = all().map(|(method, path)| format!("{method} {path}")).collect();
     each.join(", ")
+}
+
+/// The method and the path of each.
+pub(super) fn all() -> impl Iterator<Item = (Method, &'static str)> {
+    ROUTES.into_iter().map(|(method, path, _)| (method, path))
 }
 
 /// For how long the client waits.

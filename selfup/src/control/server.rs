@@ -160,9 +160,10 @@ async fn hold(stream: UnixStream, clerk: Arc<Clerk>) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(limits.head).keep_alive(false);
     http.max_header_size(MOST_HEAD).max_headers(MOST_HEADERS).max_buf_size(2 * MOST_HEAD);
-    let wire = TokioIo::new(Wire::new(stream, limits.stall));
+    let mut wire = Wire::new(stream, limits.stall);
     // What is wrong with a connection is its client's to know.
-    let _ = http.serve_connection(wire, service).await;
+    let _ = http.serve_connection(TokioIo::new(&mut wire), service).await;
+    let _ = timeout(limits.linger, wire.linger()).await;
 }
 
 const BACK_OFF: Duration = Duration::from_millis(100);

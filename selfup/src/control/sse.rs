@@ -5,6 +5,7 @@
 //! events that are kept: a client that comes back with it, as `Last-Event-ID`, is told what it has
 //! missed meanwhile, over a succession as well.
 
+use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -71,7 +72,9 @@ fn event(tap: &Tap, heard: &Heard) -> Bytes {
     let (name, message, fields) = (event.name(), bounded(event.to_string()), event.fields());
     let data = serde_json::to_string(&Data { event: name, at, message, fields });
     let data = data.unwrap_or_default();
-    text += &format!("id: {}\nevent: {name}\ndata: {data}\n\n", tap.place_of(told.number));
+    let place = tap.place_of(told.number);
+    // Writing to a string does not fail.
+    let _ = write!(text, "id: {place}\nevent: {name}\ndata: {data}\n\n");
     text.into()
 }
 

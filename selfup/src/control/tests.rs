@@ -4,11 +4,12 @@ mod bounds;
 mod streams;
 
 use std::io::{Read as _, Write as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -19,6 +20,9 @@ use super::{
     Upgrades, UpgradesState,
 };
 use crate::event::{Event, Observer, Verbosity};
+
+/// A user who has nothing to do with the service.
+const NOBODY: u32 = 65534;
 
 /// Longer than anything takes that comes at all, on any machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -120,10 +124,20 @@ fn answered(mut stream: UnixStream) -> Answered {
     Answered { status, head: format!("{head}\r\n"), body: body.to_owned() }
 }
 
+/// Waits for the end of what was told to stop.
+fn ended(server: Server) {
+    let begin = Instant::now();
+    while !server.is_over() {
+        assert!(begin.elapsed() < PATIENCE);
+        std::thread::yield_now();
+    }
+    assert!(server.finish());
+}
+
 /// Says that it is done.
 fn commit(asked: Asked) {
     let outcome = match asked.what {
-        Ask::Status => return drop(asked.answer.send(Answer::Status(status().into()))),
+        Ask::Status => return drop(asked.answer.send(Answer::Status(status()))),
         Ask::Restart | Ask::Check | Ask::RollBack => outcome("committed", true),
         Ask::PauseUpgrades => outcome("paused", true),
         Ask::ResumeUpgrades => outcome("resumed", true),
@@ -180,6 +194,37 @@ pub(super) fn status() -> Box<Status> {
         good: vec![to, from],
         refused: vec![refusal],
     })
+}
+
+/// The names of all fields within `value`.
+fn fields(value: &Value) -> Vec<String> {
+    match value {
+        Value::Object(fields_of) => {
+            let own = fields_of.keys().cloned();
+            own.chain(fields_of.values().flat_map(fields)).collect()
+        }
+        Value::Array(all) => all.iter().flat_map(fields).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn what_is_answered_is_documented() {
+    let docs = include_str!("../control.md");
+    let state = serde_json::to_value(status()).unwrap();
+    let outcome = serde_json::to_value(outcome("committed", true)).unwrap();
+    for field in fields(&state).iter().chain(&fields(&outcome)) {
+        assert!(docs.contains(&format!("`{field}`")), "{field}");
+    }
+    let page = super::metrics::render(&status(), &crate::event::Counts::default());
+    for line in page.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+        let name = line.split(' ').next().unwrap();
+        assert!(docs.contains(&format!("`{name}")), "{name}");
+    }
+    for (method, path) in super::route::all() {
+        assert!(docs.contains(&format!("| `{method} {path}` |")), "{path}");
+        assert!(docs.contains(&format!("http://selfup{path}")), "{path}");
+    }
 }
 
 #[test]
@@ -322,9 +367,6 @@ fn who_may_connect_may_look_and_only_some_may_act() {
         assert!(std::env::var_os("CI").is_none(), "CI runs this as root");
         return eprintln!("SKIPPED: only root can ask as another user");
     }
-    use std::os::unix::fs::PermissionsExt as _;
-    use std::os::unix::process::CommandExt as _;
-    const NOBODY: u32 = 65534;
     let served = Served::by(commit);
     let allow = |path: &std::path::Path, mode| {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();

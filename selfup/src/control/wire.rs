@@ -5,9 +5,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::UnixStream;
 use tokio::time::Sleep;
+
+use super::limits::MOST_UNWANTED;
 
 /// A stream whose writes fail once nothing of them was taken for some time.
 #[derive(Debug)]
@@ -22,6 +24,14 @@ impl Wire {
     /// A client that reads nothing for `stall` is gone.
     pub(super) fn new(stream: UnixStream, stall: Duration) -> Self {
         Self { stream, stall, stalls: None }
+    }
+
+    /// Closes the sending side, and reads until the client has closed its own.
+    pub(super) async fn linger(&mut self) -> io::Result<()> {
+        self.stream.shutdown().await?;
+        let mut unwanted = (&mut self.stream).take(MOST_UNWANTED);
+        tokio::io::copy(&mut unwanted, &mut tokio::io::sink()).await?;
+        Ok(())
     }
 
     fn bound<T>(

@@ -113,8 +113,7 @@ impl Event {
             Self::UpgradesDisabled { reason } | Self::Following { reason } => because(reason),
             Self::UpgradesEnabled => none,
             Self::Asked { what, by_uid, by_pid } => {
-                let (by_uid, by_pid) = (Some(*by_uid), Some(*by_pid));
-                Fields { what: Some(what), by_uid, by_pid, ..none }
+                Fields { what: Some(what), by_uid: Some(*by_uid), by_pid: Some(*by_pid), ..none }
             }
             Self::FetchFailed { error } | Self::Warning { error } => {
                 let Fields { reason, kind, .. } = because(error);

@@ -130,7 +130,6 @@ impl Tap {
     }
 
     /// Adds what was counted by the code that this master ran before.
-    #[cfg_attr(not(test), expect(dead_code, reason = "nobody hands it over yet"))]
     pub(crate) fn add(&self, earlier: Counts) {
         self.ring.kept().counts.add(earlier);
     }

@@ -8,8 +8,9 @@ use object_store::client::{HttpRequest, HttpRequestBody};
 use selfup::fetcher::{Store, azure};
 
 use super::gcs::send;
-use super::tool::{Tool, tool};
+use super::tool::Tool;
 use super::{Bucket, KEY};
+use crate::tool;
 
 /// A server with one container, for as long as this lives.
 #[derive(Debug)]

@@ -7,9 +7,10 @@ use std::process::Command;
 
 use selfup::fetcher::{Store, gcs};
 
-use super::tool::{Tool, tool};
+use super::tool::Tool;
 use super::{Bucket, KEY};
 use crate::faults::{Forward, Reply, Request};
+use crate::tool;
 
 /// A server with one bucket, for as long as this lives.
 #[derive(Debug)]

@@ -1,7 +1,6 @@
 //! Servers of others, as processes.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::eventually;
@@ -11,20 +10,6 @@ use crate::eventually;
 pub(super) struct Tool {
     process: Child,
     address: SocketAddr,
-}
-
-/// Where `.ci/run` has put a tool, under `target/tools`. Where it is not, that is said, and with `CI=true`
-/// it is a failure.
-pub(super) fn tool(path: &str) -> Option<PathBuf> {
-    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools");
-    let found = tools.join(path);
-    if found.exists() {
-        return Some(found);
-    }
-    let words = format!("SKIPPED: {} is not there; `.ci/run` installs it", found.display());
-    assert!(std::env::var_os("CI").is_none_or(|value| value != "true"), "{words}");
-    eprintln!("{words}");
-    None
 }
 
 impl Tool {

@@ -3,12 +3,12 @@
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::channel;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use super::super::limits::{Limits, MOST_OPEN, MOST_REQUESTS};
-use super::{PATIENCE, Served, answered, commit};
+use super::{PATIENCE, Served, answered, commit, ended};
 
 const RESTART: &str = "POST /restart HTTP/1.1\r\nHost: selfup\r\n\r\n";
 
@@ -156,19 +156,14 @@ fn a_stop_answers_what_is_known_and_keeps_who_comes_for_the_next_server() {
     let mut served = Served::by(move |asked| keep.send(asked).unwrap());
     let waits = served.send(RESTART);
     let asked = kept.recv_timeout(PATIENCE).unwrap();
-    let server = served.server.take().unwrap();
-    assert!(!server.is_over());
-    let begin = Instant::now();
-    server.stop();
+    let thread = served.server.take().unwrap();
+    assert!(!thread.is_over());
+    thread.stop();
     let told = answered(waits);
     assert_eq!(told.status, 503);
     assert!(told.error().contains("goes on, if it can"), "{}", told.body);
     assert!(asked.answer.is_closed());
-    while !server.is_over() {
-        assert!(begin.elapsed() < PATIENCE);
-        std::thread::yield_now();
-    }
-    assert!(server.finish());
+    ended(thread);
     let early = served.send("GET /status HTTP/1.1\r\nHost: selfup\r\n\r\n");
     let (ask, mut asked) = mpsc::channel(1);
     served.start(Limits::USUAL, ask);
@@ -178,11 +173,14 @@ fn a_stop_answers_what_is_known_and_keeps_who_comes_for_the_next_server() {
 
 #[test]
 fn a_stop_is_held_up_by_nobody() {
-    let mut served = Served::by(drop);
+    let limits = Limits { grace: Duration::from_millis(100), ..Limits::USUAL };
+    let mut served = Served::with(limits, drop);
     let silent: Vec<UnixStream> = (0..3).map(|_| served.connect()).collect();
     served.send("GET /status HTTP/1.1\r\n");
     served.ask("GET /status");
-    assert!(served.server.take().unwrap().finish(), "within a second");
+    let thread = served.server.take().unwrap();
+    thread.stop();
+    ended(thread);
     for mut client in silent {
         let read = client.read(&mut [0]);
         let is_cut =

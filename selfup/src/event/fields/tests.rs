@@ -148,9 +148,9 @@ impl Subscriber for Notes {
 
 #[test]
 fn a_subscriber_is_told_the_same_fields_as_json_has() {
-    let notes = Notes::default();
-    tracing::subscriber::with_default(notes.clone(), || one_of_each().iter().for_each(trace));
-    let noted = notes.0.lock().unwrap();
+    let subscriber = Notes::default();
+    tracing::subscriber::with_default(subscriber.clone(), || one_of_each().iter().for_each(trace));
+    let noted = subscriber.0.lock().unwrap();
     for (fields, event) in noted.iter().zip(one_of_each()) {
         let mut expected: BTreeMap<_, _> = json(&event)
             .into_iter()

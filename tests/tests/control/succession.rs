@@ -1,0 +1,112 @@
+use std::os::unix::fs::MetadataExt as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use selfup_tests::{Operator, Release, ServiceBuilder, descriptors_of, eventually};
+
+use super::{publish, published};
+
+fn inode(operator: &Operator) -> u64 {
+    operator.path().symlink_metadata().unwrap().ino()
+}
+
+#[test]
+fn clients_are_answered_through_five_successions_and_nothing_is_left_open() {
+    let (mut published, operator) = published(&[]);
+    let (before, is_over) = (inode(&operator), Arc::new(AtomicBool::new(false)));
+    let clients: Vec<_> = (0..3)
+        .map(|_| {
+            let (operator, is_over) = (operator.clone(), is_over.clone());
+            std::thread::spawn(move || {
+                let mut count = 0;
+                while !is_over.load(Ordering::Acquire) {
+                    // Who was being answered may be told to come back; nobody is refused or cut.
+                    let said = operator.try_ask("GET /status").unwrap();
+                    assert!(matches!(said.code, 200 | 503), "{said:?}");
+                    count += usize::from(said.code == 200);
+                }
+                count
+            })
+        })
+        .collect();
+    let mut open = 0;
+    for count in 1..=5 {
+        publish(&published, Release::good());
+        operator.post("/check").assert_good("committed");
+        published.service.wait_for_nth("event master_replaced: ", count);
+        let _ = published.service.wait_for_one_child();
+        if count == 1 {
+            open = descriptors_of(published.service.pid());
+        }
+    }
+    is_over.store(true, Ordering::Release);
+    let counts: Vec<_> = clients.into_iter().map(|client| client.join().unwrap()).collect();
+    assert!(counts.iter().all(|count| *count > 5), "{counts:?}");
+    assert_eq!(inode(&operator), before);
+    // Three clients had three connections, with all that belongs to them.
+    eventually("nothing was left open", || {
+        (descriptors_of(published.service.pid()) <= open + 2).then_some(())
+    });
+    assert!(published.service.stop().success());
+    assert!(!operator.path().exists());
+}
+
+#[test]
+fn a_later_version_has_it_elsewhere_or_nowhere() {
+    let (mut published, operator) = published(&[]);
+    let other = Operator::at(&published.service.directory().join("other"));
+    let elsewhere = format!("CONTROL_SOCKET={}?mode=0640", other.path().display());
+    publish(&published, Release::configured(&elsewhere));
+    operator.post("/check").assert_good("committed");
+    published.service.wait_for("event master_replaced: ");
+    assert_eq!(other.status()["phase"], "serving");
+    assert!(!operator.path().exists(), "nobody needs it any more");
+    publish(&published, Release::configured("CONTROL_SOCKET="));
+    other.post("/check").assert_good("committed");
+    published.service.wait_for_nth("event master_replaced: ", 2);
+    eventually("it is gone", || (!other.path().exists()).then_some(()));
+    assert!(published.service.get("/").contains(" 3 "));
+    assert!(published.service.stop().success());
+}
+
+#[test]
+fn a_restart_that_would_wait_behind_a_succession_is_told_and_what_follows_works() {
+    let (mut published, operator) = published(&[("PROBATION", "2s")]);
+    publish(&published, Release::good());
+    let check = operator.begin("POST /check");
+    published.service.wait_for("event paused: generation 1 ");
+    let restart = operator.begin("POST /restart");
+    check.answer().assert_good("committed");
+    restart.answer().assert_bad("failed", "the master is being replaced");
+    published.service.wait_for("event master_replaced: ");
+    // The next master does it, as the answer says.
+    published.service.wait_for("event committed: generation 3 ");
+    operator.post("/restart").assert_good("committed");
+    assert!(published.service.stop().success());
+}
+
+#[test]
+fn a_way_back_keeps_the_socket() {
+    let (mut published, operator) = published(&[]);
+    let before = inode(&operator);
+    publish(&published, Release::flawed("master-panics"));
+    operator.post("/check").assert_good("committed");
+    published.service.wait_for("event warning: the new binary's master did not take over");
+    assert_eq!(operator.status()["phase"], "serving");
+    assert_eq!(inode(&operator), before);
+    assert!(published.service.stop().success());
+    assert!(!operator.path().exists());
+}
+
+#[test]
+fn a_first_version_without_it_gets_it_by_an_upgrade() {
+    let first = Release::configured("CONTROL_SOCKET=");
+    let publisher = selfup_tests::Publisher::start(selfup_tests::Answer::Whole(first.clone()));
+    let (builder, operator) = Operator::of(ServiceBuilder::new(&first), "");
+    let mut published = selfup_tests::Published::of(builder, publisher, &[]);
+    assert!(!operator.path().exists());
+    published.succeed(&Release::good());
+    assert_eq!(operator.status()["phase"], "serving");
+    assert!(published.service.stop().success());
+    assert!(!operator.path().exists());
+}

@@ -1,0 +1,133 @@
+use selfup_tests::{Answer, Release};
+use serde_json::json;
+
+use super::{publish, published, service};
+
+#[test]
+fn a_check_says_what_came_of_it() {
+    let (mut published, operator) = published(&[]);
+    operator.post("/check").assert_good("unchanged");
+    publish(&published, Release::good().of_version("0.0.9"));
+    operator.post("/check").assert_bad("refused", "0.0.9");
+    // It stays so for as long as that is published.
+    operator.post("/check").assert_bad("refused", "0.0.9");
+    published.publisher.publish(Answer::Status(503));
+    operator.post("/check").assert_bad("failed", "503");
+    let second = publish(&published, Release::good());
+    let said = operator.post("/check");
+    said.assert_good("committed");
+    assert_eq!(said.body["generation"], 2);
+    published.service.assert_runs(&second);
+    published.service.wait_for("event master_replaced: ");
+    operator.post("/check").assert_good("unchanged");
+    assert!(published.service.stop().success());
+}
+
+#[test]
+fn a_check_tells_of_a_release_that_fails_and_of_one_that_waits() {
+    let (mut published, operator) = published(&[("READY_TIMEOUT", "3s")]);
+    publish(&published, Release::flawed("never-ready"));
+    operator.post("/check").assert_bad("abandoned", "it was not ready within");
+    assert!(published.service.stop().success());
+
+    let (mut published, operator) = self::published(&[("NO_RESTART_AFTER_FETCH", "1")]);
+    let second = publish(&published, Release::good());
+    operator.post("/check").assert_bad("waits", "for the next restart");
+    published.service.assert_on_disk(&second);
+    let said = operator.post("/restart");
+    said.assert_good("committed");
+    published.service.assert_runs(&second);
+    assert!(published.service.stop().success());
+}
+
+#[test]
+fn without_a_fetcher_there_is_nothing_to_check_or_to_pause() {
+    let (mut service, operator) = service(&[]);
+    assert_eq!(operator.status()["upgrades"]["state"], "none");
+    for target in ["/check", "/rollback", "/pause-upgrades", "/resume-upgrades"] {
+        operator.post(target).assert_bad("disabled", "no fetcher");
+    }
+    assert!(service.stop().success());
+}
+
+#[test]
+fn a_rollback_is_answered_when_the_previous_binary_serves_or_cannot() {
+    let (mut published, operator) = published(&[]);
+    let first = Release::of(std::fs::read(published.service.binary()).unwrap());
+    operator.post("/rollback").assert_bad("failed", "there is no previous binary");
+    let second = publish(&published, Release::good());
+    operator.post("/check").assert_good("committed");
+    published.service.wait_for("event master_replaced: ");
+    let said = operator.post("/rollback");
+    said.assert_good("committed");
+    assert_eq!(said.body["generation"], 3);
+    published.service.assert_runs(&first);
+    published.service.wait_for_nth("event master_replaced: ", 2);
+    operator.post("/check").assert_bad("refused", "it was rolled back by request");
+    let status = operator.status();
+    assert_eq!(status["last_refusal"]["digest"], second.id().to_string());
+    assert_eq!(status["last_upgrade"]["to"]["digest"], first.id().to_string());
+    operator.post("/rollback").assert_bad("failed", "turned down itself");
+    assert!(published.service.stop().success());
+}
+
+#[test]
+fn a_rollback_waits_for_no_other_restart() {
+    let (mut published, operator) = published(&[("NO_RESTART_AFTER_FETCH", "1")]);
+    let first = Release::of(std::fs::read(published.service.binary()).unwrap());
+    publish(&published, Release::good());
+    operator.post("/check").assert_bad("waits", "for the next restart");
+    operator.post("/restart").assert_good("committed");
+    published.service.wait_for("event master_replaced: ");
+    operator.post("/rollback").assert_good("committed");
+    published.service.assert_runs(&first);
+    assert!(published.service.stop().success());
+}
+
+#[test]
+fn while_upgrades_are_paused_nothing_is_polled_unless_an_operator_asks() {
+    let (mut published, operator) = published(&[("INTERVAL", "50ms")]);
+    published.publisher.wait_for("GET 304", 2);
+    operator.post("/pause-upgrades").assert_good("paused");
+    operator.post("/pause-upgrades").assert_good("paused");
+    let polls = published.publisher.answered().len();
+    let upgrades = operator.status()["upgrades"].clone();
+    assert_eq!(
+        (&upgrades["state"], &upgrades["next_poll_seconds"]),
+        (&json!("paused"), &json!(null))
+    );
+    // The program's own wish waits.
+    assert_eq!(published.service.get("/check"), "Ok(())\n");
+    publish(&published, Release::good());
+    operator.post("/restart").assert_good("committed");
+    assert_eq!(published.publisher.answered().len(), polls);
+    let said = operator.post("/check");
+    said.assert_good("committed");
+    assert_eq!(said.body["generation"], 3);
+    // The master was replaced, and they are paused still.
+    published.service.wait_for("event master_replaced: ");
+    assert_eq!(operator.status()["upgrades"]["state"], "paused");
+    let second = publish(&published, Release::good());
+    operator.post("/restart").assert_good("committed");
+    assert!(published.service.lines("event upgraded: ").len() == 1);
+    operator.post("/resume-upgrades").assert_good("resumed");
+    published.service.wait_for_nth("event upgraded: ", 2);
+    published.service.assert_runs(&second);
+    assert!(published.service.stop().success());
+}
+
+#[test]
+fn a_pause_gives_up_a_download_and_is_answered_at_once() {
+    let (mut published, operator) = published(&[("INTERVAL", "50ms")]);
+    published.publisher.wait_for("GET 304", 1);
+    let release = Release::good();
+    published.publisher.publish(Answer::Stalled(release.clone(), 1000));
+    published.service.wait_for_staged_file();
+    operator.post("/pause-upgrades").assert_good("paused");
+    published.service.assert_files(&["control"]);
+    operator.post("/resume-upgrades").assert_good("resumed");
+    published.publisher.publish(Answer::Whole(release.clone()));
+    published.service.wait_for("event committed: generation 2 ");
+    published.service.assert_runs(&release);
+    assert!(published.service.stop().success());
+}
