@@ -152,7 +152,8 @@ mod sys;
 mod upgrade;
 
 pub use self::config::{
-    Address, Builder, Config, IntoAddresses, IntoControl, IntoDuration, IntoPublicKeys, IntoSize, PublicKey,
+    Address, Builder, Config, IntoAddresses, IntoControl, IntoDuration, IntoPublicKeys, IntoSize,
+    PublicKey,
 };
 pub use self::entry::{
     Program, ProgramArgument, ProgramOutput, Runtime, check_now, clear_refused, is_supported,

@@ -11,8 +11,9 @@ use syn::{Ident, MacroDelimiter, Meta, MetaList, MetaNameValue, Path};
 
 use super::syntax::{self, Argument, Form};
 use super::value::{
-    Addresses, AsyncHook, ControlSocket, Count, CratePath, Fetcher, Flag, Flavor, Hook, Interval, Keyed, Name,
-    PlainText, Probation, PublicKeys, Readiness, RestartSignal, Size, Timeout, Version,
+    Addresses, AsyncHook, ControlSocket, Count, CratePath, Fetcher, Flag, Flavor, Hook, Interval,
+    Keyed, Name, PlainText, Probation, PublicKeys, Readiness, RestartSignal, Size, Timeout,
+    Version,
 };
 use crate::errors::{Errors, Place};
 use crate::neighbour::{listed, nearest};

@@ -251,7 +251,15 @@ impl Children {
         (control, desk): (Option<&'a Bound>, Option<serde_json::Value>),
     ) -> Estate<'a> {
         let Self { launch, sockets, living, .. } = self;
-        Estate { standing, waiting, origin: &launch.origin, sockets, children: living, control, desk }
+        Estate {
+            standing,
+            waiting,
+            origin: &launch.origin,
+            sockets,
+            children: living,
+            control,
+            desk,
+        }
     }
 
     /// Everybody who lives, oldest first, and whether they are ready.

@@ -76,13 +76,7 @@ impl Desk {
 
     pub(super) fn polled(&mut self, _: &Polled, _: Generation) {}
 
-    pub(super) fn answered(
-        &mut self,
-        _: u64,
-        _: &std::result::Result<(), String>,
-        _: Generation,
-    ) {
-    }
+    pub(super) fn answered(&mut self, _: u64, _: &std::result::Result<(), String>, _: Generation) {}
 
     pub(super) fn resting(&mut self, _: u64) {}
 }
@@ -99,10 +93,6 @@ impl Master {
 }
 
 /// A socket that another version left is closed like one that no address needs.
-pub(super) fn take_out(
-    _: &mut Vec<Bound>,
-    _: Option<usize>,
-    _: Option<&Address>,
-) -> Option<Bound> {
+pub(super) fn take_out(_: &mut Vec<Bound>, _: Option<usize>, _: Option<&Address>) -> Option<Bound> {
     None
 }

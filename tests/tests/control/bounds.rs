@@ -31,9 +31,7 @@ fn a_thousand_requests_leave_nothing_open() {
             _ => assert_eq!(operator.status()["master_pid"], service.pid().as_raw()),
         }
     }
-    eventually("nothing is left open", || {
-        (descriptors_of(service.pid()) <= before).then_some(())
-    });
+    eventually("nothing is left open", || (descriptors_of(service.pid()) <= before).then_some(()));
     assert!(service.stop().success());
 }
 

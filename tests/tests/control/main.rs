@@ -8,9 +8,7 @@ mod status;
 mod succession;
 mod upgrades;
 
-use selfup_tests::{
-    Answer, Operator, Published, Publisher, Release, Service, ServiceBuilder,
-};
+use selfup_tests::{Answer, Operator, Published, Publisher, Release, Service, ServiceBuilder};
 
 /// A service with a control socket, and these variables.
 fn service(variables: &[(&str, &str)]) -> (Service, Operator) {

@@ -16,12 +16,14 @@ fn generation(status: &Value, number: u64) -> &Value {
 fn it_tells_what_runs_before_an_upgrade_and_after_it() {
     let (mut published, operator) = published(&[]);
     let first = Release::of(std::fs::read(published.service.binary()).unwrap());
-    let status = operator.wait_for("the binary is digested", |status| {
-        generation(status, 1)["digest"].is_string()
-    });
+    let status = operator
+        .wait_for("the binary is digested", |status| generation(status, 1)["digest"].is_string());
     assert_eq!(status["master_pid"], published.service.pid().as_raw());
     assert_eq!(status["path"], published.service.binary().display().to_string());
-    assert_eq!((&status["phase"], &status["addresses"]), (&json!("serving"), &json!(["127.0.0.1:0"])));
+    assert_eq!(
+        (&status["phase"], &status["addresses"]),
+        (&json!("serving"), &json!(["127.0.0.1:0"]))
+    );
     let one = generation(&status, 1);
     assert_eq!(one["pid"], published.service.pid_of(1).as_raw());
     assert_eq!((&one["state"], &one["open_connections"]), (&json!("serving"), &json!(0)));
@@ -36,7 +38,10 @@ fn it_tells_what_runs_before_an_upgrade_and_after_it() {
     published.service.wait_for("event master_replaced: ");
     let status = operator.wait_for("the history is told", |status| status["good"] != json!([]));
     let two = generation(&status, 2);
-    assert_eq!((&two["state"], &two["digest"]), (&json!("serving"), &json!(second.id().to_string())));
+    assert_eq!(
+        (&two["state"], &two["digest"]),
+        (&json!("serving"), &json!(second.id().to_string()))
+    );
     // It outlives the succession that follows the upgrade.
     assert_eq!(status["last_upgrade"]["from"]["digest"], first.id().to_string());
     assert_eq!(status["last_upgrade"]["to"]["digest"], second.id().to_string());
@@ -62,7 +67,10 @@ fn a_generation_that_drains_is_told_with_the_connections_that_it_has() {
     assert_eq!(generation(&status, 2)["state"], "probation");
     service.signal(Signal::SIGTERM);
     let status = operator.status();
-    assert_eq!((&status["phase"], &generation(&status, 1)["state"]), (&json!("stopping"), &json!("draining")));
+    assert_eq!(
+        (&status["phase"], &generation(&status, 1)["state"]),
+        (&json!("stopping"), &json!("draining"))
+    );
     operator.post("/restart").assert_bad("stopping", "the service ends");
     drop(held);
     service.wait();
@@ -81,9 +89,7 @@ fn a_child_that_does_not_answer_costs_a_second_and_what_is_not_known_is_null() {
     // Four at once share one question; a machine may be slow, but not by one second each.
     assert!(begun.elapsed() >= std::time::Duration::from_secs(1));
     kill(service.pid_of(1), Signal::SIGCONT).unwrap();
-    operator.wait_for("it answers again", |status| {
-        generation(status, 1)["open_connections"] == 0
-    });
+    operator.wait_for("it answers again", |status| generation(status, 1)["open_connections"] == 0);
     assert!(service.stop().success());
 }
 

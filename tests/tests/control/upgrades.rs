@@ -92,7 +92,10 @@ fn while_upgrades_are_paused_nothing_is_polled_unless_an_operator_asks() {
     operator.post("/pause-upgrades").assert_good("paused");
     let polls = published.publisher.answered().len();
     let upgrades = operator.status()["upgrades"].clone();
-    assert_eq!((&upgrades["state"], &upgrades["next_poll_seconds"]), (&json!("paused"), &json!(null)));
+    assert_eq!(
+        (&upgrades["state"], &upgrades["next_poll_seconds"]),
+        (&json!("paused"), &json!(null))
+    );
     // The program's own wish waits.
     assert_eq!(published.service.get("/check"), "Ok(())\n");
     publish(&published, Release::good());

@@ -46,22 +46,19 @@ mod tests {
         }
         for (value, expected) in [
             ("\"\"", "\"\" is not an absolute path; write one, such as \"/run/app/selfup.sock\""),
-            ("\"a.sock\"", "\"a.sock\" is not an absolute path; write one, such as \"/run/a.sock\""),
+            (
+                "\"a.sock\"",
+                "\"a.sock\" is not an absolute path; write one, such as \"/run/a.sock\"",
+            ),
             ("\"@a\"", "\"@a\" is not an absolute path; write one, such as \"/run/a\""),
             ("\"unix:/run/a\"", "the control socket is always at a path; write \"/run/a\""),
             ("\"/run/\"", "the socket path \"/run/\" ends without the name of a file"),
-            (
-                "\"/run/a?mode=rw\"",
-                "\"rw\" is not a mode; write it in octal, such as `mode=0660`",
-            ),
+            ("\"/run/a?mode=rw\"", "\"rw\" is not a mode; write it in octal, such as `mode=0660`"),
             (
                 "\"/run/a?group=ops\"",
                 "the group \"ops\" may not connect with the default mode, 0600; write `mode=0660&group=ops`",
             ),
-            (
-                "\"/run/a?name=a\"",
-                "the control socket has no use for a `name`; leave it out",
-            ),
+            ("\"/run/a?name=a\"", "the control socket has no use for a `name`; leave it out"),
             (
                 "\"/run/a?nodelay\"",
                 "`nodelay` is no option of a UNIX path; expected `name`, `backlog`, `mode`, `owner` or `group`",

@@ -58,7 +58,10 @@ mod tests {
     fn a_mistake_is_named_with_its_fix() {
         let long = format!("/{}", "x".repeat(107));
         for (path, words) in [
-            ("a.sock", "`control`: \"a.sock\" is not an absolute path; write one, such as \"/run/a.sock\""),
+            (
+                "a.sock",
+                "`control`: \"a.sock\" is not an absolute path; write one, such as \"/run/a.sock\"",
+            ),
             ("unix:/a", "always at a path; write \"/a\""),
             ("/run/a?group=ops", "write `mode=0660&group=ops`"),
             ("/run/a?keepalive=1s", "`keepalive` is no option of a UNIX path"),

@@ -74,7 +74,8 @@ impl Master {
     fn take_up_check(&mut self) -> Taken {
         let Some(number) = self.upgrader.ask() else { return nobody() };
         let soonest = self.upgrader.notice().and_then(|notice| notice.soonest);
-        let rests = soonest.map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()));
+        let rests =
+            soonest.map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()));
         if rests < SOON {
             return Taken::Waits(Stage::Wished, number);
         }

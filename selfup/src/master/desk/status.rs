@@ -8,9 +8,7 @@ use tokio::sync::oneshot;
 
 use super::identities::Known;
 use super::memory::binary;
-use crate::control::{
-    Answer, GenerationStatus, Refusal, Status, Upgrades, UpgradesState,
-};
+use crate::control::{Answer, GenerationStatus, Refusal, Status, Upgrades, UpgradesState};
 use crate::identity::Generation;
 use crate::master::Master;
 use crate::master::plan::{Phase, View};
@@ -102,7 +100,8 @@ impl Master {
 
     fn status(&self, view: &View, generations: Vec<GenerationStatus>) -> Status {
         let notice = self.upgrader.notice();
-        let remembered = notice.as_ref().map(|notice| notice.remembered.clone()).unwrap_or_default();
+        let remembered =
+            notice.as_ref().map(|notice| notice.remembered.clone()).unwrap_or_default();
         let good = remembered.good.iter().map(|(id, version)| binary(*id, version));
         let refused = remembered.refused.into_iter().map(|refused| Refusal {
             digest: Some(refused.id.to_string()),
@@ -186,7 +185,10 @@ mod tests {
         let paused = upgrades(Some(&notice(Stand::Open)), true);
         assert_eq!((paused.state, paused.next_poll_seconds), (UpgradesState::Paused, None));
         let closed = upgrades(Some(&notice(Stand::Closed("noexec".into()))), false);
-        assert_eq!((closed.state, closed.reason.as_deref()), (UpgradesState::Disabled, Some("noexec")));
+        assert_eq!(
+            (closed.state, closed.reason.as_deref()),
+            (UpgradesState::Disabled, Some("noexec"))
+        );
         assert_eq!(upgrades(Some(&notice(Stand::None)), true).state, UpgradesState::None);
         assert_eq!(upgrades(None, true).state, UpgradesState::None);
     }

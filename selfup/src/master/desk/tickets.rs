@@ -182,12 +182,7 @@ impl Tickets {
     }
 
     /// What came of the rollbacks that were asked for so far, as the thread sees it.
-    pub(super) fn answered(
-        &mut self,
-        number: u64,
-        came: &Result<(), String>,
-        serving: Generation,
-    ) {
+    pub(super) fn answered(&mut self, number: u64, came: &Result<(), String>, serving: Generation) {
         let is_it = |it: &Ticket| it.what == Ask::RollBack && it.number <= number;
         match came {
             // It was back before anything had to be started for it.
@@ -240,8 +235,7 @@ impl Tickets {
 }
 
 /// What is told to who would have to wait for a master that is being replaced.
-pub(super) const AGAIN: &str =
-    "the master is being replaced by what was committed; ask again";
+pub(super) const AGAIN: &str = "the master is being replaced by what was committed; ask again";
 
 pub(super) fn good(word: &'static str, generation: Option<Generation>) -> Outcome {
     let generation = generation.map(Generation::get);

@@ -196,7 +196,8 @@ mod tests {
         snapshot.listeners[0].inode = Some((u64::MAX, 1));
         (snapshot.rollback_waits, snapshot.clear_waits) = (true, true);
         snapshot.children[0].beats = true;
-        (snapshot.control, snapshot.desk) = (Some(9), Some(serde_json::json!({ "is_paused": true })));
+        (snapshot.control, snapshot.desk) =
+            (Some(9), Some(serde_json::json!({ "is_paused": true })));
         snapshot.given.push(GivenText { number: 3, name: "web".into(), fd: 20 });
         assert_eq!(Snapshot::decode(&snapshot.encode().unwrap()).unwrap(), snapshot);
         assert!(snapshot.descriptors().contains(&20));

@@ -35,7 +35,12 @@ impl Work {
     }
 
     /// Writes down how things are, with the times of the next poll.
-    pub(in crate::master::upgrades) fn show(&self, board: &Board, soonest: Option<Instant>, due: Instant) {
+    pub(in crate::master::upgrades) fn show(
+        &self,
+        board: &Board,
+        soonest: Option<Instant>,
+        due: Instant,
+    ) {
         let (stand, remembered) = match &self.stand {
             _ if self.fetcher.is_none() => (board::Stand::None, None),
             Stand::Open(pipeline) => {

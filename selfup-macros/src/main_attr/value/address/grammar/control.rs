@@ -9,7 +9,9 @@ pub(crate) fn address(text: &str) -> Result<String, String> {
     if !text.starts_with('/') || text.starts_with("//") {
         let path = text.trim_start_matches(['/', '@']);
         let path = if path.is_empty() { "app/selfup.sock" } else { path };
-        return Err(format!("\"{text}\" is not an absolute path; write one, such as \"/run/{path}\""));
+        return Err(format!(
+            "\"{text}\" is not an absolute path; write one, such as \"/run/{path}\""
+        ));
     }
     let address = format!("unix:{text}");
     let options = parse(&address)?.options;
