@@ -14,6 +14,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::Observer;
 use crate::listeners::{self, Bound, Given};
 use crate::master::{self, Birth, Handed, Outcome, Succession};
+#[cfg(all(selfup_supervised, feature = "systemd"))]
+use crate::notify;
 use crate::role::{Part, Role};
 use crate::state::State;
 use crate::sys;
@@ -176,11 +178,11 @@ fn be_probe(channel: &Channel, token: String, config: impl FnOnce() -> Result<Co
 fn be_alone(mut config: Config, program: Program) -> Result<ExitCode> {
     let observer = Observer::start(config.verbosity, config.on_event.take());
     // What no address names may be the program's own to take.
-    let is_given = config.addresses.iter().any(Address::is_given);
+    let is_given = config.addresses.iter().any(Address::is_given) || Given::has_kept();
     let given = is_given.then(Given::take).unwrap_or_default();
     let bound = bind(&config, &given)?;
     let reason = Error::new(ErrorKind::Unsupported, "`SELFUP=off` is set");
-    fall_back(&observer, reason, bound, program)
+    fall_back(&observer, reason, bound, program, None)
 }
 
 fn be_master(
@@ -215,7 +217,9 @@ fn be_master(
         Outcome::Ended(status) => Ok(end_as(status)),
         Outcome::Failed(error) => Err(error),
         Outcome::Unsupervised { error, .. } if required => Err(error),
-        Outcome::Unsupervised { error, bound } => fall_back(&observer, error, bound, program),
+        Outcome::Unsupervised { error, bound } => {
+            fall_back(&observer, error, bound, program, birth.ok())
+        }
     }
 }
 
@@ -245,12 +249,21 @@ fn fall_back(
     reason: Error,
     mut bound: Vec<Bound>,
     program: Program,
+    birth: Option<&Birth>,
 ) -> Result<ExitCode> {
     // Without a master the end of the program is the final stop.
     let placed: Vec<_> = bound.iter_mut().map(|bound| bound.placed.take()).collect();
     let text = "the program runs without a master: no restarts, no upgrades";
     observer.warn(Error::new(ErrorKind::Unsupported, text).caused_by(reason));
-    let ended = run_here(program, State::alone(bound)?);
+    let state = State::alone(bound)?;
+    #[cfg(all(selfup_supervised, feature = "systemd"))]
+    match birth {
+        Some(birth) => notify::alone::tell(birth.private(), observer, &state),
+        None => notify::alone::tell(&std::env::vars_os().collect::<Vec<_>>(), observer, &state),
+    }
+    #[cfg(not(all(selfup_supervised, feature = "systemd")))]
+    let _ = birth;
+    let ended = run_here(program, state);
     drop(placed);
     ended
 }

@@ -140,6 +140,8 @@ pub mod manual;
 #[cfg_attr(not(selfup_supervised), path = "master/unsupervised.rs")]
 mod master;
 pub mod note;
+#[cfg(all(selfup_supervised, feature = "systemd"))]
+mod notify;
 #[cfg(selfup_supervised)]
 mod origin;
 mod peer;

@@ -16,6 +16,8 @@ pub(crate) struct Origin {
     path: PathBuf,
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
+    /// What the process manager told the master alone.
+    private: Vec<(OsString, OsString)>,
     mask: SigSet,
 }
 
@@ -29,7 +31,7 @@ impl Origin {
             name != role::VARIABLE && !listeners::GIVEN_BY.iter().any(|given| name == given)
         };
         let env = std::env::vars_os().filter(is_kept).collect();
-        Ok(Self { path, args, env, mask: SigSet::thread_get_mask()? })
+        Ok(Self::taken_over(path, args, env, SigSet::thread_get_mask()?))
     }
 
     /// As a master before this one, in the same process, captured it.
@@ -39,7 +41,9 @@ impl Origin {
         env: Vec<(OsString, OsString)>,
         mask: SigSet,
     ) -> Self {
-        Self { path, args, env, mask }
+        let is_private = |(name, _): &(OsString, OsString)| PRIVATE.iter().any(|it| name == it);
+        let (private, env) = env.into_iter().partition(is_private);
+        Self { path, args, env, private, mask }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -55,15 +59,28 @@ impl Origin {
         &self.args
     }
 
-    /// The environment without the role.
+    /// The environment without the role, and without what is meant for the master alone.
     pub(crate) fn env(&self) -> &[(OsString, OsString)] {
         &self.env
+    }
+
+    /// What the process manager told the master alone.
+    pub(crate) fn private(&self) -> &[(OsString, OsString)] {
+        &self.private
     }
 
     pub(crate) fn mask(&self) -> SigSet {
         self.mask
     }
 }
+
+/// The variables that are meant for the master alone.
+#[cfg(feature = "systemd")]
+const PRIVATE: [&str; 4] = crate::notify::TOLD_BY;
+
+/// Whoever speaks with the process manager, it is the program.
+#[cfg(not(feature = "systemd"))]
+const PRIVATE: [&str; 0] = [];
 
 #[cfg(test)]
 impl Origin {
@@ -74,6 +91,7 @@ impl Origin {
             path,
             args: args.iter().map(OsString::from).collect(),
             env: env.iter().map(variable).collect(),
+            private: Vec::new(),
             mask: SigSet::empty(),
         }
     }

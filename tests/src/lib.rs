@@ -7,10 +7,12 @@
 
 mod certificate;
 mod client;
+mod container;
 mod control;
 pub mod faults;
 pub mod forge;
 pub mod idle;
+mod manager;
 pub mod manual;
 mod mounted;
 mod names;
@@ -39,7 +41,9 @@ use std::time::Duration;
 
 pub use self::certificate::Certificate;
 pub use self::client::{Connection, Load, get, try_get};
+pub use self::container::Container;
 pub use self::control::{Control, Remote};
+pub use self::manager::{Manager, Said};
 pub use self::mounted::Mounted;
 pub use self::names::Names;
 pub use self::nginx::Nginx;

@@ -95,6 +95,9 @@ fn explain(address: &Address, error: io::Error) -> Error {
 
 fn bind(address: &Address, given: &Given, backlog: i32) -> io::Result<Bound> {
     let options = address.options();
+    if let Some(kept) = given.kept(address, backlog)? {
+        return Ok(kept);
+    }
     let backlog = options.backlog.unwrap_or(backlog);
     let (kind, socket, placed) = match address.place() {
         Place::Tcp(socket) => {

@@ -9,6 +9,7 @@
 //! - [`bind`]: TCP and UDP, the wait for what is in use, and errors in words that help.
 //! - [`path`]: UNIX sockets in the file system, which somebody has to remove.
 //! - [`given`]: sockets that the process manager bound, and handed to the first master.
+//! - [`store`]: those that the process manager keeps while the service has no process.
 //! - [`handoff`]: what a child, or the next master, makes of the descriptors that it is handed.
 
 mod bind;
@@ -18,6 +19,8 @@ mod given;
 mod handoff;
 #[cfg_attr(not(unix), path = "path_elsewhere.rs")]
 mod path;
+#[cfg(selfup_supervised)]
+pub(crate) mod store;
 
 use std::io;
 use std::sync::Arc;

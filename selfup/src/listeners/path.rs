@@ -185,7 +185,7 @@ fn stale(path: &Path) -> io::Result<Option<Inode>> {
 }
 
 /// The socket at `path`, if there is anything.
-fn inode_at(path: &Path) -> io::Result<Option<Inode>> {
+pub(super) fn inode_at(path: &Path) -> io::Result<Option<Inode>> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         metadata => inode_of(path, &metadata?).map(Some),

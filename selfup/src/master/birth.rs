@@ -8,8 +8,12 @@ use tokio::runtime::Runtime;
 
 use super::desk::{Desk, take_out};
 use super::orphans::Orphans;
+#[cfg(feature = "systemd")]
+use super::plan::after;
 use super::plan::{Limits, Plan};
 use super::proof::Proof;
+#[cfg(feature = "systemd")]
+use super::show::Managed;
 use super::signals::{Blocked, Signals};
 use super::sockets::Sockets;
 use super::succession::{Handed, Inheritance};
@@ -40,6 +44,8 @@ impl Birth {
         }
         let begun = Origin::capture().and_then(|origin| {
             let signals = Blocked::begin()?;
+            #[cfg(feature = "systemd")]
+            crate::notify::leave_environment();
             Ok(Self { origin, signals })
         });
         begun.context(ErrorKind::Unsupported, || "this process cannot become a master")
@@ -67,6 +73,12 @@ impl Birth {
         })
     }
 
+    /// What the process manager told this process, and no other.
+    #[cfg(feature = "systemd")]
+    pub(crate) fn private(&self) -> &[(std::ffi::OsString, std::ffi::OsString)] {
+        self.origin.private()
+    }
+
     /// Gives the signals back to a process that goes on; what came meanwhile was for the service.
     pub(crate) fn end(&self) {
         self.signals.forget_pending();
@@ -77,11 +89,12 @@ impl Birth {
     pub(crate) fn run(
         &self,
         config: Config,
-        (bound, given): (Vec<Bound>, Given),
+        (bound, mut given): (Vec<Bound>, Given),
         observer: &Observer,
         unfinished: Option<Unfinished>,
     ) -> Outcome {
         let limits = Limits::new(&config);
+        let kept = given.let_go_of_kept();
         let sockets = Sockets::new(bound, given, config.backlog);
         tell_bound(observer, sockets.bound());
         let (runtime, reading) = match self.read_signals(limits.restart_signal) {
@@ -100,10 +113,18 @@ impl Birth {
         }
         let parts = (plan, sockets, desk);
         let assembled = self.assemble(config, parts, reading, observer.clone(), unfinished);
-        let master = match assembled {
+        #[cfg_attr(not(feature = "systemd"), expect(unused_mut, reason = "nobody is told"))]
+        let mut master = match assembled {
             Ok(master) => master,
             Err(error) => return Outcome::Failed(error),
         };
+        #[cfg(feature = "systemd")]
+        {
+            let first = Some(after(Instant::now(), limits.ready));
+            master.shown.managed = Managed::begin(&self.origin, observer, kept, first);
+        }
+        #[cfg(not(feature = "systemd"))]
+        drop(kept);
         let _orphans = Orphans::reap(observer);
         let outcome = runtime.block_on(master.run(Plan::beginning()));
         if matches!(outcome, Outcome::Unsupervised { .. }) {
@@ -185,6 +206,15 @@ impl Succession {
         match inheritance.take_charge() {
             Some(refusal) => observer.warn(refusal),
             None => observer.tell(&Event::MasterReplaced { generation: master.serving() }),
+        }
+        #[cfg(feature = "systemd")]
+        {
+            let managed = Managed::begin(&birth.origin, &observer, Vec::new(), None);
+            // What is not this master's any more is taken back after this.
+            master.shown.managed = managed.map(|mut managed| {
+                managed.keep(&master.children);
+                managed
+            });
         }
         master.children.take_charge();
         master.desk.take_charge();

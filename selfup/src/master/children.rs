@@ -86,6 +86,24 @@ impl Children {
         self.living.get(&generation).map(Child::pid)
     }
 
+    /// Whether the program of a child can serve.
+    #[cfg(feature = "systemd")]
+    pub(super) fn is_ready(&self, generation: Generation) -> bool {
+        self.living.get(&generation).is_some_and(Child::is_ready)
+    }
+
+    /// A path to what a child runs.
+    #[cfg(feature = "systemd")]
+    pub(super) fn binary_of(&self, generation: Generation) -> Option<PathBuf> {
+        self.pid(generation).map(executed_by)
+    }
+
+    /// The listeners of all of them.
+    #[cfg(feature = "systemd")]
+    pub(super) fn bound(&self) -> &[Bound] {
+        self.sockets.bound()
+    }
+
     /// What the next generation that follows an upgrade has to be.
     pub(super) fn set_candidate(&mut self, candidate: Vetted) {
         self.candidate = Some(candidate);

@@ -203,7 +203,9 @@ impl Master {
                 return Ok(Input::Tick);
             }
             let other = self.proof.as_ref().map(Proof::deadline).into_iter();
-            let other = other.chain(self.desk.deadline()).chain(self.look_at).min();
+            let other = other.chain(self.desk.deadline()).chain(self.look_at);
+            #[cfg(any(feature = "control", feature = "systemd"))]
+            let other = other.chain(self.shown.deadline());
             let happening = async {
                 tokio::select! {
                     input = self.signals.next() => Happening::Signal(input),
@@ -250,15 +252,17 @@ impl Master {
         let mut actions = VecDeque::from(actions);
         while let Some(action) = actions.pop_front() {
             if self.outcome.is_some() {
-                return;
+                break;
             }
             self.note(&action);
             if let Some(input) = self.act(action) {
                 actions.extend(self.plan.on(Instant::now(), input));
             }
         }
-        self.rehearse();
-        self.attend();
+        if self.outcome.is_none() {
+            self.rehearse();
+            self.attend();
+        }
         #[cfg(any(feature = "control", feature = "systemd"))]
         self.show();
     }

@@ -18,8 +18,10 @@ use std::time::{Duration, Instant};
 
 use self::file::Files;
 pub(super) use self::terms::{Action, Cause, Finding, Input, Leaving, Limits, Standing};
+#[cfg(feature = "systemd")]
+pub(super) use self::view::Phase;
 #[cfg(any(feature = "control", feature = "systemd"))]
-pub(super) use self::view::{Phase, View};
+pub(super) use self::view::View;
 use crate::error::{Error, ErrorKind};
 use crate::event::Event;
 use crate::identity::Generation;
@@ -343,7 +345,7 @@ impl Plan {
 }
 
 /// `now` and `duration`, or a time that nobody will see: "never" is a setting, too.
-fn after(now: Instant, duration: Duration) -> Instant {
+pub(super) fn after(now: Instant, duration: Duration) -> Instant {
     const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
     now + duration.min(NEVER)
 }

@@ -172,13 +172,20 @@ impl Link {
     /// Answers by the program's runtime, so that one that is blocked does not; or at once, if it has
     /// none. Those that come before the answer have the same one.
     fn beat(self: &Arc<Self>) {
-        let Some(runtime) = self.runtime.get() else { return self.say_beat() };
         if !self.is_beating.swap(true, Ordering::AcqRel) {
             let link = self.clone();
-            runtime.spawn(async move {
+            self.when_it_runs(move || {
                 link.is_beating.store(false, Ordering::Release);
                 link.say_beat();
             });
+        }
+    }
+
+    /// Calls `call` on the program's runtime, or at once if it has none.
+    pub(super) fn when_it_runs(&self, call: impl FnOnce() + Send + 'static) {
+        match self.runtime.get() {
+            Some(runtime) => drop(runtime.spawn(async { call() })),
+            None => call(),
         }
     }
 

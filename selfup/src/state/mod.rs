@@ -330,6 +330,12 @@ impl State {
         Active::new(&self.0.gate)
     }
 
+    /// Calls `call` when the program's runtime has its turn for it.
+    #[cfg(all(selfup_supervised, feature = "systemd"))]
+    pub(crate) fn beat(&self, call: impl FnOnce() + Send + 'static) {
+        self.0.link.when_it_runs(call);
+    }
+
     /// How long a drain may take, before the master ends it.
     #[cfg(feature = "serve")]
     pub(crate) fn terminate_timeout(&self) -> Option<Duration> {

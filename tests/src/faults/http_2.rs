@@ -64,9 +64,9 @@ fn answer(shared: &Shared, head: &Parts, fault: Option<Fault>) -> io::Result<Res
     }
     let bytes = (sent > 0).then(|| Bytes::copy_from_slice(&reply.body[..sent]));
     let end = match fault {
-        Some(Fault::Truncated | Fault::Cut) if sent < reply.body.len() => End::Broken,
         Some(Fault::Stalled) if sent > 0 => End::Silent,
-        _ => End::Whole,
+        // One that is shorter than its length breaks off (RFC 9113, section 8.1.1).
+        _ => End::OfStream,
     };
     response.body(Body { bytes, end }).map_err(io::Error::other)
 }
@@ -78,9 +78,7 @@ struct Body {
 }
 
 enum End {
-    Whole,
-    /// The stream is reset.
-    Broken,
+    OfStream,
     /// Nothing comes any more.
     Silent,
 }
@@ -95,8 +93,7 @@ impl HttpBody for Body {
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         match (self.bytes.take(), &self.end) {
             (Some(bytes), _) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
-            (None, End::Whole) => Poll::Ready(None),
-            (None, End::Broken) => Poll::Ready(Some(Err(io::Error::other("it breaks off")))),
+            (None, End::OfStream) => Poll::Ready(None),
             (None, End::Silent) => Poll::Pending,
         }
     }

@@ -166,3 +166,32 @@ fn a_first_process_is_replaced_like_any_other_and_still_ends_with_128_and_the_si
     Connection::open(service.address()).ask("/kill?9");
     assert_eq!(service.wait().code(), Some(137));
 }
+
+/// What the program asks for is nothing that the plan has to know: a wish for a poll, where there is no
+/// fetcher, comes to nothing at all. The master is stopped meanwhile, so that it hears both at once.
+#[test]
+fn what_comes_to_nothing_right_before_a_succession_does_not_put_it_off() {
+    let release = Release::good();
+    let mut service = ServiceBuilder::new(&Release::good()).set("PROBATION", "1h").start();
+    release.install(&service.binary());
+    service.signal(Signal::SIGUSR2);
+    service.wait_for("event paused: generation 1 ");
+    let (master, old) = (service.pid(), service.pid_of(1));
+    let is = |pid, state| {
+        eventually("it is in that state", || {
+            status_of(pid, "State").starts_with(state).then_some(())
+        });
+    };
+    kill(master, Signal::SIGSTOP).expect("it runs");
+    is(master, 'T');
+    // The end of the probation, and so of what a succession waits for.
+    kill(old, Signal::SIGKILL).expect("it runs");
+    is(old, 'Z');
+    for _ in 0..3 {
+        assert_eq!(service.get("/check"), "Ok(())\n");
+    }
+    kill(master, Signal::SIGCONT).expect("it is stopped");
+    service.wait_for("event master_replaced: ");
+    service.assert_master_runs(&release);
+    assert!(service.stop().success());
+}

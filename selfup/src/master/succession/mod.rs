@@ -157,6 +157,7 @@ impl Estate<'_> {
                 env: origin
                     .env()
                     .iter()
+                    .chain(origin.private())
                     .map(|(name, value)| (name.as_os_str().into(), value.as_os_str().into()))
                     .collect(),
                 mask: signal::numbers(&origin.mask()),

@@ -1,0 +1,170 @@
+//! What the process manager is told, by [`crate::notify`].
+//!
+//! A restart is over for it when the new generation is admitted, or has failed. What becomes of the
+//! generation later, on its probation, is in the status.
+//!
+//! It hears that the service lives when the child that clients reach has answered a beat, and so as
+//! long as this loop runs and that child's runtime does. A child that cannot be expected to answer
+//! has nothing to prove: one of an older version, or one that has not come to its program.
+
+use std::time::{Duration, Instant};
+
+use crate::event::{Event, Observer};
+use crate::identity::Generation;
+use crate::master::children::Children;
+use crate::master::plan::{Phase, View};
+use crate::note;
+use crate::notify::{Kept, Manager, Situation, State, Told, monotonic_usec};
+use crate::origin::Origin;
+
+/// The process manager, and what it knows.
+#[derive(Debug)]
+pub(in crate::master) struct Managed {
+    manager: Manager,
+    told: Told,
+    kept: Kept,
+    /// When it is to hear next that the service lives, and how often it is to.
+    alive: Option<(Instant, Duration)>,
+    /// When the first generation has to be ready; nothing, once it was.
+    first_until: Option<Instant>,
+    /// Why the last restart came to nothing, if it did.
+    failure: Option<String>,
+    /// Whom clients reach, and its version.
+    version: Option<(Generation, Option<String>)>,
+}
+
+impl Managed {
+    /// If this process was started by one that wants to hear. What it `kept` for the service is its
+    /// own still. The first generation `is_first_due` then, if there is none yet.
+    pub(in crate::master) fn begin(
+        origin: &Origin,
+        observer: &Observer,
+        kept: Vec<String>,
+        first_until: Option<Instant>,
+    ) -> Option<Self> {
+        let manager = Manager::of(origin.private(), observer)?;
+        let alive = manager.beat_every().map(|every| (Instant::now(), every));
+        let (told, kept) = (Told::default(), Kept::begin(kept));
+        Some(Self { manager, told, kept, alive, first_until, failure: None, version: None })
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.manager.retry_at().into_iter().chain(self.alive.map(|(at, _)| at)).min()
+    }
+
+    pub(super) fn hear(&mut self, event: &Event) {
+        match event {
+            Event::RestartAbandoned { reason, .. } => self.failure = Some(reason.chain()),
+            Event::Committed { .. } => self.failure = None,
+            _ => {}
+        }
+    }
+
+    pub(super) fn show(&mut self, view: &View, children: &mut Children, now: Instant) {
+        self.manager.try_again(now);
+        let is_up = view.acting.is_some_and(|acting| children.is_ready(acting));
+        if is_up {
+            self.first_until = None;
+        }
+        let state = self.state(view, is_up);
+        // When a service has stopped, only its manager knows whether it will be back.
+        if state != State::Stopping {
+            self.kept.follow(children.bound(), &mut self.manager);
+        }
+        let drained = view.draining.iter().map(|leaving| leaving.until);
+        let until = drained.chain(view.until).chain(self.first_until).max();
+        let status = self.status(view, is_up, children);
+        let situation = Situation { state, asked: view.restarts_asked, status, until };
+        let said = self.told.tell(situation, now, monotonic_usec());
+        said.into_iter().for_each(|text| self.manager.say(text));
+        self.ask(view, children, now);
+    }
+
+    /// The child that is asked has answered.
+    pub(super) fn felt(&mut self) {
+        if self.alive.is_some() {
+            self.manager.say_alive();
+        }
+    }
+
+    /// What is said before this master becomes other code, which may take its time.
+    pub(in crate::master) fn say_alive(&mut self) {
+        self.felt();
+    }
+
+    /// All that is bound is the service's still, whatever this master will make of it.
+    pub(in crate::master) fn keep(&mut self, children: &Children) {
+        self.kept.follow(children.bound(), &mut self.manager);
+    }
+
+    fn state(&self, view: &View, is_up: bool) -> State {
+        let is_moving = matches!(view.phase, Phase::Examining | Phase::Yielding | Phase::Starting);
+        match view.phase {
+            Phase::Stopping => State::Stopping,
+            _ if self.first_until.is_some() => State::Starting,
+            _ if is_moving || view.restart_waits || !is_up => State::Reloading,
+            _ => State::Ready,
+        }
+    }
+
+    /// Asks the child that clients reach whether it lives, when that is due.
+    fn ask(&mut self, view: &View, children: &mut Children, now: Instant) {
+        let Some((at, every)) = self.alive else { return };
+        if at > now {
+            return;
+        }
+        self.alive = Some((now + every, every));
+        let is_asked = view.phase != Phase::Stopping
+            && view.acting.is_some_and(|acting| children.ask_for_beat(acting));
+        if !is_asked {
+            self.manager.say_alive();
+        }
+    }
+
+    fn status(&mut self, view: &View, is_up: bool, children: &Children) -> String {
+        let mut parts = Vec::new();
+        if let Some(acting) = view.acting {
+            let version = self.version_of(acting, children);
+            let version = version.map(|version| format!(" ({version})")).unwrap_or_default();
+            let does = match view.phase {
+                Phase::Stopping => "drains",
+                Phase::Handover | Phase::Probation => "serves on probation",
+                _ if is_up => "serves",
+                _ => "starts",
+            };
+            parts.push(format!("generation {acting}{version} {does}"));
+        }
+        match view.phase {
+            Phase::Examining => parts.push("the file for a restart is looked at".into()),
+            Phase::Yielding => parts.push("the next generation starts behind it".into()),
+            Phase::Starting => {
+                parts.extend(
+                    view.candidate.map(|candidate| format!("generation {candidate} starts")),
+                );
+            }
+            _ if view.restart_waits => parts.push("a restart waits".into()),
+            _ => {}
+        }
+        let leaving = view.draining.iter().filter(|it| Some(it.generation) != view.acting);
+        parts.extend(leaving.map(|leaving| {
+            let does = if leaving.is_killed { "is killed" } else { "drains" };
+            format!("generation {} {does}", leaving.generation)
+        }));
+        parts.extend(self.failure.iter().map(|why| format!("the last restart failed: {why}")));
+        parts.join("; ")
+    }
+
+    /// As its note says; read once, when it has executed its binary.
+    fn version_of(&mut self, generation: Generation, children: &Children) -> Option<&str> {
+        if self.version.as_ref().is_none_or(|(of, _)| *of != generation)
+            && children.is_ready(generation)
+        {
+            let binary = children.binary_of(generation);
+            let note = binary.and_then(|binary| note::read(binary).ok().flatten());
+            let version = note.map(|note| note.version().to_owned());
+            self.version = Some((generation, version.filter(|version| !version.is_empty())));
+        }
+        let (of, version) = self.version.as_ref()?;
+        version.as_deref().filter(|_| *of == generation)
+    }
+}
