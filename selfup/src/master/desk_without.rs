@@ -19,9 +19,9 @@ pub(super) struct Desk;
 
 /// Nobody asks.
 #[derive(Debug)]
+#[allow(dead_code, reason = "for the feature")]
 pub(super) enum Heard {
     Asked(Infallible),
-    #[allow(dead_code, reason = "nothing is found out, for nobody asks")]
     Found,
 }
 

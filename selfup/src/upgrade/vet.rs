@@ -32,6 +32,7 @@ pub(crate) struct Vetted {
     /// The file that was looked at.
     pub(crate) inode: Inode,
     /// Which binary that is, and of which version, as far as it is known.
+    #[cfg_attr(not(feature = "control"), allow(dead_code, reason = "only an operator is told"))]
     pub(crate) known: Option<(BinaryId, Option<String>)>,
 }
 
