@@ -51,7 +51,6 @@ impl Master {
             }
             News::Said(FromChild::Beat { open }) => {
                 self.children.beat(generation, open);
-                #[cfg(any(feature = "control", feature = "systemd"))]
                 self.felt(generation);
                 None
             }
