@@ -14,7 +14,7 @@ use hyper::client::conn::http1;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::end::Failure;
 
@@ -31,27 +31,62 @@ pub(crate) struct Reply {
     pub(crate) body: String,
 }
 
+impl Reply {
+    /// Whether it was put off, and not decided: that would be an outcome.
+    fn is_for_now(&self) -> bool {
+        self.status == StatusCode::SERVICE_UNAVAILABLE
+            && serde_json::from_str::<Refused>(&self.body).is_ok()
+    }
+}
+
 impl Client {
     pub(crate) fn new(path: &Path) -> Self {
         Self { path: path.to_owned() }
     }
 
     /// Its answer to `method target`, which may take as long as `patience`.
+    ///
+    /// Whoever has no time for it now, for the master becomes other code, is asked again.
     pub(crate) async fn ask(
         &self,
         method: Method,
         target: &str,
         patience: Duration,
     ) -> Result<Reply, Failure> {
-        let answered = timeout(patience, async {
-            let response = self.send(method, target, None).await?;
-            let status = response.status();
-            let body = Limited::new(response.into_body(), LARGEST).collect().await;
-            let body = body.map_err(|error| self.lost(&error.to_string()))?;
-            let body = String::from_utf8_lossy(&body.to_bytes()).into_owned();
-            Ok(Reply { status, body })
-        });
-        answered.await.unwrap_or_else(|_| Err(self.late(patience)))
+        let mut put_off = None;
+        let told = timeout(patience, self.until_told(&method, target, &mut put_off)).await;
+        // It was never asked for, so it does not go on.
+        told.unwrap_or_else(|_| put_off.ok_or_else(|| self.late(patience)))
+    }
+
+    async fn until_told(
+        &self,
+        method: &Method,
+        target: &str,
+        put_off: &mut Option<Reply>,
+    ) -> Result<Reply, Failure> {
+        let mut lost = 0;
+        loop {
+            match self.ask_once(method, target).await {
+                Ok(reply) if reply.is_for_now() => *put_off = Some(reply),
+                // What only looks can be asked twice.
+                Err(failure) if failure.is_lost && method == Method::GET && lost < MOST_LOST => {
+                    lost += 1;
+                }
+                told => return told,
+            }
+            // Nothing tells that it has time.
+            sleep(PAUSE).await;
+        }
+    }
+
+    async fn ask_once(&self, method: &Method, target: &str) -> Result<Reply, Failure> {
+        let response = self.send(method.clone(), target, None).await?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), LARGEST).collect().await;
+        let body = body.map_err(|error| self.lost(&error.to_string()))?;
+        let body = String::from_utf8_lossy(&body.to_bytes()).into_owned();
+        Ok(Reply { status, body })
     }
 
     /// The events from now on, or from behind the one that is called `last`.
@@ -142,11 +177,12 @@ impl Client {
     }
 
     pub(crate) fn lost(&self, why: &str) -> Failure {
-        Failure::unreachable(format!(
+        let failure = Failure::unreachable(format!(
             "the connection to {} was lost before the answer ({why}); what became of it is not known, \
              but `selfup status` shows how the service is",
             self.path.display()
-        ))
+        ));
+        Failure { is_lost: true, ..failure }
     }
 
     fn late(&self, patience: Duration) -> Failure {
@@ -168,6 +204,12 @@ const LARGEST: usize = 4 << 20;
 
 /// In bytes.
 const LARGEST_HEAD: usize = 64 << 10;
+
+/// What looks is asked so often again where a connection breaks.
+const MOST_LOST: usize = 3;
+
+/// Between two of the same question.
+const PAUSE: Duration = Duration::from_millis(300);
 
 /// So long the head of a stream of events may take.
 const CONNECTING: Duration = Duration::from_secs(10);

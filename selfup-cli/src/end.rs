@@ -31,11 +31,13 @@ pub(crate) struct Failure {
     pub(crate) end: End,
     /// In words that may be anybody's; escaped when they are shown.
     pub(crate) words: String,
+    /// The connection broke, and another one may not.
+    pub(crate) is_lost: bool,
 }
 
 impl Failure {
     pub(crate) fn new(end: End, words: impl Into<String>) -> Self {
-        Self { end, words: words.into() }
+        Self { end, words: words.into(), is_lost: false }
     }
 
     pub(crate) fn usage(words: impl Into<String>) -> Self {
@@ -72,5 +74,5 @@ Exit status:
   1  it came to nothing: abandoned, refused, failed (the reason is on stderr);
      or `doctor` found why an upgrade would fail, or `inspect` why a file would not be taken
   2  wrong usage
-  3  the control socket cannot be reached, or was lost before it answered
+  3  the control socket cannot be reached or used, or was lost before it answered
   4  not done within the timeout (it goes on)";

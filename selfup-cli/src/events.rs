@@ -8,6 +8,9 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
+use serde_json::Value;
+
+use crate::service::status::Status;
 
 /// One event.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -18,11 +21,30 @@ pub(crate) struct Event {
 }
 
 impl Event {
-    /// For people: what it says of itself, or all that it is.
-    pub(crate) fn message(&self) -> String {
-        let data = serde_json::from_str::<serde_json::Value>(&self.data).ok();
-        let message = data.as_ref().and_then(|data| data.get("message")?.as_str());
-        message.unwrap_or(&self.data).to_owned()
+    /// What it says of itself, for people.
+    pub(crate) fn message(&self) -> Option<String> {
+        let data = serde_json::from_str::<Value>(&self.data).ok()?;
+        Some(data.get("message")?.as_str()?.to_owned())
+    }
+
+    /// The status of the service, which is the first event of each connection.
+    pub(crate) fn status(&self) -> Option<Status> {
+        if self.name != "status" {
+            return None;
+        }
+        serde_json::from_str(&self.data).ok().filter(Status::has_master)
+    }
+
+    /// It as one document, with its name in it.
+    pub(crate) fn document(&self) -> Value {
+        match serde_json::from_str(&self.data) {
+            Ok(Value::Object(mut fields)) => {
+                fields.entry("event").or_insert_with(|| self.name.clone().into());
+                fields.into()
+            }
+            Ok(data) => serde_json::json!({ "event": self.name, "data": data }),
+            Err(_) => serde_json::json!({ "event": self.name, "message": self.data }),
+        }
     }
 }
 

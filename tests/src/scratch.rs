@@ -33,6 +33,7 @@ impl Scratch {
         let lock = lock.expect("nobody holds it for ever");
         let scratch = Self { directory, changed: Vec::new(), _lock: lock };
         scratch
+            .change("Cargo.toml", "\"selfup-cli\", ", "")
             .change(
                 "Cargo.toml",
                 ", \"examples\", \"examples/stacks\", \"tests\", \"ui-tests\"]",

@@ -25,12 +25,28 @@ pub(super) struct Finding {
     pub(super) advice: Option<String>,
 }
 
-#[derive(Debug, Default)]
-pub(super) struct Findings(Vec<Finding>);
+#[derive(Debug)]
+pub(super) struct Findings {
+    list: Vec<Finding>,
+    /// Before the paths of another view of the file systems; of no use to anybody else.
+    prefix: Option<String>,
+}
 
 impl Findings {
+    pub(super) fn about(subject: &Subject) -> Self {
+        Self { list: Vec::new(), prefix: subject.root.clone() }
+    }
+
+    fn push(&mut self, mut finding: Finding) {
+        if let Some(prefix) = &self.prefix {
+            finding.found = finding.found.replace(prefix, "");
+            finding.advice = finding.advice.map(|advice| advice.replace(prefix, ""));
+        }
+        self.list.push(finding);
+    }
+
     pub(super) fn ok(&mut self, name: &'static str, found: impl Into<String>) {
-        self.0.push(Finding { name, verdict: Verdict::Ok, found: found.into(), advice: None });
+        self.push(Finding { name, verdict: Verdict::Ok, found: found.into(), advice: None });
     }
 
     pub(super) fn warn(
@@ -58,7 +74,7 @@ impl Findings {
         found: String,
         advice: String,
     ) {
-        self.0.push(Finding { name, verdict, found, advice: Some(advice) });
+        self.push(Finding { name, verdict, found, advice: Some(advice) });
     }
 
     /// What one of the library's own checks says: its errors end with what to do.
@@ -80,7 +96,7 @@ impl Findings {
     }
 
     pub(super) fn count(&self, verdict: Verdict) -> usize {
-        self.0.iter().filter(|finding| finding.verdict == verdict).count()
+        self.list.iter().filter(|finding| finding.verdict == verdict).count()
     }
 
     pub(super) fn print(&self, subject: &Subject, output: Output) {
@@ -92,7 +108,7 @@ impl Findings {
                 "unit": subject.unit.as_ref().map(super::unit::Unit::name),
                 "failures": failures,
                 "warnings": warnings,
-                "findings": self.0,
+                "findings": self.list,
             }));
         }
         let path = text::line(&subject.path.to_string_lossy());
@@ -100,7 +116,7 @@ impl Findings {
             "{BOLD}{path}{BOLD:#}  for {}",
             text::line(&subject.user_name())
         ));
-        for finding in &self.0 {
+        for finding in &self.list {
             print(finding);
         }
         output::line(match (failures, warnings) {

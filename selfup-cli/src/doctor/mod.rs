@@ -32,7 +32,7 @@ use crate::output::Output;
 
 pub(crate) fn run(matches: &ArgMatches, output: Output) -> Result<End, Failure> {
     let subject = Subject::new(matches)?;
-    let mut findings = Findings::default();
+    let mut findings = Findings::about(&subject);
     examine(&subject, &mut findings);
     findings.print(&subject, output);
     let is_bad = findings.count(Verdict::Failure) > 0;

@@ -26,14 +26,14 @@ pub(super) fn examine(subject: &Subject, findings: &mut Findings) {
             "copy it to where it is the service's own, such as /opt or /var/lib",
         );
     }
-    if let Some((place, whose)) = STORES.iter().find(|(place, _)| path.starts_with(place)) {
+    if let Some((place, whose)) = store_of(path) {
         return findings.fail(
             "package",
             format!("{place} is {whose}: what lies there is never to change"),
             "copy it to where it is the service's own, such as /var/lib, and start it there",
         );
     }
-    if SYSTEM.iter().any(|place| path.starts_with(place)) && !path.starts_with("/usr/local") {
+    if is_of_the_system(path) {
         return findings.warn(
             "package",
             format!("{} lies where the distribution has its own files", path.display()),
@@ -41,6 +41,14 @@ pub(super) fn examine(subject: &Subject, findings: &mut Findings) {
         );
     }
     findings.ok("package", "no package manager has it");
+}
+
+fn store_of(path: &Path) -> Option<(&'static str, &'static str)> {
+    STORES.iter().find(|(place, _)| path.starts_with(place)).copied()
+}
+
+fn is_of_the_system(path: &Path) -> bool {
+    SYSTEM.iter().any(|place| path.starts_with(place)) && !path.starts_with("/usr/local")
 }
 
 /// The package whose list of files has `path`.
@@ -83,3 +91,17 @@ const SYSTEM: [&str; 5] = ["/usr", "/bin", "/sbin", "/lib", "/lib64"];
 
 const MOST_PACKAGES: usize = 1 << 17;
 const MOST_FILES: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_and_the_system_are_known_by_their_place() {
+        assert!(store_of(Path::new("/nix/store/abc-app/bin/app")).is_some());
+        assert!(store_of(Path::new("/nix/storeroom/app")).is_none());
+        assert!(is_of_the_system(Path::new("/usr/bin/app")));
+        assert!(!is_of_the_system(Path::new("/usr/local/bin/app")));
+        assert!(!is_of_the_system(Path::new("/opt/usr/bin/app")));
+    }
+}

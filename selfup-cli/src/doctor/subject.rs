@@ -11,6 +11,7 @@ use super::finding::Findings;
 use super::unit::Unit;
 use crate::client::Client;
 use crate::end::Failure;
+use crate::service::status::Upgrades;
 use crate::service::{block_on, status};
 
 #[derive(Debug)]
@@ -21,10 +22,14 @@ pub(super) struct Subject {
     pub(super) path: PathBuf,
     /// The same, as this process can open it.
     pub(super) seen: PathBuf,
+    /// Where the files of the service are, if it has another view than this process.
+    pub(super) root: Option<String>,
     pub(super) state_dir: Option<PathBuf>,
     pub(super) candidate: Option<PathBuf>,
     /// The master of the service.
     pub(super) master: Option<u32>,
+    /// What it says of upgrades.
+    upgrades: Option<Upgrades>,
     /// Who would replace the binary.
     pub(super) who: Who,
     pub(super) unit: Option<Unit>,
@@ -43,7 +48,8 @@ pub(super) struct Who {
 
 impl Subject {
     pub(super) fn new(matches: &ArgMatches) -> Result<Self, Failure> {
-        let (given, master) = given(matches)?;
+        let (given, service) = given(matches)?;
+        let (master, upgrades) = service.unzip();
         let root = master.and_then(other_root);
         let path = match &root {
             // A link of another root would be followed in this one.
@@ -51,7 +57,7 @@ impl Subject {
             None => given.canonicalize().unwrap_or_else(|_| given.clone()),
         };
         let seen = match &root {
-            Some(root) => root.join(path.strip_prefix("/").unwrap_or(&path)),
+            Some(root) => Path::new(root).join(path.strip_prefix("/").unwrap_or(&path)),
             None => path.clone(),
         };
         let asked = matches.get_one::<String>("unit").cloned().map(|name| (name, false));
@@ -66,8 +72,24 @@ impl Subject {
             None => Who::of(master, unit.as_ref())?,
         };
         let path_of = |name| matches.get_one::<PathBuf>(name).cloned();
-        let (state_dir, candidate) = (path_of("state-dir"), path_of("candidate"));
-        Ok(Self { given, path, seen, state_dir, candidate, master, who, unit, unit_problem })
+        let candidate = path_of("candidate");
+        let state_dir = path_of("state-dir").map(|directory| match &root {
+            Some(root) => Path::new(root).join(directory.strip_prefix("/").unwrap_or(&directory)),
+            None => directory,
+        });
+        Ok(Self {
+            given,
+            path,
+            seen,
+            root,
+            upgrades,
+            state_dir,
+            candidate,
+            master,
+            who,
+            unit,
+            unit_problem,
+        })
     }
 
     /// The directory of the binary, as this process can open it.
@@ -94,6 +116,34 @@ impl Subject {
         if let Some(problem) = &self.unit_problem {
             findings.warn("unit", problem.clone(), "name the unit, or its file, by --unit");
         }
+        if let Some(upgrades) = &self.upgrades {
+            tell_upgrades(upgrades, findings);
+        }
+    }
+}
+
+/// What the service says itself.
+fn tell_upgrades(upgrades: &Upgrades, findings: &mut Findings) {
+    let reason = upgrades.reason.clone().unwrap_or_else(|| "it does not say why".to_owned());
+    match upgrades.state.as_str() {
+        "disabled" => findings.fail(
+            "upgrades",
+            format!("the service says that its binary cannot be replaced: {reason}"),
+            "do what the reason says; it looks again at each poll",
+        ),
+        "paused" => findings.warn(
+            "upgrades",
+            format!("they are paused: {reason}"),
+            "have them go on by `selfup resume`",
+        ),
+        "following" => findings.warn(
+            "upgrades",
+            format!("another service upgrades the binary: {reason}"),
+            "give this one a copy of its own to have it upgrade itself",
+        ),
+        "none" => findings
+            .ok("upgrades", "the service has no fetcher: its binary is put in place by hand"),
+        state => findings.ok("upgrades", format!("they are {state}")),
     }
 }
 
@@ -165,7 +215,7 @@ fn name_of(uid: Uid) -> String {
 }
 
 /// The binary that was named, or that of the service, and its master.
-fn given(matches: &ArgMatches) -> Result<(PathBuf, Option<u32>), Failure> {
+fn given(matches: &ArgMatches) -> Result<(PathBuf, Option<(u32, Upgrades)>), Failure> {
     let binary = matches.get_one::<PathBuf>("BINARY");
     let socket = matches.get_one::<PathBuf>("socket").filter(|path| !path.as_os_str().is_empty());
     let is_asked = matches.value_source("socket") == Some(ValueSource::CommandLine);
@@ -179,7 +229,7 @@ fn given(matches: &ArgMatches) -> Result<(PathBuf, Option<u32>), Failure> {
         (None, Some(socket)) => {
             let client = Client::new(socket);
             let (status, _) = block_on(status::ask(&client, Duration::from_secs(10)))?;
-            Ok((PathBuf::from(status.path), Some(status.master_pid)))
+            Ok((PathBuf::from(status.path), Some((status.master_pid, status.upgrades))))
         }
         (None, None) => Err(Failure::usage(
             "no binary is named; do it by its path, or name the control socket of its service by \
@@ -189,13 +239,12 @@ fn given(matches: &ArgMatches) -> Result<(PathBuf, Option<u32>), Failure> {
 }
 
 /// Where the files of a process are that has a view of its own.
-fn other_root(pid: u32) -> Option<PathBuf> {
+fn other_root(pid: u32) -> Option<String> {
     let namespace = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/mnt")).ok();
     let root = |pid: &str| std::fs::read_link(format!("/proc/{pid}/root")).ok();
     let is_ours = |of: &dyn Fn(&str) -> Option<PathBuf>| of(&pid.to_string()) == of("self");
     let is_known = namespace(&pid.to_string()).is_some();
-    (is_known && !(is_ours(&namespace) && is_ours(&root)))
-        .then(|| PathBuf::from(format!("/proc/{pid}/root")))
+    (is_known && !(is_ours(&namespace) && is_ours(&root))).then(|| format!("/proc/{pid}/root"))
 }
 
 /// What a process executes; gone, if it was replaced by another.

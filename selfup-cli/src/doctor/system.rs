@@ -13,22 +13,36 @@ pub(super) fn examine(subject: &Subject, findings: &mut Findings) {
 
 /// Certificates are compared with the clock, and so are the times of the history.
 fn clock(subject: &Subject, findings: &mut Findings) {
-    let now = SystemTime::now();
-    if now < UNIX_EPOCH + BUILT {
-        return findings.fail(
-            "clock",
-            "the clock shows a year before this version of selfup was made: no certificate is good then",
-            "set it, and have it kept by NTP",
-        );
-    }
     let changed = subject.seen.metadata().and_then(|metadata| metadata.modified());
-    match changed {
-        Ok(changed) if changed > now + DAY => findings.warn(
+    match hand(SystemTime::now(), changed.ok()) {
+        Hand::Right => findings.ok("clock", "it is later than the binary"),
+        Hand::Behind => findings.warn(
             "clock",
             "the binary was changed in the future, so the clock is behind, or was",
             "set it, and have it kept by NTP; if it is right, `touch` the binary",
         ),
-        _ => findings.ok("clock", "it is later than the binary"),
+        Hand::YearsBehind => findings.fail(
+            "clock",
+            "the clock shows a year before this version of selfup was made: no certificate is good then",
+            "set it, and have it kept by NTP",
+        ),
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Hand {
+    Right,
+    Behind,
+    YearsBehind,
+}
+
+fn hand(now: SystemTime, changed: Option<SystemTime>) -> Hand {
+    if now < UNIX_EPOCH + BUILT {
+        Hand::YearsBehind
+    } else if changed.is_some_and(|changed| changed > now + DAY) {
+        Hand::Behind
+    } else {
+        Hand::Right
     }
 }
 
@@ -66,3 +80,16 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// The beginning of 2026, since 1970.
 const BUILT: Duration = Duration::from_secs(1_767_225_600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_was_never_set_is_known_by_its_year() {
+        let built = UNIX_EPOCH + BUILT;
+        assert_eq!(hand(UNIX_EPOCH + DAY, Some(built)), Hand::YearsBehind);
+        assert_eq!(hand(built + DAY, Some(built + 3 * DAY)), Hand::Behind);
+        assert_eq!(hand(built + DAY, Some(built + 2 * DAY)), Hand::Right);
+    }
+}

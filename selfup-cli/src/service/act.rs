@@ -76,7 +76,9 @@ async fn with_progress(
         if let Ok(response) = client.events(None).await {
             let mut events = Events::new(response.into_body());
             while let Ok(event) = events.next().await {
-                progress.set(&event.message());
+                if let Some(message) = event.message() {
+                    progress.set(&message);
+                }
             }
         }
         std::future::pending::<()>().await;

@@ -20,11 +20,18 @@ pub(crate) struct Status {
     phase: String,
     generations: Vec<Generation>,
     addresses: Vec<String>,
-    upgrades: Upgrades,
+    pub(crate) upgrades: Upgrades,
     last_upgrade: Option<Upgrade>,
     last_refusal: Option<Refusal>,
     good: Vec<Binary>,
     refused: Vec<Refusal>,
+}
+
+impl Status {
+    /// Whether a service said it: every other field may be missing.
+    pub(crate) fn has_master(&self) -> bool {
+        self.master_pid != 0
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -42,9 +49,9 @@ struct Generation {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Upgrades {
-    state: String,
-    reason: Option<String>,
+pub(crate) struct Upgrades {
+    pub(crate) state: String,
+    pub(crate) reason: Option<String>,
     next_poll_seconds: Option<u64>,
 }
 
@@ -94,7 +101,7 @@ pub(crate) async fn ask(client: &Client, patience: Duration) -> Result<(Status, 
         return Err(client.refused(&reply));
     }
     match serde_json::from_str::<Status>(&reply.body) {
-        Ok(status) if status.master_pid != 0 => Ok((status, reply.body)),
+        Ok(status) if status.has_master() => Ok((status, reply.body)),
         Ok(_) => Err(client.foreign("it does not say which process is the master")),
         Err(error) => Err(client.foreign(&error.to_string())),
     }
@@ -151,8 +158,9 @@ fn upgrades(upgrades: &Upgrades) -> String {
 }
 
 fn refusal(refusal: &Refusal) -> String {
-    let digest = release(None, refusal.digest.as_deref());
-    format!("{digest}, {}: {}", ago(refusal.at), text::line(&refusal.reason))
+    let digest = refusal.digest.as_deref().map(|digest| release(None, Some(digest)) + ", ");
+    let (digest, reason) = (digest.unwrap_or_default(), text::line(&refusal.reason));
+    format!("{digest}{}: {reason}", ago(refusal.at))
 }
 
 fn binary(binary: &Binary) -> String {

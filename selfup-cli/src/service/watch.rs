@@ -1,7 +1,8 @@
 //! Events, as long as anybody reads them.
 //!
 //! The stream ends whenever the master becomes other code or another process. It is tried again
-//! until the patience is over, and the master's process then tells which of both it was.
+//! until the patience is over, from behind the last event that was seen, and the status that comes
+//! first tells which of both it was.
 
 use std::io;
 use std::os::fd::AsFd as _;
@@ -9,9 +10,9 @@ use std::time::Duration;
 
 use tokio::io::Interest;
 use tokio::net::unix::pipe::Sender;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
-use super::status;
+use super::status::Status;
 use crate::client::Client;
 use crate::end::{End, Failure};
 use crate::events::{Event, Events};
@@ -45,39 +46,61 @@ impl Watch<'_> {
         let mut events = self.connect().await?;
         loop {
             match events.next().await {
-                Ok(event) => {
-                    self.last = event.id.clone().or(self.last.take());
-                    if !self.print(&event) {
-                        return Ok(End::Done);
-                    }
-                }
+                Ok(event) if !self.take(&event) => return Ok(End::Done),
+                Ok(_) => {}
                 Err(why) => events = self.connect_again(why.as_deref()).await?,
             }
         }
     }
 
     async fn connect(&mut self) -> Result<Events, Failure> {
-        // In this order: an event between the two is in the stream.
         let response = self.client.events(self.last.as_deref()).await?;
-        let (status, _) = status::ask(self.client, ANSWERING).await?;
+        let mut events = Events::new(response.into_body());
+        // Who accepts and says nothing is about to end.
+        let first = timeout(ANSWERING, events.next()).await;
+        let first = first.unwrap_or_else(|_| Err(Some("it says nothing".to_owned())));
+        let first = first.map_err(|why| self.client.lost(why.as_deref().unwrap_or(CLOSED)))?;
+        let Some(status) = first.status() else {
+            return Err(self.client.foreign("its first event is not its status"));
+        };
+        self.tell(&status);
+        self.take(&first);
+        Ok(events)
+    }
+
+    /// Says whose events these are.
+    fn tell(&mut self, status: &Status) {
         let master = status.master_pid;
-        match self.master.replace(master) {
-            None => output::say(&format!("watching {}, master {master}", status.path)),
-            Some(before) if before == master => output::say(&format!(
+        output::say(&match self.master.replace(master) {
+            None => format!("watching {}, master {master}", status.path),
+            Some(before) if before == master => format!(
                 "watching again: master {master} goes on, perhaps as other code (a succession)"
-            )),
-            Some(before) => output::say(&format!(
-                "watching again: master {before} is gone, and master {master} was started"
-            )),
+            ),
+            Some(before) => {
+                format!("watching again: master {before} is gone, and master {master} was started")
+            }
+        });
+    }
+
+    /// Says whether anybody reads on.
+    fn take(&mut self, event: &Event) -> bool {
+        self.last = event.id.clone().or(self.last.take());
+        if self.output.is_json() {
+            return output::line(text::json(&event.document().to_string()));
         }
-        Ok(Events::new(response.into_body()))
+        if event.status().is_some() {
+            // People are told by `tell`.
+            return true;
+        }
+        let colour = if is_warning(&event.name) { DOUBTFUL } else { BOLD };
+        let (name, message) = (text::shown(&event.name, 64), event.message());
+        let message = text::line(&message.unwrap_or_else(|| event.data.clone()));
+        output::line(format_args!("{colour}{name:<19}{colour:#} {message}"))
     }
 
     async fn connect_again(&mut self, why: Option<&str>) -> Result<Events, Failure> {
-        let why = why.unwrap_or("the service closed it");
-        output::say(&format!(
-            "the connection has ended ({why}); events may be missed until it is back"
-        ));
+        let why = why.unwrap_or(CLOSED);
+        output::say(&format!("the connection has ended ({why})"));
         let until = Instant::now() + self.patience;
         let mut pause = SHORTEST_PAUSE;
         loop {
@@ -92,20 +115,6 @@ impl Watch<'_> {
             sleep_until(Instant::now() + pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
-    }
-
-    /// Says whether anybody reads it.
-    fn print(&self, event: &Event) -> bool {
-        if !self.output.is_json() {
-            let colour = if is_warning(&event.name) { DOUBTFUL } else { BOLD };
-            let (name, message) = (text::shown(&event.name, 64), text::line(&event.message()));
-            return output::line(format_args!("{colour}{name:<19}{colour:#} {message}"));
-        }
-        if serde_json::from_str::<serde_json::Value>(&event.data).is_ok() {
-            return output::line(text::json(&event.data));
-        }
-        let document = serde_json::json!({ "event": event.name, "message": event.data });
-        output::line(text::json(&document.to_string()))
     }
 }
 
@@ -127,6 +136,8 @@ async fn nobody_reads() {
         std::future::pending::<()>().await;
     }
 }
+
+const CLOSED: &str = "the service closed it";
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);

@@ -1,10 +1,11 @@
 //! The upgrade thread: fetcher and pipeline, driven one poll after another beside the loop.
 //!
-//! The thread has a runtime of its own, so a fetcher or hook that blocks, panics or never returns
-//! holds up nothing but upgrades. It reports to the loop, and changes the binary on disk only when
-//! the plan says so: between two restarts, never during one. [`work`] is what it does, and [`cycle`]
-//! when.
+//! The thread has a runtime of its own, so a hook that blocks or never returns holds up nothing but
+//! upgrades and successions; the fetcher has a thread beside it, so one that blocks holds up nothing but
+//! polls. It reports to the loop, and changes the binary on disk only when the plan says so: between two
+//! restarts, never during one. [`work`] is what it does, [`cycle`] when, and [`attendant`] asks the fetcher.
 
+mod attendant;
 mod board;
 mod cycle;
 mod operator;
@@ -23,6 +24,7 @@ use tokio::net::unix::pipe::Receiver;
 use tokio::runtime::Runtime;
 use tokio::sync::{Notify, mpsc};
 
+use self::attendant::Attendant;
 use self::board::Board;
 #[cfg(feature = "control")]
 pub(super) use self::board::{Notice, Stand};
@@ -167,7 +169,9 @@ impl Upgrader {
         let (told, observer) = (observer, observer.clone());
         let work = move || {
             let _ending = ending;
-            let (runtime, gone, wanted) = match prepare(gone) {
+            let prepared = fetcher.map(Attendant::start).transpose();
+            let prepared = prepared.and_then(|fetcher| Ok((fetcher, prepare(gone)?)));
+            let (fetcher, (runtime, gone, wanted)) = match prepared {
                 Ok(prepared) => prepared,
                 Err(error) => return disable(error, &opened, &observer),
             };
@@ -179,12 +183,11 @@ impl Upgrader {
             let _ = opened.try_send(error);
             let cycle = Cycle::begin(work, receive_orders, (asked, shown), report, is_on_trial);
             runtime.block_on(cycle.run(gone, parked));
-            // A fetcher's blocking task may never end.
+            // A hook's blocking task may never end.
             runtime.shutdown_background();
         };
         let thread = std::thread::Builder::new().name("selfup-upgrade".into()).spawn(work);
-        let started =
-            thread.context(ErrorKind::Unsupported, || "no thread for upgrades; raise `ulimit -u`");
+        let started = thread.context(ErrorKind::Unsupported, no_thread);
         if let Err(error) = started {
             if required {
                 return Err(error);
@@ -316,6 +319,10 @@ fn prepare(gone: PipeReader) -> Result<(Runtime, Receiver, OwnedFd)> {
     let gone = runtime.block_on(async { Receiver::from_owned_fd(gone.into()) });
     let gone = gone.context(ErrorKind::Unsupported, no_descriptors)?;
     Ok((runtime, gone, wanted.into()))
+}
+
+fn no_thread() -> &'static str {
+    "no thread for upgrades; raise `ulimit -u`"
 }
 
 fn no_descriptors() -> &'static str {

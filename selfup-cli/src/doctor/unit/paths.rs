@@ -118,7 +118,9 @@ mod tests {
 
     fn right(settings: &[(&str, &str)], directory: &str) -> Option<Right> {
         let mut unit = Unit::default();
-        settings.iter().for_each(|(key, value)| unit.add(key, value));
+        for (key, value) in settings {
+            unit.add(key, value);
+        }
         rule_of(&unit, Path::new(directory)).map(|rule| rule.right)
     }
 

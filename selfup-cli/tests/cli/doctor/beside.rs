@@ -1,0 +1,130 @@
+//! What upgrades left beside the binary.
+
+use std::fs::{self, File};
+use std::io::BufRead as _;
+use std::process::{Command, Stdio};
+
+use nix::fcntl::{Flock, FlockArg};
+
+use super::{doctor, of};
+use crate::site::Site;
+
+#[test]
+fn a_lock_of_a_stranger_is_a_failure() {
+    let site = Site::new();
+    of(&site).is("lock", "ok", "nobody has it");
+    let file = File::open(site.path()).unwrap();
+    let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).unwrap();
+    let words = format!("process {} ", std::process::id());
+    of(&site).is("lock", "failure", &words);
+    drop(lock);
+    let again = File::open(site.path()).unwrap();
+    let _lock = Flock::lock(again, FlockArg::LockExclusiveNonblock).unwrap();
+    let _ = of(&site);
+    of(&site).is("lock", "failure", &words);
+}
+
+#[test]
+fn the_lock_of_the_service_itself_is_as_it_should_be() {
+    let site = Site::new();
+    // Locked by the process that becomes the service.
+    let script = "$^F = 100; open F, '<', $ARGV[0] or die; flock F, 2 or die; \
+                  print \"locked\\n\"; exec @ARGV or die";
+    let socket = site.directory().join("none");
+    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let mut child = Command::new("perl")
+        .args(["-e", &format!("$| = 1; {script}")])
+        .arg(site.path())
+        .args(["status", "--timeout", "1h", "--socket"])
+        .arg(&socket)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    std::io::BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "locked\n");
+    // It runs the binary once it connects.
+    let held = listener.accept().unwrap();
+    let words = format!("process {} has it: the service of this binary", child.id());
+    of(&site).is("lock", "ok", &words);
+    site.write(".app.selfup-stage-xyz", "");
+    of(&site).is("leftovers", "ok", "is being written");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    drop(held);
+}
+
+#[test]
+fn leftovers_are_named() {
+    let site = Site::new();
+    site.write(".app.selfup-stage-xyz", "");
+    site.write(".app2.selfup-stage-xyz", "");
+    let seen = of(&site);
+    seen.is("leftovers", "warning", ".app.selfup-stage-xyz");
+    assert!(!seen.find("leftovers").to_string().contains("app2"), "{}", seen.document);
+}
+
+#[test]
+fn an_unfinished_trial_is_told() {
+    let site = Site::new();
+    let (one, two) = ("1".repeat(64), "2".repeat(64));
+    let trial = |more: &str| {
+        let text =
+            format!(r#"{{"version":1,"candidate":"{one}","previous":"{two}","starts":2{more}}}"#);
+        site.write(".app.selfup-trial", text);
+        of(&site)
+    };
+    trial("").is("trial", "warning", "11111111 is on trial: starts that came to nothing: 2");
+    let failed = r#","failed":{"kind":"program","reason":"it \u001b[2J ended"}"#;
+    trial(failed).is("trial", "warning", "11111111 failed its trial (it \u{1b}[2J ended)");
+    site.write(".app.selfup-trial", "{");
+    of(&site).is("trial", "warning", "cannot be read");
+}
+
+#[test]
+fn what_was_turned_down_is_told_with_its_reason() {
+    let site = Site::new();
+    let entry = |digit: u8, retry_at: &str| {
+        let id = char::from(digit).to_string().repeat(64);
+        format!(
+            r#"{{"sha256":"{id}","kind":"probe","reason":"it hung","failures":1,"retry_at":{retry_at}}}"#
+        )
+    };
+    let history =
+        |entries: &[String]| format!(r#"{{"version":1,"refused":[{}]}}"#, entries.join(","));
+    site.write(".app.selfup-history", history(&[entry(b'a', "null"), entry(b'b', "1700000000")]));
+    let seen = of(&site);
+    seen.is("refused", "warning", &format!("{} was turned down: it hung", "b".repeat(64)));
+    let named = |words: &str| seen.document.to_string().contains(words);
+    assert!(named("it is not tried again") && named("it is tried again at the next poll"));
+    let entries: Vec<_> = (0..10).map(|digit| entry(b'0' + digit, "null")).collect();
+    site.write(".app.selfup-history", history(&entries));
+    assert!(of(&site).document.to_string().contains("2 more were turned down"));
+    site.write(".app.selfup-history", history(&[entry(b'a', "99999999999")]));
+    of(&site).is("history_clock", "warning", "the clock was set back");
+    for garbled in ["{".to_owned(), " ".repeat(600 << 10)] {
+        site.write(".app.selfup-history", garbled);
+        of(&site).is("history", "warning", "cannot be read");
+    }
+    fs::remove_file(site.directory().join(".app.selfup-history")).unwrap();
+    of(&site).is("refused", "ok", "nothing is");
+}
+
+#[test]
+fn a_history_elsewhere_is_looked_for_there() {
+    let site = Site::new();
+    let state = tempfile::tempdir().unwrap();
+    let arguments = ["--state-dir", state.path().to_str().unwrap()];
+    doctor(&site.path(), &arguments).is("refused", "ok", "nothing is");
+    assert_eq!(fs::read_dir(state.path()).unwrap().count(), 0, "nothing is made there");
+    // Its name has the digest of the path that the service has.
+    let path = site.path().canonicalize().unwrap();
+    let name = site.write("name", path.to_str().unwrap());
+    let digits = selfup::BinaryId::of_file(name).unwrap().to_string()[..16].to_owned();
+    let text = format!(
+        r#"{{"version":1,"refused":[{{"sha256":"{}","kind":"note","reason":"older"}}]}}"#,
+        "a".repeat(64)
+    );
+    fs::write(state.path().join(format!(".app-{digits}.selfup-history")), text).unwrap();
+    doctor(&site.path(), &arguments).is("refused", "warning", "older");
+}
