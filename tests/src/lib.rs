@@ -43,7 +43,7 @@ pub use self::certificate::Certificate;
 pub use self::client::{Connection, Load, get, try_get};
 pub use self::container::Container;
 pub use self::control::{Control, Remote};
-pub use self::manager::{Manager, Said};
+pub use self::manager::{Manager, Said as Notified};
 pub use self::mounted::Mounted;
 pub use self::names::Names;
 pub use self::nginx::Nginx;
