@@ -227,6 +227,10 @@ impl Desk {
         self.tickets.answered(number, came, serving);
     }
 
+    pub(super) fn rests(&mut self, rests: Duration) {
+        self.tickets.rests(rests);
+    }
+
     pub(super) fn resting(&mut self, number: u64) {
         self.tickets.resting(number);
     }

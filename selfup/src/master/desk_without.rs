@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::pending;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Master;
 use super::plan::{Action, Input};
@@ -79,6 +79,8 @@ impl Desk {
     pub(super) fn polled(&mut self, _: &Polled, _: Generation) {}
 
     pub(super) fn answered(&mut self, _: u64, _: &std::result::Result<(), String>, _: Generation) {}
+
+    pub(super) fn rests(&mut self, _: Duration) {}
 
     pub(super) fn resting(&mut self, _: u64) {}
 }

@@ -25,6 +25,7 @@ impl Master {
                 self.rollback_waits &= !self.upgrader.is_last_roll_back(number);
                 self.desk.answered(number, &came, serving);
             }
+            Report::Rests(rests) => self.desk.rests(rests),
             Report::Resting(number) => self.desk.resting(number),
             Report::Waits(inode) => self.children.set_waiting(inode),
             Report::Overdue(error) => self.observer.warn(error),

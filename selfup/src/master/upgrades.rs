@@ -67,6 +67,8 @@ pub(super) enum Report {
     Polling(u64),
     /// What came of them, but for a candidate that is in place.
     Polled(Polled),
+    /// The poll that an operator asked for is made only after that.
+    Rests(Duration),
     /// What was to be rolled back, as was asked so far, is, or cannot be.
     Answered(u64, std::result::Result<(), String>),
     /// Nothing is under way, and there are no polls, as was asked so far.
@@ -130,6 +132,9 @@ pub(super) struct Terms {
     /// Whether there are restarts.
     pub(super) restarts: bool,
 }
+
+/// A poll that may be made only later than that is not waited for.
+pub(super) const SOON: Duration = Duration::from_secs(10);
 
 /// So long a start with `required` waits to know whether upgrades are possible.
 const OPENING: Duration = Duration::from_secs(60);

@@ -17,8 +17,16 @@ fn service(variables: &[(&str, &str)]) -> (Service, Operator) {
     (variables.iter().fold(builder, set).start(), operator)
 }
 
-/// The same, with releases, that polls when it is asked to.
+/// The same, with releases, that polls when an operator asks and at no other time: the schedule has a
+/// poll at a random moment after each start and each succession.
 fn published(variables: &[(&str, &str)]) -> (Published, Operator) {
+    let (published, operator) = polling(variables);
+    operator.post("/pause-upgrades").assert_good("paused");
+    (published, operator)
+}
+
+/// The same, with polls of its own.
+fn polling(variables: &[(&str, &str)]) -> (Published, Operator) {
     let release = Release::good();
     let publisher = Publisher::start(Answer::Whole(release.clone()));
     let (builder, operator) = Operator::of(ServiceBuilder::new(&release), "");

@@ -63,8 +63,10 @@ fn all_that_are_asked_for_while_one_is_under_way_are_the_next_one() {
 #[test]
 fn who_hangs_up_has_it_all_the_same() {
     let (mut service, operator) = service(&[]);
-    for next in 2..=4 {
-        drop(operator.begin("POST /restart"));
+    for next in 2..=4_usize {
+        let asked = operator.begin("POST /restart");
+        service.wait_for_nth("event asked: ", next - 1);
+        drop(asked);
         service.wait_for(&format!("event committed: generation {next} "));
     }
     operator.post("/restart").assert_good("committed");

@@ -1,7 +1,7 @@
 use std::process::Command;
 
 use nix::sys::signal::{Signal, kill};
-use selfup_tests::Release;
+use selfup_tests::{Release, eventually};
 use serde_json::{Value, json};
 
 use super::{publish, published, service};
@@ -31,7 +31,7 @@ fn it_tells_what_runs_before_an_upgrade_and_after_it() {
     assert_eq!(one["version"], env!("CARGO_PKG_VERSION"));
     assert!(one["age_seconds"].as_u64().unwrap() < 600, "{status:#}");
     assert_eq!((&status["last_upgrade"], &status["last_refusal"]), (&Value::Null, &Value::Null));
-    assert_eq!(status["upgrades"]["state"], "on");
+    assert_eq!(status["upgrades"]["state"], "paused");
 
     let second = publish(&published, Release::good());
     operator.post("/check").assert_good("committed");
@@ -47,6 +47,9 @@ fn it_tells_what_runs_before_an_upgrade_and_after_it() {
     assert_eq!(status["last_upgrade"]["to"]["digest"], second.id().to_string());
     let good: Vec<_> = status["good"].as_array().unwrap().iter().map(|it| &it["digest"]).collect();
     assert_eq!(good, [&json!(second.id().to_string()), &json!(first.id().to_string())]);
+    operator.post("/resume-upgrades").assert_good("resumed");
+    let status = operator.status();
+    assert_eq!(status["upgrades"]["state"], "on");
     assert!(status["upgrades"]["next_poll_seconds"].is_u64(), "{status:#}");
     assert!(published.service.stop().success());
 }
@@ -79,7 +82,13 @@ fn a_generation_that_drains_is_told_with_the_connections_that_it_has() {
 #[test]
 fn a_child_that_does_not_answer_costs_a_second_and_what_is_not_known_is_null() {
     let (mut service, operator) = service(&[]);
-    kill(service.pid_of(1), Signal::SIGSTOP).unwrap();
+    let child = service.pid_of(1);
+    kill(child, Signal::SIGSTOP).unwrap();
+    eventually("each of its threads is stopped", || {
+        let threads = std::fs::read_dir(format!("/proc/{child}/task")).unwrap().flatten();
+        let mut stats = threads.map(|it| std::fs::read_to_string(it.path().join("stat")).unwrap());
+        stats.all(|stat| stat.contains(") T ")).then_some(())
+    });
     let begun = std::time::Instant::now();
     let asked: Vec<_> = (0..4).map(|_| operator.begin("GET /status")).collect();
     for asked in asked {

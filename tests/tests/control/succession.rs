@@ -61,8 +61,10 @@ fn a_later_version_has_it_elsewhere_or_nowhere() {
     publish(&published, Release::configured(&elsewhere));
     operator.post("/check").assert_good("committed");
     published.service.wait_for("event master_replaced: ");
-    assert_eq!(other.status()["phase"], "serving");
-    assert!(!operator.path().exists(), "nobody needs it any more");
+    // It is bound behind that event.
+    let status = eventually("it is there", || other.try_ask("GET /status").ok()).body;
+    assert_eq!(status["phase"], "serving");
+    eventually("nobody needs it any more", || (!operator.path().exists()).then_some(()));
     publish(&published, Release::configured("CONTROL_SOCKET="));
     other.post("/check").assert_good("committed");
     published.service.wait_for_nth("event master_replaced: ", 2);
@@ -108,7 +110,8 @@ fn a_first_version_without_it_gets_it_by_an_upgrade() {
     let mut published = selfup_tests::Published::of(builder, publisher, &[]);
     assert!(!operator.path().exists());
     published.succeed(&Release::good());
-    assert_eq!(operator.status()["phase"], "serving");
+    let status = eventually("it is there", || operator.try_ask("GET /status").ok()).body;
+    assert_eq!(status["phase"], "serving");
     assert!(published.service.stop().success());
     assert!(!operator.path().exists());
 }

@@ -1,7 +1,7 @@
 use selfup_tests::{Answer, Release};
 use serde_json::json;
 
-use super::{publish, published, service};
+use super::{polling, publish, published, service};
 
 #[test]
 fn a_check_says_what_came_of_it() {
@@ -86,7 +86,7 @@ fn a_rollback_waits_for_no_other_restart() {
 
 #[test]
 fn while_upgrades_are_paused_nothing_is_polled_unless_an_operator_asks() {
-    let (mut published, operator) = published(&[("INTERVAL", "50ms")]);
+    let (mut published, operator) = polling(&[("INTERVAL", "50ms")]);
     published.publisher.wait_for("GET 304", 2);
     operator.post("/pause-upgrades").assert_good("paused");
     operator.post("/pause-upgrades").assert_good("paused");
@@ -118,7 +118,7 @@ fn while_upgrades_are_paused_nothing_is_polled_unless_an_operator_asks() {
 
 #[test]
 fn a_pause_gives_up_a_download_and_is_answered_at_once() {
-    let (mut published, operator) = published(&[("INTERVAL", "50ms")]);
+    let (mut published, operator) = polling(&[("INTERVAL", "50ms")]);
     published.publisher.wait_for("GET 304", 1);
     let release = Release::good();
     published.publisher.publish(Answer::Stalled(release.clone(), 1000));
@@ -161,7 +161,7 @@ fn polls_are_no_closer_for_an_operator_than_for_anybody() {
 
 #[test]
 fn a_pause_waits_for_an_upgrade_that_is_under_way_and_outlives_what_follows() {
-    let (mut published, operator) = published(&[("PROBATION", "2s"), ("INTERVAL", "50ms")]);
+    let (mut published, operator) = polling(&[("PROBATION", "2s"), ("INTERVAL", "50ms")]);
     publish(&published, Release::good());
     published.service.wait_for("event paused: generation 1 ");
     operator.post("/pause-upgrades").assert_good("paused");

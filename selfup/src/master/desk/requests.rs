@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::tickets::{AGAIN, Stage, bad, good};
+use super::tickets::{AGAIN, Stage, bad, good, rested};
 use crate::control::{Answer, Ask, Asked, Outcome};
 use crate::master::Master;
 use crate::master::plan::{Input, Phase};
-use crate::master::upgrades::Order;
+use crate::master::upgrades::{Order, SOON};
 use crate::upgrade;
 
 /// What is made of a request at once.
@@ -19,9 +19,6 @@ enum Taken {
     /// The plan is asked for a restart.
     Restart,
 }
-
-/// A poll that may be made only later than that is not waited for.
-const SOON: Duration = Duration::from_secs(10);
 
 impl Master {
     /// Does what an operator asks for, or sees to it.
@@ -79,11 +76,7 @@ impl Master {
         if rests < SOON {
             return Taken::Waits(Stage::Wished, number);
         }
-        let rests = humantime::format_duration(Duration::from_secs(rests.as_secs()));
-        let words = format!(
-            "the source is polled in {rests}: so `min_fetch_interval` says, or the source itself"
-        );
-        Taken::Done(bad("waits", None, words))
+        Taken::Done(rested(rests))
     }
 
     fn take_up_rollback(&mut self) -> Taken {

@@ -5,6 +5,8 @@
 //! its place, and moves from then on; so whoever asks meanwhile is answered by the next. A poll, a
 //! rollback and a pause have numbers, by which the thread says which of them it answers.
 
+use std::time::Duration;
+
 use tokio::sync::oneshot;
 
 use crate::control::{Answer, Ask, Outcome};
@@ -197,6 +199,12 @@ impl Tickets {
         }
     }
 
+    /// The poll is made only after that.
+    pub(super) fn rests(&mut self, rests: Duration) {
+        let is_it = |it: &Ticket| matches!(it.stage, Stage::Wished | Stage::InHand);
+        self.end(|it| it.what == Ask::Check && is_it(it), || rested(rests));
+    }
+
     /// There are no polls any more, as was asked so far.
     pub(super) fn resting(&mut self, number: u64) {
         let is_it = |it: &Ticket| it.what == Ask::PauseUpgrades && it.number <= number;
@@ -245,6 +253,15 @@ pub(super) fn good(word: &'static str, generation: Option<Generation>) -> Outcom
 pub(super) fn bad(word: &'static str, generation: Option<Generation>, reason: String) -> Outcome {
     let generation = generation.map(Generation::get);
     Outcome { word, is_good: false, generation, reason: Some(reason) }
+}
+
+/// Of a poll that has to wait so long.
+pub(super) fn rested(rests: Duration) -> Outcome {
+    let rests = humantime::format_duration(Duration::from_secs(rests.as_secs()));
+    let words = format!(
+        "the source is polled in {rests}: so `min_fetch_interval` says, or the source itself"
+    );
+    bad("waits", None, words)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use tokio::time::sleep_until;
 use super::board::Board;
 use super::wishes::Wishes;
 use super::work::{Found, Work};
-use super::{Offer, Order, Parking, Polled, Report};
+use super::{Offer, Order, Parking, Polled, Report, SOON};
 use crate::fetcher::schedule::{Schedule, Turn};
 use crate::master::plan::Input;
 use crate::upgrade::{Candidate, Vetted};
@@ -248,6 +248,7 @@ impl Cycle {
         let is_paused = self.wishes.is_paused();
         self.work.show(&self.board, soonest, due);
         self.tell_pause(is_paused);
+        self.tell_rest(soonest);
         let (wishes, work) = (&self.wishes, &mut self.work);
         let due = async {
             if let Some(soonest) = soonest {
@@ -267,6 +268,16 @@ impl Cycle {
             () = wishes.clear.notified() => Wish::Clear,
             () = wishes.pause.told() => Wish::Turn,
             () = due => Wish::Poll,
+        }
+    }
+
+    /// Says how long the poll has to wait that an operator has asked for.
+    fn tell_rest(&self, soonest: Option<Instant>) {
+        let rests = soonest.map(|soonest| soonest.saturating_duration_since(Instant::now()));
+        if let Some(rests) = rests.filter(|rests| *rests > SOON)
+            && self.wishes.ask.last() != self.polled
+        {
+            let _ = self.report.send(Report::Rests(rests));
         }
     }
 
