@@ -95,7 +95,8 @@
 //! releases of a project at a forge ([`fetcher::github`], [`fetcher::gitlab`], [`fetcher::gitea`]), which
 //! bring no crate to those of `http`; `s3`, `gcs` and `azure`, objects in a store ([`fetcher::s3`],
 //! [`fetcher::gcs`], [`fetcher::azure`]); `tls`, TLS under `serve`; `stream`, connections as a `Stream`
-//! ([`Listener::connections`]); `axum` and `tonic`, a listener and its streams as theirs;
+//! ([`Listener::connections`]); `axum` and `tonic`, a listener and its streams as theirs; `control`, a
+//! socket by which an operator sees and moves the service ([`Builder::control`]);
 //! `systemd`, what systemd is told by `sd_notify(3)`.
 //!
 //! # Under systemd

@@ -47,7 +47,7 @@ pub use self::manager::{Manager, Told};
 pub use self::mounted::Mounted;
 pub use self::names::Names;
 pub use self::nginx::Nginx;
-pub use self::operator::{Operator, Pending, Said};
+pub use self::operator::{Operator, Pending, Reply};
 pub use self::port::Port;
 pub use self::process::{Processes, children_of, eventually, send, status_of};
 pub use self::published::Published;

@@ -6,6 +6,7 @@ mod fake;
 mod inspect;
 mod ran;
 mod readme;
+mod real;
 mod service;
 mod site;
 mod terminal;

@@ -46,7 +46,9 @@ impl Desk {
         (None, None)
     }
 
-    pub(super) fn begin(&mut self) {}
+    pub(super) fn begin(&mut self) -> bool {
+        false
+    }
 
     pub(super) fn open(&mut self) {}
 

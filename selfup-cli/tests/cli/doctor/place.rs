@@ -221,7 +221,8 @@ fn what_a_package_has_is_a_warning() {
 
     let rpm = admin.path().join("rpm");
     install(&rpm, b"#!/bin/sh\n[ \"$1 $2 $3\" = '-qf --qf %{NAME}\\n' ] && echo \"till of $4\"\n");
-    let seen = doctor_of(&path, "PATH", admin.path().as_os_str());
+    let search = format!("{}:{}", admin.path().display(), std::env::var("PATH").unwrap());
+    let seen = doctor_of(&path, "PATH", OsStr::new(&search));
     seen.is("package", "warning", &format!("till of {} of rpm", path.display()));
 }
 
