@@ -9,6 +9,7 @@ use std::path::Path;
 
 /// Commands, or the text of a file.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Block {
     /// Page and line.
     pub place: String,
@@ -20,6 +21,7 @@ pub struct Block {
 
 /// What is to be done with a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum What {
     /// To be run by the suite that has this room.
     Run {
@@ -36,6 +38,7 @@ pub enum What {
 
 /// What is seen of commands, and behind them.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Seen {
     /// Their output has this text.
     Shows(String),

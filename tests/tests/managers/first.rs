@@ -108,7 +108,9 @@ fn a_storm_of_orphans_is_reaped_while_a_first_process_is_restarted() {
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                (0..ORPHANS / 4).for_each(|_| drop(selfup_tests::get(address, "/orphan")))
+                for _ in 0..ORPHANS / 4 {
+                    drop(selfup_tests::get(address, "/orphan"));
+                }
             });
         }
         for generation in 2..=4 {

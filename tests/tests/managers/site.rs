@@ -72,7 +72,7 @@ impl Site {
     /// Waits until so many lines of the log contain `text`.
     pub(crate) fn wait_for_nth(&self, text: &str, count: usize) {
         let found = || self.log().lines().filter(|line| line.contains(text)).count() >= count;
-        eventually(&format!("{text:?} (no. {count}) is in {:?}", self.log), || {
+        eventually(&format!("{text:?} (no. {count}) is in {}", self.log.display()), || {
             found().then_some(())
         });
     }

@@ -15,10 +15,10 @@ use crate::service;
 /// All of a page in one shell, as a reader would: each block behind a line that names it.
 fn script(blocks: &[Block]) -> String {
     let mut script = String::from(PRELUDE);
-    for Block { place, what, text } in blocks {
+    for Block { place, what, text, .. } in blocks {
         let written = match what {
             What::File(path) => writeln!(script, "cat >{path} <<'END OF FILE'\n{text}END OF FILE"),
-            What::Run { .. } => writeln!(script, "echo '=== {place}'\n{text}"),
+            _ => writeln!(script, "echo '=== {place}'\n{text}"),
         };
         written.unwrap();
     }
@@ -47,6 +47,7 @@ fn a_new_program_becomes_a_service_that_is_upgraded_by_a_copy_and_rolled_back() 
     let is_of_it = |block: &Block| match &block.what {
         What::File(_) => true,
         What::Run { room, .. } => room == "new",
+        _ => false,
     };
     let blocks: Vec<_> = manual::blocks().into_iter().filter(is_of_it).collect();
     let target = std::env::current_exe().unwrap().ancestors().nth(3).unwrap().to_owned();

@@ -10,7 +10,9 @@ const GUARANTEES: &str = include_str!("../../../selfup/src/manual/guarantees.md"
 fn tests_in(directory: &Path, found: &mut BTreeSet<String>) {
     let paths = fs::read_dir(directory).unwrap().flatten().map(|entry| entry.path());
     let (folders, files): (Vec<PathBuf>, Vec<_>) = paths.partition(|path| path.is_dir());
-    folders.iter().for_each(|folder| tests_in(folder, found));
+    for folder in &folders {
+        tests_in(folder, found);
+    }
     for file in files.iter().filter(|file| file.extension().is_some_and(|kind| kind == "rs")) {
         let stem = file.file_stem().unwrap();
         let is_folder = stem == "main" || stem == "mod";

@@ -110,7 +110,7 @@ impl Room {
 impl Done {
     /// Asserts that commands came to a good end, and printed what they had to.
     pub(crate) fn assert(&self, block: &Block) {
-        let Block { place, what, text } = block;
+        let Block { place, what, text, .. } = block;
         assert!(self.status.success(), "{place}: {}\n{text}\n{}", self.status, self.output);
         let What::Run { seen, .. } = what else { return };
         for seen in seen {

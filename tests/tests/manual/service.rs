@@ -82,7 +82,7 @@ impl Operated {
             match seen {
                 Seen::Logs(text) => drop(self.service.wait_for(text)),
                 Seen::Answers => self.room.wait_for_answer(),
-                Seen::Shows(_) => {}
+                _ => {}
             }
         }
     }

@@ -12,11 +12,14 @@ use std::time::Instant;
 
 use selfup_tests::Container;
 
+/// Fails, or comes to its end.
+type Step = fn(&Container);
+
 #[test]
 fn systemd_is_at_home_with_a_service_that_upgrades_itself() {
     let Some(container) = Container::boot() else { return };
     container.must(&["useradd", "--system", "app"]);
-    let steps: [(&str, fn(&Container)); 11] = [
+    let steps: [(&str, Step); 11] = [
         ("the shown units have nothing that systemd complains of", reload::units_are_valid),
         ("the commands of the manual work", manual::commands_are_those_of_systemd),
         ("a start waits for readiness", reload::a_start_waits_for_readiness),
