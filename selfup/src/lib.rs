@@ -95,7 +95,25 @@
 //! releases of a project at a forge ([`fetcher::github`], [`fetcher::gitlab`], [`fetcher::gitea`]), which
 //! bring no crate to those of `http`; `s3`, `gcs` and `azure`, objects in a store ([`fetcher::s3`],
 //! [`fetcher::gcs`], [`fetcher::azure`]); `tls`, TLS under `serve`; `stream`, connections as a `Stream`
-//! ([`Listener::connections`]); `axum` and `tonic`, a listener and its streams as theirs.
+//! ([`Listener::connections`]); `axum` and `tonic`, a listener and its streams as theirs; `control`, a
+//! socket by which an operator sees and moves the service ([`Builder::control`]);
+//! `systemd`, what systemd is told by `sd_notify(3)`.
+//!
+//! # Under systemd
+//!
+//! With the feature `systemd` the master tells systemd (253 or newer for `Type=notify-reload`) how the
+//! service is: `READY=1` when the first generation is ready; `RELOADING=1` when a restart or an upgrade
+//! begins, and `READY=1` when the new generation is admitted or has failed; `STOPPING=1`; and in `STATUS=` the
+//! generations, and why the last restart failed. Its patience is extended by `terminate_timeout` and
+//! `ready_timeout`. `WatchdogSec=` starts the service again when the master's loop hangs, or the runtime of
+//! the program that serves. With `FileDescriptorStoreMax=` systemd keeps the listening sockets, so that a
+//! restart of the service and a crash refuse nobody; while it stops, who connects waits until systemd has
+//! dropped them. A UNIX socket at a path is removed at a stop, and so kept over a crash alone.
+//!
+//! `NOTIFY_SOCKET`, `WATCHDOG_USEC`, `WATCHDOG_PID` and `FDSTORE` are the master's: no program finds them in
+//! its environment. Without a master the program is ready, and lives, all the same.
+//!
+//! `examples/systemd` has the units, with every line explained.
 //!
 //! # Where there can be no master
 //!

@@ -20,13 +20,13 @@ use crate::{PATIENCE, children_of, eventually};
 #[derive(Debug)]
 pub struct Container {
     nspawn: Child,
+    machine: String,
     init: Pid,
     directory: TempDir,
 }
 
 impl Container {
-    /// One with `files`, each a path in it and what is there, or `None` where it cannot be had. That is
-    /// said aloud, and is no excuse in CI.
+    /// One, or `None` where it cannot be had. That is said aloud, and is no excuse in CI.
     ///
     /// # Panics
     ///
@@ -56,13 +56,15 @@ impl Container {
             .arg("-D")
             .arg(tree)
             .arg(bind)
+            // With the older hierarchies nobody is told in a container when a cgroup is empty.
+            .env("SYSTEMD_NSPAWN_UNIFIED_HIERARCHY", "1")
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a descriptor"))
             .stderr(log)
             .spawn()
             .expect("the container starts");
         let leader = Pid::from_raw(nspawn.id().cast_signed());
-        let mut container = Self { nspawn, init: leader, directory };
+        let mut container = Self { nspawn, machine, init: leader, directory };
         container.init = eventually("the container has a systemd", || {
             let has_ended = container.nspawn.try_wait().expect("it is our child").is_some();
             assert!(!has_ended, "the container ended: {}", container.console());
@@ -170,8 +172,13 @@ impl Drop for Container {
             let _ = self.nspawn.kill();
             let _ = self.nspawn.wait();
         }
+        // It leaves this behind, empty.
+        let _ = std::fs::remove_dir(Path::new(PROPAGATE).join(&self.machine));
     }
 }
+
+/// Where it keeps a directory for each machine.
+const PROPAGATE: &str = "/run/systemd/nspawn/propagate";
 
 /// So long its end is waited for, before it is killed.
 const LAST: Duration = Duration::from_secs(30);

@@ -20,14 +20,14 @@ pub struct Manager {
 
 /// What was said at once.
 #[derive(Debug)]
-pub struct Said {
+pub struct Told {
     /// Lines of `NAME=value`.
     pub text: String,
     /// The numbers of what came with it, open as long as this is there.
     pub attached: Vec<RawFd>,
 }
 
-impl Said {
+impl Told {
     /// The value of `name`, if it was said.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<&str> {
@@ -36,7 +36,7 @@ impl Said {
     }
 }
 
-impl Drop for Said {
+impl Drop for Told {
     fn drop(&mut self) {
         self.attached.drain(..).for_each(|it| drop(nix::unistd::close(it)));
     }
@@ -63,7 +63,7 @@ impl Manager {
 
     /// What is said next, within the patience of the tests.
     #[must_use]
-    pub fn hear(&self) -> Said {
+    pub fn hear(&self) -> Told {
         self.hear_within(PATIENCE).expect("something is said")
     }
 
@@ -73,7 +73,7 @@ impl Manager {
     ///
     /// If it cannot be heard.
     #[must_use]
-    pub fn hear_within(&self, time: Duration) -> Option<Said> {
+    pub fn hear_within(&self, time: Duration) -> Option<Told> {
         self.socket.set_read_timeout(Some(time)).expect("it can be set");
         let (mut buffer, mut control) = ([0; 4096], nix::cmsg_space!([RawFd; 16]));
         let mut slices = [IoSliceMut::new(&mut buffer)];
@@ -88,7 +88,7 @@ impl Manager {
         }
         let length = heard.bytes;
         let text = String::from_utf8(buffer[..length].to_vec()).expect("it is text");
-        Some(Said { text, attached })
+        Some(Told { text, attached })
     }
 
     /// Waits until `line` is said.
@@ -96,7 +96,7 @@ impl Manager {
     /// # Panics
     ///
     /// If it is not, with everything that was.
-    pub fn wait_for(&self, line: &str) -> Said {
+    pub fn wait_for(&self, line: &str) -> Told {
         self.wait_until(line, |said| said.text.lines().any(|said| said == line))
     }
 
@@ -105,7 +105,7 @@ impl Manager {
     /// # Panics
     ///
     /// If it is not said, with everything that was.
-    pub fn wait_until(&self, what: &str, is_it: impl Fn(&Said) -> bool) -> Said {
+    pub fn wait_until(&self, what: &str, is_it: impl Fn(&Told) -> bool) -> Told {
         let until = Instant::now() + PATIENCE;
         let mut before = Vec::new();
         while let Some(said) = self.hear_within(Duration::from_secs(20)) {
@@ -119,8 +119,8 @@ impl Manager {
     }
 
     /// Waits for a status that contains `text`.
-    pub fn wait_for_status(&self, text: &str) -> Said {
-        let has = |said: &Said| said.value("STATUS").is_some_and(|status| status.contains(text));
+    pub fn wait_for_status(&self, text: &str) -> Told {
+        let has = |said: &Told| said.value("STATUS").is_some_and(|status| status.contains(text));
         self.wait_until(text, has)
     }
 }

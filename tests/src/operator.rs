@@ -15,7 +15,7 @@ pub struct Operator(PathBuf);
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Said {
+pub struct Reply {
     /// The code of HTTP.
     pub code: u16,
     /// The body.
@@ -50,7 +50,7 @@ impl Operator {
     /// If it is not told.
     #[must_use]
     pub fn status(&self) -> Value {
-        let Said { code, body } = self.ask("GET /status");
+        let Reply { code, body } = self.ask("GET /status");
         assert_eq!(code, 200, "{body}");
         body
     }
@@ -66,7 +66,7 @@ impl Operator {
     ///
     /// If nobody answers.
     #[must_use]
-    pub fn post(&self, target: &str) -> Said {
+    pub fn post(&self, target: &str) -> Reply {
         self.ask(&format!("POST {target}"))
     }
 
@@ -76,7 +76,7 @@ impl Operator {
     ///
     /// If there is none.
     #[must_use]
-    pub fn ask(&self, line: &str) -> Said {
+    pub fn ask(&self, line: &str) -> Reply {
         let pending = self.try_send(line).unwrap_or_else(|error| panic!("{line}: {error}"));
         read(pending).unwrap_or_else(|error| panic!("{line} was not answered: {error}"))
     }
@@ -96,7 +96,7 @@ impl Operator {
     /// # Errors
     ///
     /// If there is none, why.
-    pub fn try_ask(&self, line: &str) -> io::Result<Said> {
+    pub fn try_ask(&self, line: &str) -> io::Result<Reply> {
         read(self.try_send(line)?)
     }
 
@@ -119,12 +119,12 @@ impl Pending {
     ///
     /// If there is none.
     #[must_use]
-    pub fn answer(self) -> Said {
+    pub fn answer(self) -> Reply {
         read(self.0).unwrap_or_else(|error| panic!("no answer: {error}"))
     }
 }
 
-impl Said {
+impl Reply {
     /// The word for what came of a request.
     #[must_use]
     pub fn outcome(&self) -> &str {
@@ -159,7 +159,7 @@ impl Said {
     }
 }
 
-fn read(mut stream: UnixStream) -> io::Result<Said> {
+fn read(mut stream: UnixStream) -> io::Result<Reply> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     let garbled = || io::Error::other(format!("the answer is not whole: {answer:?}"));
@@ -167,5 +167,5 @@ fn read(mut stream: UnixStream) -> io::Result<Said> {
     let code = head.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or_else(garbled)?;
     // What is no JSON is its own text.
     let body = serde_json::from_str(body).unwrap_or_else(|_| Value::from(body));
-    Ok(Said { code, body })
+    Ok(Reply { code, body })
 }

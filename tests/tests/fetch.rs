@@ -111,9 +111,55 @@ fn a_fetcher_that_blocks_holds_up_neither_the_program_nor_its_restarts_nor_its_e
     let builder = ServiceBuilder::new(&Release::good()).set("FETCHER", "blocks");
     let mut service = builder.start();
     let load = Load::start(service.address(), "/", 2);
+    service.wait_for("the fetcher blocks");
     service.restart(2);
     assert_eq!(service.get("/check"), "Ok(())\n");
     service.restart(3);
+    load.wait_for(50);
+    assert_eq!(load.stop(), [""; 0]);
+    assert!(service.stop().success());
+}
+
+#[test]
+fn a_fetcher_that_blocks_holds_up_no_succession() {
+    let builder = ServiceBuilder::new(&Release::good()).set("FETCHER", "blocks");
+    let mut service = builder.start();
+    let load = Load::start(service.address(), "/", 2);
+    for count in 1..=3 {
+        service.wait_for_nth("the fetcher blocks", count);
+        let release = Release::good();
+        release.install(&service.binary());
+        service.restart(u64::try_from(count).expect("a small number") + 1);
+        service.wait_for_nth("event master_replaced: ", count);
+        service.assert_master_runs(&release);
+    }
+    load.wait_for(50);
+    assert_eq!(load.stop(), [""; 0]);
+    for event in ["event warning: ", "event fetch_failed: "] {
+        assert_eq!(service.lines(event), [""; 0]);
+    }
+    assert!(service.stop().success());
+}
+
+#[test]
+fn a_fetcher_that_blocks_holds_up_no_rollback() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("published");
+    let (first, second) = (Release::good(), Release::good());
+    second.install(&path);
+    let builder = ServiceBuilder::new(&first).set("FETCHER", "blocks");
+    let mut service = builder.set("RELEASE", path).start();
+    service.wait_for("event committed: generation 2 ");
+    service.wait_for("event master_replaced: ");
+    // The second master's fetcher has nothing new.
+    service.wait_for("the fetcher blocks");
+    service.assert_runs(&second);
+    let load = Load::start(service.address(), "/", 2);
+    assert_eq!(service.get("/rollback"), "Ok(())\n");
+    service.wait_for("event committed: generation 3 ");
+    service.assert_runs(&first);
+    service.wait_for_nth("event master_replaced: ", 2);
+    service.assert_master_runs(&first);
     load.wait_for(50);
     assert_eq!(load.stop(), [""; 0]);
     assert!(service.stop().success());

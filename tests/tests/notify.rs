@@ -179,7 +179,7 @@ fn a_manager_that_is_gone_is_told_of_once_and_holds_nothing_up() {
     for next in 2..=4 {
         service.restart(next);
     }
-    let warnings = service.lines("the service manager is not told");
+    let warnings = service.lines("event warning: the service manager is not told");
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(service.stop().success());
 }

@@ -10,28 +10,30 @@ use http::StatusCode;
 use tokio::net::UnixStream;
 
 use super::answer::Refused;
-use super::ask::Peer;
 use crate::sys::peer_groups::peer_groups;
 
 /// Who connected: as it was then, whatever has become of the process since.
 #[derive(Debug)]
 pub(super) struct Caller {
-    pub(super) peer: Peer,
-    /// Beside the one of `peer`.
+    /// 0, if it is in another PID namespace.
+    pub(super) pid: u32,
+    pub(super) uid: u32,
+    gid: u32,
+    /// Beside `gid`.
     groups: Vec<u32>,
 }
 
 impl Caller {
     pub(super) fn of(stream: &UnixStream) -> io::Result<Self> {
         let credentials = stream.peer_cred()?;
-        let pid = credentials.pid().unwrap_or_default();
-        let peer = Peer { pid, uid: credentials.uid(), gid: credentials.gid() };
+        let pid = credentials.pid().and_then(|pid| pid.try_into().ok()).unwrap_or_default();
         // A kernel that does not tell them (before 4.13) is taken to have told none.
-        Ok(Self { peer, groups: peer_groups(stream.as_fd()).unwrap_or_default() })
+        let groups = peer_groups(stream.as_fd()).unwrap_or_default();
+        Ok(Self { pid, uid: credentials.uid(), gid: credentials.gid(), groups })
     }
 
     fn is_in(&self, group: u32) -> bool {
-        self.peer.gid == group || self.groups.contains(&group)
+        self.gid == group || self.groups.contains(&group)
     }
 }
 
@@ -74,14 +76,14 @@ impl Access {
             "user {} may look, and change nothing: that may root, the user of the service ({}), the \
              owner of the socket, and its group if that may write to it; ask as one of them, or give \
              the socket to others by its mode, owner and group",
-            caller.peer.uid, self.master
+            caller.uid, self.master
         );
         Err(Refused::new(StatusCode::FORBIDDEN, words))
     }
 }
 
 fn may_act(caller: &Caller, master: u32, rights: Option<Rights>) -> bool {
-    let uid = caller.peer.uid;
+    let uid = caller.uid;
     let by_rights = |rights: Rights| {
         uid == rights.owner || (rights.mode & GROUP_WRITES != 0 && caller.is_in(rights.group))
     };
@@ -110,7 +112,7 @@ mod tests {
     const OPS: u32 = 700;
 
     fn caller(uid: u32, gid: u32, groups: &[u32]) -> Caller {
-        Caller { peer: Peer { pid: 7, uid, gid }, groups: groups.to_vec() }
+        Caller { pid: 7, uid, gid, groups: groups.to_vec() }
     }
 
     #[test]
@@ -177,7 +179,7 @@ mod tests {
     async fn a_caller_is_who_connected() {
         let (ours, _theirs) = UnixStream::pair().unwrap();
         let caller = Caller::of(&ours).unwrap();
-        assert_eq!(caller.peer.uid, nix::unistd::geteuid().as_raw());
-        assert_eq!(caller.peer.pid, i32::try_from(std::process::id()).unwrap());
+        assert_eq!(caller.uid, nix::unistd::geteuid().as_raw());
+        assert_eq!(caller.pid, std::process::id());
     }
 }

@@ -107,7 +107,7 @@ fn respond(status: StatusCode, kind: &'static str, body: Body) -> Response<Body>
 pub(super) struct Body {
     content: Content,
     /// Its place among those that are answered at once, until it is sent or given up.
-    seat: Option<OwnedSemaphorePermit>,
+    _seat: Option<OwnedSemaphorePermit>,
 }
 
 #[derive(Debug)]
@@ -118,11 +118,11 @@ enum Content {
 
 impl Body {
     fn new(content: Content) -> Self {
-        Self { content, seat: None }
+        Self { content, _seat: None }
     }
 
     pub(super) fn in_seat(self, seat: OwnedSemaphorePermit) -> Self {
-        Self { seat: Some(seat), ..self }
+        Self { _seat: Some(seat), ..self }
     }
 }
 

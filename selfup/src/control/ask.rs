@@ -9,7 +9,6 @@ use tokio::sync::oneshot;
 #[derive(Debug)]
 pub(crate) struct Asked {
     pub(crate) what: Ask,
-    pub(crate) by: Peer,
     pub(crate) answer: oneshot::Sender<Answer>,
 }
 
@@ -25,14 +24,6 @@ pub(crate) enum Ask {
     /// No polls, until they are resumed.
     PauseUpgrades,
     ResumeUpgrades,
-}
-
-/// Who asks, by `SO_PEERCRED`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Peer {
-    pub(crate) pid: i32,
-    pub(crate) uid: u32,
-    pub(crate) gid: u32,
 }
 
 #[derive(Debug)]

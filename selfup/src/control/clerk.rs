@@ -88,27 +88,25 @@ impl Clerk {
         let (head, body) = request.into_parts();
         self.pass_over(body).await?;
         match route {
-            Route::Status => {
-                let answer = self.ask(Ask::Status, caller, patience).await?;
-                Ok(answer::of_loop(&answer))
-            }
+            Route::Status => Ok(answer::of_loop(&self.ask(Ask::Status, patience).await?)),
             Route::Metrics => {
-                let status = self.status(caller, patience).await?;
+                let status = self.status(patience).await?;
                 let text = metrics::render(&status, &self.tap.counts());
                 Ok(answer::whole(StatusCode::OK, metrics::CONTENT_TYPE, text))
             }
-            Route::Events => self.follow(caller, patience, &head.headers).await,
+            Route::Events => self.follow(patience, &head.headers).await,
             Route::Do(ask, what) => {
-                let by_pid = u32::try_from(caller.peer.pid).unwrap_or_default();
-                self.observer.tell(&Event::Asked { what, by_uid: caller.peer.uid, by_pid });
-                Ok(answer::of_loop(&self.ask(ask, caller, patience).await?))
+                let room = self.room(patience).await?;
+                let told = Event::Asked { what, by_uid: caller.uid, by_pid: caller.pid };
+                self.observer.tell(&told);
+                let answered = room.ask(ask);
+                Ok(answer::of_loop(&self.wait(answered, patience).await?))
             }
         }
     }
 
     async fn follow(
         &self,
-        caller: &Caller,
         patience: Duration,
         headers: &HeaderMap,
     ) -> Result<Response<Body>, Refused> {
@@ -121,13 +119,13 @@ impl Clerk {
             Some(id) => tap.go_to(id),
             None => tap.skip(),
         }
-        let status = self.status(caller, patience).await?;
+        let status = self.status(patience).await?;
         let told = sse::tell(tap, &status, self.stopped.clone(), self.limits.keep_alive, place);
         Ok(answer::stream(told))
     }
 
-    async fn status(&self, caller: &Caller, patience: Duration) -> Result<Box<Status>, Refused> {
-        match self.ask(Ask::Status, caller, patience).await? {
+    async fn status(&self, patience: Duration) -> Result<Box<Status>, Refused> {
+        match self.ask(Ask::Status, patience).await? {
             Answer::Status(status) => Ok(status),
             Answer::Done(outcome) => {
                 let reason = outcome.reason.unwrap_or_else(|| outcome.word.to_owned());
@@ -136,28 +134,38 @@ impl Clerk {
         }
     }
 
-    async fn ask(&self, what: Ask, caller: &Caller, patience: Duration) -> Result<Answer, Refused> {
-        let (answer, answered) = oneshot::channel();
-        let asked = Asked { what, by: caller.peer, answer };
-        let mut stopped = pin!(self.stopped.wait());
-        let is_taken = timeout(self.limits.busy.min(patience), self.ask.send(asked));
+    async fn ask(&self, what: Ask, patience: Duration) -> Result<Answer, Refused> {
+        let answered = self.room(patience).await?.ask(what);
+        self.wait(answered, patience).await
+    }
+
+    /// Room for a question to the loop.
+    async fn room(&self, patience: Duration) -> Result<Room<'_>, Refused> {
         tokio::select! {
+            // The loop hears nobody any more.
             biased;
-            is_taken = is_taken => match is_taken {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) => return Err(gone()),
+            () = self.stopped.wait() => Err(is_stopped("was not asked for")),
+            room = timeout(self.limits.busy.min(patience), self.ask.reserve()) => match room {
+                Ok(Ok(room)) => Ok(Room(room)),
+                Ok(Err(_)) => Err(gone()),
                 Err(_) => {
                     let words = "the service is busy, and was not asked; try again soon";
-                    return Err(Refused::for_now(words));
+                    Err(Refused::for_now(words))
                 }
             },
-            () = &mut stopped => return Err(is_stopped("was not asked for")),
         }
+    }
+
+    async fn wait(
+        &self,
+        answered: oneshot::Receiver<Answer>,
+        patience: Duration,
+    ) -> Result<Answer, Refused> {
         tokio::select! {
             // What is known is told, whatever else is so.
             biased;
             answer = answered => answer.map_err(|_| gone()),
-            () = stopped => Err(is_stopped("goes on, if it can")),
+            () = self.stopped.wait() => Err(is_stopped("goes on, if it can")),
             () = sleep(patience) => {
                 let words = "the time is over; what was asked for goes on, and GET /status tells \
                              what becomes of it";
@@ -181,6 +189,17 @@ impl Clerk {
             Refused::new(StatusCode::REQUEST_TIMEOUT, words)
         })?;
         if length > MOST_BODY { Err(too_large()) } else { Ok(()) }
+    }
+}
+
+/// Room for one question.
+struct Room<'a>(mpsc::Permit<'a, Asked>);
+
+impl Room<'_> {
+    fn ask(self, what: Ask) -> oneshot::Receiver<Answer> {
+        let (answer, answered) = oneshot::channel();
+        self.0.send(Asked { what, answer });
+        answered
     }
 }
 

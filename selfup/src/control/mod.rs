@@ -36,7 +36,6 @@
 //! Limits: who may connect may take all the places there are, for as long as it likes: give the
 //! socket to whom you trust. In a user namespace all users that it does not map are one. Another
 //! service on the same machine asks as whatever user it runs as, so two of one user may restart each other.
-#![expect(dead_code, reason = "nobody serves it yet")]
 
 mod access;
 mod answer;

@@ -180,8 +180,8 @@ mod tests {
         assert_eq!(names.recv(), Ok("resumed"));
     }
 
-    #[test]
-    fn a_hook_that_hangs_holds_nobody_up() {
+    /// One whose hook hangs on an event.
+    fn hanging() -> Observer {
         let (told, is_told) = std::sync::mpsc::channel();
         let hook = move |_: &Event| {
             told.send(()).unwrap();
@@ -192,6 +192,12 @@ mod tests {
         let observer = Observer::start(Verbosity::Silent, Some(Box::new(hook)));
         observer.tell(&Event::Paused { generation: Generation::FIRST });
         is_told.recv().unwrap();
+        observer
+    }
+
+    #[test]
+    fn a_hook_that_hangs_holds_nobody_up() {
+        let observer = hanging();
         for _ in 0..2 * QUEUE {
             observer.tell(&Event::Resumed { generation: Generation::FIRST });
         }
@@ -200,16 +206,7 @@ mod tests {
     #[cfg(all(selfup_supervised, feature = "control"))]
     #[tokio::test]
     async fn a_hook_that_hangs_keeps_no_event_from_who_subscribed() {
-        let (told, is_told) = std::sync::mpsc::channel();
-        let hook = move |_: &Event| {
-            told.send(()).unwrap();
-            loop {
-                std::thread::park();
-            }
-        };
-        let observer = Observer::start(Verbosity::Silent, Some(Box::new(hook)));
-        observer.tell(&Event::Paused { generation: Generation::FIRST });
-        is_told.recv().unwrap();
+        let observer = hanging();
         let mut tap = observer.subscribe();
         for number in 1..=2 * QUEUE as u64 {
             observer.tell(&Event::Resumed { generation: Generation::FIRST });

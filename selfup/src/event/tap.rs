@@ -21,6 +21,8 @@ pub(crate) struct Told {
     pub(crate) number: u64,
     pub(crate) at: SystemTime,
     pub(crate) event: Event,
+    /// The length of its line, in bytes.
+    length: usize,
 }
 
 /// What a reader hears next.
@@ -67,11 +69,16 @@ pub(super) struct Ring {
 #[derive(Debug, Default)]
 struct Kept {
     events: VecDeque<Arc<Told>>,
+    /// The lengths of all their lines.
+    length: usize,
     counts: Counts,
 }
 
 /// So many are kept: all that a few upgrades tell.
 const KEPT: usize = 256;
+
+/// So long may their lines be together, in bytes: what a source or a hook says has no bound of its own.
+const LENGTH: usize = 1024 * 1024;
 
 impl Tap {
     /// What comes next, once it is told.
@@ -178,13 +185,16 @@ impl Ring {
     }
 
     pub(super) fn put(&self, event: Event) {
+        let length = event.to_string().len();
         let mut kept = self.kept();
         kept.counts.count(&event);
         let number = *self.newest.borrow() + 1;
-        if kept.events.len() == KEPT {
-            kept.events.pop_front();
+        kept.length += length;
+        while kept.events.len() >= KEPT || kept.length > LENGTH {
+            let Some(oldest) = kept.events.pop_front() else { break };
+            kept.length -= oldest.length;
         }
-        kept.events.push_back(Arc::new(Told { number, at: SystemTime::now(), event }));
+        kept.events.push_back(Arc::new(Told { number, at: SystemTime::now(), event, length }));
         // Under the lock: whoever sees the number finds the event.
         self.newest.send_replace(number);
     }
@@ -206,6 +216,7 @@ impl Ring {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::{Error, ErrorKind};
 
     fn resumed() -> Event {
         Event::Resumed { generation: Generation::FIRST }
@@ -243,6 +254,27 @@ mod tests {
         tap.skip();
         ring.put(resumed());
         assert_eq!(tap.next().await.told.number, 7 + KEPT as u64);
+    }
+
+    #[tokio::test]
+    async fn long_events_make_room_for_each_other() {
+        let ring = ring_of(3);
+        let mut tap = ring.tap();
+        let long = |length| {
+            let reason = Error::new(ErrorKind::Fetch, "x".repeat(length));
+            ring.put(Event::FetchFailed { error: reason.into() });
+        };
+        long(LENGTH / 2);
+        assert_eq!(tap.clone().next().await.told.number, 1);
+        long(LENGTH / 2);
+        let heard = tap.next().await;
+        assert_eq!((heard.missed, heard.told.number), (4, 5));
+        // The newest is kept, whatever it is.
+        long(2 * LENGTH);
+        ring.put(resumed());
+        let heard = tap.next().await;
+        assert_eq!((heard.missed, heard.told.number), (1, 7));
+        assert_eq!(ring.kept().length, resumed().to_string().len());
     }
 
     #[tokio::test]

@@ -40,7 +40,8 @@
 //!
 //! # What it may do wrong
 //!
-//! It runs on a thread of its own, beside the event loop, so that nothing but upgrades depends on it:
+//! It runs on a thread of its own, beside the event loop and the thread that upgrades, so that nothing but
+//! the next poll depends on it:
 //!
 //! - It is never asked twice at once, and when the service ends, or something else has to be done first,
 //!   what it was at is dropped, wherever it waits.
@@ -49,10 +50,11 @@
 //!   like an error, and asked for again. The download is no part of that. It is bounded whatever its
 //!   fetcher does: by `max_size`, by five minutes of silence, and by five minutes of waiting that bring
 //!   less than 1200 KiB.
-//! - Code that **blocks its thread** instead of waiting cannot be given up, for nobody can end it from
-//!   outside, and the fetcher is inside of it. It is told as a warning after 10 minutes. The service serves
-//!   on, is restarted and stopped as ever; but until it returns there are no upgrades, rollbacks or
-//!   successions. Have what blocks done by `tokio::task::spawn_blocking`.
+//! - Code that **blocks its thread** instead of waiting cannot be ended from outside, and the fetcher is
+//!   inside of it. It is told as the other is, and nobody waits for it: the service serves on, is restarted,
+//!   rolled back and stopped as ever, and a master that becomes other code begins with a fetcher of its own.
+//!   But there are no polls until it returns. Have what blocks done by `tokio::task::spawn_blocking`.
+//! - When the service ends, or its master becomes other code, it ends wherever it is, as by SIGKILL.
 //!
 //! # What it delivers
 //!
@@ -134,7 +136,7 @@ pub use self::store::{S3, s3};
 
 /// Finds and delivers new binaries.
 ///
-/// `fetch` runs in the master, on a thread beside its event loop: it may take its time, but it
+/// `fetch` runs in the master, on a thread of its own: it may take its time, but it
 /// should bound each wait, and never block the thread. It is never called twice at once. When it is
 /// called, and what becomes of one that fails, panics or hangs: see the [module](self).
 ///

@@ -8,13 +8,12 @@
 //! Found by such a name, a socket is listened on as it is: what waits in its queue is served, and
 //! nobody is refused meanwhile. What no address asks for is closed.
 //!
-//! Limits: a name is 255 bytes at most (`FDNAME=`, sd_notify(3)), and a path that makes it longer is
+//! Limits: a name is 255 bytes at most (`FDNAME=`, `sd_notify(3)`), and a path that makes it longer is
 //! bound anew each time. At a stop a UNIX socket is removed from its path, so such a socket is found
 //! again after a crash only.
 
 use std::fmt::Write as _;
 
-use super::Bound;
 use super::path::Inode;
 use crate::config::{Host, Place, Socket};
 
@@ -31,7 +30,7 @@ pub(super) fn is_kept(name: &str) -> bool {
 
 /// How `bound` is to be called, if it is one to be kept: those that were handed in are kept already.
 #[cfg(feature = "systemd")]
-pub(crate) fn name_of(bound: &Bound) -> Option<String> {
+pub(crate) fn name_of(bound: &super::Bound) -> Option<String> {
     name(bound.address.place(), bound.placed.as_ref().map(|placed| placed.inode()))
 }
 

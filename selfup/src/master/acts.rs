@@ -45,8 +45,7 @@ impl Master {
             Action::LetGo => self.children.let_go(),
             Action::Suspend => signal::stop_this_process(),
             Action::Tell(event) => {
-                #[cfg(any(feature = "control", feature = "systemd"))]
-                self.shown.hear(&event);
+                self.managed.hear(&event);
                 self.observer.tell(&event);
             }
             Action::End(status) => self.outcome = Some(Ending::With(status)),

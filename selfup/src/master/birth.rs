@@ -7,13 +7,10 @@ use std::time::Instant;
 use tokio::runtime::Runtime;
 
 use super::desk::{Desk, take_out};
+use super::managed::Managed;
 use super::orphans::Orphans;
-#[cfg(feature = "systemd")]
-use super::plan::after;
-use super::plan::{Limits, Plan};
+use super::plan::{Limits, Plan, after};
 use super::proof::Proof;
-#[cfg(feature = "systemd")]
-use super::show::Managed;
 use super::signals::{Blocked, Signals};
 use super::sockets::Sockets;
 use super::succession::{Handed, Inheritance};
@@ -113,18 +110,12 @@ impl Birth {
         }
         let parts = (plan, sockets, desk);
         let assembled = self.assemble(config, parts, reading, observer.clone(), unfinished);
-        #[cfg_attr(not(feature = "systemd"), expect(unused_mut, reason = "nobody is told"))]
         let mut master = match assembled {
             Ok(master) => master,
             Err(error) => return Outcome::Failed(error),
         };
-        #[cfg(feature = "systemd")]
-        {
-            let first = Some(after(Instant::now(), limits.ready));
-            master.shown.managed = Managed::begin(&self.origin, observer, kept, first);
-        }
-        #[cfg(not(feature = "systemd"))]
-        drop(kept);
+        let first_until = Some(after(Instant::now(), limits.ready));
+        master.managed = Managed::begin(&self.origin, observer, kept, first_until);
         let _orphans = Orphans::reap(observer);
         let outcome = runtime.block_on(master.run(Plan::beginning()));
         if matches!(outcome, Outcome::Unsupervised { .. }) {
@@ -207,15 +198,9 @@ impl Succession {
             Some(refusal) => observer.warn(refusal),
             None => observer.tell(&Event::MasterReplaced { generation: master.serving() }),
         }
-        #[cfg(feature = "systemd")]
-        {
-            let managed = Managed::begin(&birth.origin, &observer, Vec::new(), None);
-            // What is not this master's any more is taken back after this.
-            master.shown.managed = managed.map(|mut managed| {
-                managed.keep(&master.children);
-                managed
-            });
-        }
+        master.managed = Managed::begin(&birth.origin, &observer, Vec::new(), None);
+        // What is not used any more is taken back behind this.
+        master.managed.keep(&master.children);
         master.children.take_charge();
         master.desk.take_charge();
         if waiting.clear {

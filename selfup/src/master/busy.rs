@@ -1,7 +1,8 @@
-//! The user's code on the upgrade thread: how long it has been at it, and whether it panicked.
+//! The user's code beside the loop: how long it has been at it, and whether it panicked.
 //!
 //! What waits is given up in the end. What blocks its thread cannot be ended from outside, whatever it
-//! does: it holds up nothing but upgrades, and the operator is told.
+//! does: a fetcher holds up nothing but the next poll, a hook nothing but upgrades and successions, and the
+//! operator is told.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -312,7 +312,6 @@ impl Children {
 
     /// What a child said of itself last.
     #[cfg(feature = "control")]
-    #[allow(dead_code, reason = "an operator is told")]
     pub(super) fn last_beat(&self, generation: Generation) -> Option<crate::child::Beat> {
         self.living.get(&generation).and_then(|child| child.pulse().last())
     }

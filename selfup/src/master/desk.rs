@@ -156,9 +156,9 @@ impl Desk {
         (self.front.bound(), legacy)
     }
 
-    /// There is a child: from here on somebody may ask for it.
-    pub(super) fn begin(&mut self) {
-        self.front.begin();
+    /// There is a child: from here on somebody may ask for it. Says whether that is news.
+    pub(super) fn begin(&mut self) -> bool {
+        self.front.begin()
     }
 
     /// Has the socket served, if it can be.

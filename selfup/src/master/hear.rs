@@ -15,8 +15,10 @@ const LONGEST_REASON: usize = 500;
 
 impl Master {
     pub(super) fn heard(&mut self, generation: Generation, news: News) -> Option<Input> {
-        if let News::Said(_) = news {
-            self.desk.begin();
+        if let News::Said(_) = news
+            && self.desk.begin()
+        {
+            self.desk.open();
         }
         match news {
             News::Said(FromChild::Ready) => match self.children.ready(generation)? {
@@ -51,7 +53,6 @@ impl Master {
             }
             News::Said(FromChild::Beat { open }) => {
                 self.children.beat(generation, open);
-                #[cfg(any(feature = "control", feature = "systemd"))]
                 self.felt(generation);
                 None
             }

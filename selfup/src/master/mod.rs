@@ -12,12 +12,12 @@ mod children;
 mod desk;
 mod examiner;
 mod hear;
+#[cfg_attr(not(feature = "systemd"), path = "managed_without.rs")]
+mod managed;
 mod orphans;
 mod plan;
 mod proof;
 mod reports;
-#[cfg(any(feature = "control", feature = "systemd"))]
-mod show;
 mod signals;
 mod sockets;
 mod succeed;
@@ -35,10 +35,9 @@ pub(crate) use self::birth::{Birth, Succession};
 use self::children::Children;
 use self::desk::{Desk, Heard};
 use self::examiner::Examiner;
+use self::managed::Managed;
 use self::plan::{Action, Finding, Input, Plan, Standing};
 use self::proof::Proof;
-#[cfg(any(feature = "control", feature = "systemd"))]
-use self::show::Shown;
 use self::signals::Signals;
 use self::sockets::Sockets;
 use self::succession::Preparation;
@@ -84,8 +83,7 @@ struct Master {
     preparation: Option<Preparation>,
     look_at: Option<Instant>,
     heard_since_due: usize,
-    #[cfg(any(feature = "control", feature = "systemd"))]
-    shown: Shown,
+    managed: Managed,
     outcome: Option<Ending>,
 }
 
@@ -137,8 +135,7 @@ impl Master {
             preparation: None,
             look_at: None,
             heard_since_due: 0,
-            #[cfg(any(feature = "control", feature = "systemd"))]
-            shown: Shown::default(),
+            managed: Managed::default(),
             outcome: None,
         }
     }
@@ -204,8 +201,7 @@ impl Master {
             }
             let other = self.proof.as_ref().map(Proof::deadline).into_iter();
             let other = other.chain(self.desk.deadline()).chain(self.look_at);
-            #[cfg(any(feature = "control", feature = "systemd"))]
-            let other = other.chain(self.shown.deadline());
+            let other = other.chain(self.managed.deadline());
             let happening = async {
                 tokio::select! {
                     input = self.signals.next() => Happening::Signal(input),
@@ -263,7 +259,6 @@ impl Master {
             self.rehearse();
             self.attend();
         }
-        #[cfg(any(feature = "control", feature = "systemd"))]
         self.show();
     }
 

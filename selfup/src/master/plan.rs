@@ -18,10 +18,8 @@ use std::time::{Duration, Instant};
 
 use self::file::Files;
 pub(super) use self::terms::{Action, Cause, Finding, Input, Leaving, Limits, Standing};
-#[cfg(feature = "systemd")]
-pub(super) use self::view::Phase;
 #[cfg(any(feature = "control", feature = "systemd"))]
-pub(super) use self::view::View;
+pub(super) use self::view::{Phase, View};
 use crate::error::{Error, ErrorKind};
 use crate::event::Event;
 use crate::identity::Generation;

@@ -31,8 +31,8 @@ impl Master {
 
     /// Has the committed binary take this master's place. Returns only if that failed.
     pub(super) fn succeed(&mut self, standing: Standing) {
-        #[cfg(feature = "systemd")]
-        self.shown.managed.iter_mut().for_each(super::show::Managed::say_alive);
+        // The next one has other things to do first.
+        self.managed.say_alive();
         let error = if self.children.run_what_is_in_place(standing.serving) {
             let clear = self.upgrader.clear_waits();
             let waiting = Waiting { rollback: self.rollback_waits, clear };

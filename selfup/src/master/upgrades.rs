@@ -1,10 +1,11 @@
 //! The upgrade thread: fetcher and pipeline, driven one poll after another beside the loop.
 //!
-//! The thread has a runtime of its own, so a fetcher or hook that blocks, panics or never returns
-//! holds up nothing but upgrades. It reports to the loop, and changes the binary on disk only when
-//! the plan says so: between two restarts, never during one. [`work`] is what it does, and [`cycle`]
-//! when.
+//! The thread has a runtime of its own, so a hook that blocks or never returns holds up nothing but
+//! upgrades and successions; the fetcher has a thread beside it, so one that blocks holds up nothing but
+//! polls. It reports to the loop, and changes the binary on disk only when the plan says so: between two
+//! restarts, never during one. [`work`] is what it does, [`cycle`] when, and [`attendant`] asks the fetcher.
 
+mod attendant;
 mod board;
 mod cycle;
 mod operator;
@@ -12,18 +13,18 @@ mod wishes;
 mod work;
 
 use std::future::pending;
-use std::hash::{BuildHasher as _, RandomState};
 use std::io::{PipeReader, PipeWriter};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver as BlockingReceiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::net::unix::pipe::Receiver;
 use tokio::runtime::Runtime;
 use tokio::sync::{Notify, mpsc};
 
+use self::attendant::Attendant;
 use self::board::Board;
 #[cfg(feature = "control")]
 pub(super) use self::board::{Notice, Stand};
@@ -35,7 +36,6 @@ use super::plan::Input;
 use crate::config::Upgrades;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::event::{Event, Observer};
-use crate::fetcher::schedule::Schedule;
 use crate::origin::Origin;
 use crate::upgrade::{Counted, Inode, PreUpgradeHook, Rehearsal, Vetted};
 
@@ -110,6 +110,7 @@ pub(super) struct Upgrader(Option<Thread>);
 struct Thread {
     orders: mpsc::UnboundedSender<Order>,
     wishes: Arc<Wishes>,
+    #[cfg_attr(not(feature = "control"), allow(dead_code, reason = "only an operator reads it"))]
     board: Board,
     reports: mpsc::UnboundedReceiver<Report>,
     busy: Busy,
@@ -168,7 +169,9 @@ impl Upgrader {
         let (told, observer) = (observer, observer.clone());
         let work = move || {
             let _ending = ending;
-            let (runtime, gone, wanted) = match prepare(gone) {
+            let prepared = fetcher.map(Attendant::start).transpose();
+            let prepared = prepared.and_then(|fetcher| Ok((fetcher, prepare(gone)?)));
+            let (fetcher, (runtime, gone, wanted)) = match prepared {
                 Ok(prepared) => prepared,
                 Err(error) => return disable(error, &opened, &observer),
             };
@@ -178,27 +181,13 @@ impl Upgrader {
             let (work, error) =
                 Work::begin(fetcher, parts, counted, min_fetch_interval, restarts, told);
             let _ = opened.try_send(error);
-            let orders = receive_orders;
-            let (least, interval) = (work.shortest(), work.interval());
-            let schedule = Schedule::start(least, interval, Instant::now(), random());
-            let cycle = Cycle {
-                work,
-                schedule,
-                orders,
-                wishes: asked,
-                report,
-                board: shown,
-                is_on_trial,
-                polled: 0,
-                paused: 0,
-            };
+            let cycle = Cycle::begin(work, receive_orders, (asked, shown), report, is_on_trial);
             runtime.block_on(cycle.run(gone, parked));
-            // A fetcher's blocking task may never end.
+            // A hook's blocking task may never end.
             runtime.shutdown_background();
         };
         let thread = std::thread::Builder::new().name("selfup-upgrade".into()).spawn(work);
-        let started =
-            thread.context(ErrorKind::Unsupported, || "no thread for upgrades; raise `ulimit -u`");
+        let started = thread.context(ErrorKind::Unsupported, no_thread);
         if let Err(error) = started {
             if required {
                 return Err(error);
@@ -231,12 +220,7 @@ impl Upgrader {
 
     /// Has the previous binary put back, and gives the number of the wish, if there is anybody to do it.
     pub(super) fn roll_back(&self) -> Option<u64> {
-        Some(self.0.as_ref()?.wishes.roll_back.tell())
-    }
-
-    /// The same, of one that is ordered.
-    pub(super) fn count_roll_back(&self) -> u64 {
-        self.0.as_ref().map_or(0, |thread| thread.wishes.roll_back.count())
+        Some(self.thread()?.wishes.roll_back.tell())
     }
 
     /// Whether nobody has asked for one since.
@@ -337,9 +321,8 @@ fn prepare(gone: PipeReader) -> Result<(Runtime, Receiver, OwnedFd)> {
     Ok((runtime, gone, wanted.into()))
 }
 
-/// Seeded by the kernel: by the clock, hosts that start at one instant could draw the same.
-fn random() -> fastrand::Rng {
-    fastrand::Rng::with_seed(RandomState::new().hash_one(()))
+fn no_thread() -> &'static str {
+    "no thread for upgrades; raise `ulimit -u`"
 }
 
 fn no_descriptors() -> &'static str {

@@ -50,6 +50,10 @@ impl Told {
                 // Who asks waits for a word that is younger than the question, and then for the end,
                 // which may have come at once.
                 let is_asked = was_asked && state.is_some_and(|state| state != State::Starting);
+                if is_new && state == Some(State::Starting) && situation.state == State::Reloading {
+                    // A start that is followed at once is over all the same.
+                    said.push("READY=1".to_owned());
+                }
                 if is_asked || (is_new && situation.state == State::Reloading) {
                     said.push(format!("RELOADING=1\nMONOTONIC_USEC={usec}"));
                 }
@@ -139,6 +143,7 @@ mod tests {
     fn a_restart_that_is_asked_for_before_anybody_serves_is_not_told_before_that() {
         let said = said(&[(State::Starting, 0), (State::Starting, 1), (State::Reloading, 1)]);
         assert!(said[1].is_empty(), "{said:?}");
+        assert_eq!(said[2], ["READY=1", "RELOADING=1\nMONOTONIC_USEC=2"]);
     }
 
     #[test]

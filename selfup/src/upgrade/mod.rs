@@ -77,6 +77,8 @@ use std::time::Instant;
 
 pub use self::candidate::Candidate;
 pub(crate) use self::candidate::PreUpgradeHook;
+#[cfg(feature = "control")]
+pub(crate) use self::candidate::stamp::Stamp;
 pub(crate) use self::follow::look;
 use self::history::History;
 pub(crate) use self::lock::is_taken;

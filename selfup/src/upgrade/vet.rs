@@ -32,14 +32,16 @@ pub(crate) struct Vetted {
     /// The file that was looked at.
     pub(crate) inode: Inode,
     /// Which binary that is, and of which version, as far as it is known.
-    pub(crate) known: Option<(BinaryId, Option<String>)>,
+    #[cfg_attr(not(feature = "control"), allow(dead_code, reason = "only an operator is told"))]
+    pub(crate) known: Option<(Stamp, BinaryId, Option<String>)>,
 }
 
 impl Vetted {
     /// A candidate that passed every check, once it is in place.
     pub(crate) fn of(candidate: &Candidate) -> Self {
         let addresses = candidate.addresses().map(<[String]>::to_vec);
-        let known = Some((candidate.id(), candidate.version().map(str::to_owned)));
+        let version = candidate.version().map(str::to_owned);
+        let known = Some((candidate.stamp().clone(), candidate.id(), version));
         Self { addresses, inode: Inode::of_stamp(candidate.stamp()), known }
     }
 }

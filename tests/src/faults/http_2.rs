@@ -34,9 +34,8 @@ async fn converse(shared: Arc<Shared>, stream: TcpStream) -> io::Result<()> {
     let service = service_fn(move |question: Question<hyper::body::Incoming>| {
         std::future::ready(answer(&shared, &question.into_parts().0, fault))
     });
-    let server = http2::Builder::new(TokioExecutor::new());
-    let served = server.serve_connection(TokioIo::new(stream), service).await;
-    served.map_err(io::Error::other)
+    let connection = http2::Builder::new(TokioExecutor::new());
+    connection.serve_connection(TokioIo::new(stream), service).await.map_err(io::Error::other)
 }
 
 /// The answer; an error resets the stream before it has a head.

@@ -4,7 +4,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::Command;
 
 use nix::sys::signal::Signal;
-use selfup_tests::{Operator, Release, ServiceBuilder};
+use selfup_tests::{Operator, Release, ServiceBuilder, eventually};
 
 use super::service;
 
@@ -121,7 +121,9 @@ fn the_second_master_at_one_path_serves_without_and_has_it_at_a_commit_once_it_i
     assert!(first.stop().success());
     assert!(!operator.path().exists());
     second.restart(2);
-    assert_eq!(operator.status()["master_pid"], second.pid().as_raw());
+    // It is told that it is committed first.
+    let status = eventually("it is bound", || operator.try_ask("GET /status").ok()).body;
+    assert_eq!(status["master_pid"], second.pid().as_raw());
     assert!(second.stop().success());
     assert!(!operator.path().exists());
 }

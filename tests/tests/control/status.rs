@@ -131,3 +131,12 @@ fn curl_is_all_that_it_takes() {
     assert!(service.get("/").contains(" 2 "));
     assert!(service.stop().success());
 }
+
+#[test]
+fn a_first_generation_that_is_not_ready_yet_is_told() {
+    let (mut service, operator) = service(&[("READY", "manual")]);
+    assert_eq!(generation(&operator.status(), 1)["state"], "starting");
+    kill(service.pid_of(1), Signal::SIGUSR1).unwrap();
+    operator.wait_for("it is ready", |status| generation(status, 1)["state"] == "serving");
+    assert!(service.stop().success());
+}

@@ -36,6 +36,8 @@ fn clients_are_answered_through_five_successions_and_nothing_is_left_open() {
         published.service.wait_for_nth("event master_replaced: ", count);
         let _ = published.service.wait_for_one_child();
         if count == 1 {
+            // Both threads of the new master are there.
+            operator.post("/check").assert_good("unchanged");
             open = descriptors_of(published.service.pid());
         }
     }

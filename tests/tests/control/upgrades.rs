@@ -131,3 +131,42 @@ fn a_pause_gives_up_a_download_and_is_answered_at_once() {
     published.service.assert_runs(&release);
     assert!(published.service.stop().success());
 }
+
+#[test]
+fn a_first_generation_on_trial_is_rolled_back_too() {
+    let (mut published, operator) = published(&[("NO_RESTART_AFTER_FETCH", "1")]);
+    let first = Release::of(std::fs::read(published.service.binary()).unwrap());
+    let second = publish(&published, Release::good());
+    operator.post("/check").assert_bad("waits", "for the next restart");
+    let socket = operator.path().display().to_string();
+    let settings = [("CONTROL_SOCKET", socket.as_str()), ("PROBATION", "1h"), ("INTERVAL", "1h")];
+    let mut again = published.start_again(&settings);
+    again.assert_runs(&second);
+    let waiting = operator.begin("POST /rollback");
+    again.wait_for("event paused: generation 1 ");
+    again.assert_on_disk(&first);
+    again.signal(nix::sys::signal::Signal::SIGTERM);
+    waiting.answer().assert_bad("stopping", "the service ends");
+    assert!(again.wait().success());
+}
+
+#[test]
+fn polls_are_no_closer_for_an_operator_than_for_anybody() {
+    let (mut published, operator) = published(&[("MIN_FETCH_INTERVAL", "1h")]);
+    operator.post("/check").assert_good("unchanged");
+    operator.post("/check").assert_bad("waits", "the source is polled in 59m");
+    assert_eq!(published.publisher.answered().len(), 1);
+    assert!(published.service.stop().success());
+}
+
+#[test]
+fn a_pause_waits_for_an_upgrade_that_is_under_way_and_outlives_what_follows() {
+    let (mut published, operator) = published(&[("PROBATION", "2s"), ("INTERVAL", "50ms")]);
+    publish(&published, Release::good());
+    published.service.wait_for("event paused: generation 1 ");
+    operator.post("/pause-upgrades").assert_good("paused");
+    assert_eq!(published.service.lines("event committed: generation 2 ").len(), 1);
+    published.service.wait_for("event master_replaced: ");
+    assert_eq!(operator.status()["upgrades"]["state"], "paused");
+    assert!(published.service.stop().success());
+}

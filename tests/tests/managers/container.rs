@@ -79,7 +79,7 @@ fn a_container_without_a_volume_and_read_only_serves_and_says_why_it_is_not_upgr
     let Some(builder) = contained(false) else { return };
     let service = builder.start();
     let told = service.wait_for("event upgrades_disabled: ");
-    assert!(told.contains("/srv/app"), "{told}");
+    assert!(told.contains("/opt/app"), "{told}");
     assert!(service.get("/").contains(" 1 "));
     assert_eq!(children_of(first_process(&service)).len(), 1);
 }

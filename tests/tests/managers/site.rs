@@ -45,7 +45,7 @@ impl Site {
         let text = fs::read_to_string(example(path)).unwrap();
         let user = User::from_uid(Uid::effective()).unwrap().unwrap().name;
         let path = |part: &str| self.directory.path().join(part).display().to_string();
-        text.replace("/srv/app", &path("bin"))
+        text.replace("/opt/app", &path("bin"))
             .replace("/var/log/app", &path("log"))
             .replace("user=app\n", &format!("user={user}\n"))
             .replace("chpst -u app ", &format!("chpst -u {user} "))

@@ -17,7 +17,7 @@ fn a_machine_is_prepared_as_it_is_said() {
     for block in manual::of_room("machine") {
         let Some(room) = room() else { return };
         room.run(&block.text, &[]).assert(&block);
-        let binary = room.run("stat --format '%U %a' /srv/app /srv/app/app", &[]);
+        let binary = room.run("stat --format '%U %a' /opt/app /opt/app/app", &[]);
         assert_eq!(binary.output, "app 755\napp 755\n", "{}", block.place);
     }
 }

@@ -12,7 +12,7 @@ use selfup_tests::manual::{Block, Seen, What};
 use selfup_tests::{PATIENCE, children_of, eventually};
 use tempfile::TempDir;
 
-/// `/srv` and `/run` are its own, what is written to `/etc` is gone with it, and so is its loopback interface. Whatever is
+/// `/opt`, `/srv` and `/run` are its own, what is written to `/etc` is gone with it, and so is its loopback interface. Whatever is
 /// started in it ends with it.
 #[derive(Debug)]
 pub(crate) struct Room {
@@ -45,7 +45,7 @@ impl Room {
             return None;
         }
         let directory = tempfile::tempdir().unwrap();
-        for part in ["srv/app", "srv/releases", "run/app", "work", "over", "commands"] {
+        for part in ["opt/app", "srv/releases", "run/app", "work", "over", "commands"] {
             fs::create_dir_all(directory.path().join(part)).unwrap();
         }
         let mut unshare = Command::new("unshare");
@@ -60,7 +60,7 @@ impl Room {
         Some(Self { directory, holder, first })
     }
 
-    /// A file or directory of it, as it is found from outside: `srv/app`, `work`.
+    /// A file or directory of it, as it is found from outside: `opt/app`, `work`.
     pub(crate) fn path(&self, of: &str) -> PathBuf {
         self.directory.path().join(of)
     }
@@ -158,6 +158,7 @@ const SETUP: &str = "
     mount -t tmpfs none \"$0/over\"
     mkdir \"$0/over/upper\" \"$0/over/work\"
     mount -t overlay -o \"lowerdir=/etc,upperdir=$0/over/upper,workdir=$0/over/work\" none /etc
+    mount --bind \"$0/opt\" /opt
     mount --bind \"$0/srv\" /srv
     mount --bind \"$0/run\" /run
     ip link set lo up

@@ -9,7 +9,7 @@ use selfup_tests::{Release, Service, ServiceBuilder, children_of, eventually, se
 
 use crate::room::Room;
 
-/// The service of one block, at `/srv/app/app`. Dropped in this order: the room ends whatever is left.
+/// The service of one block, at `/opt/app/app`. Dropped in this order: the room ends whatever is left.
 struct Operated {
     service: Service,
     room: Room,
@@ -22,11 +22,11 @@ impl Operated {
         std::fs::create_dir_all(room.path("work/target/release")).unwrap();
         let release = Release::of_fixture("operated");
         release.again().install(&room.path("work/target/release/app"));
-        release.again().install(&room.path("srv/app/app"));
+        release.again().install(&room.path("opt/app/app"));
         let entrance = room.entrance();
         let entrance: Vec<_> = entrance.iter().map(String::as_str).collect();
-        let builder = ServiceBuilder::of(&room.path("srv/app"));
-        let service = builder.through("/srv/app/app".as_ref()).under(&entrance).start();
+        let builder = ServiceBuilder::of(&room.path("opt/app"));
+        let service = builder.through("/opt/app/app".as_ref()).under(&entrance).start();
         Some(Self { service, room })
     }
 

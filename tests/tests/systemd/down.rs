@@ -57,9 +57,9 @@ pub(crate) fn a_crash_is_the_exit_status(container: &Container) {
         ("exit-code", "9")
     );
     unit.start();
-    let _ = try_get(unit.address(), "/kill?11");
+    let _ = try_get(unit.address(), "/kill?6");
     unit.wait_until("ActiveState", "failed");
-    assert_eq!(unit.show("ExecMainStatus"), "11");
+    assert_eq!(unit.show("ExecMainStatus"), "6");
     assert!(matches!(unit.show("Result").as_str(), "signal" | "core-dump"));
 }
 

@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, reason = "what is not as it should be fails the test")]
 
 mod down;
+mod manual;
 mod reload;
 mod unit;
 
@@ -15,8 +16,9 @@ use selfup_tests::Container;
 fn systemd_is_at_home_with_a_service_that_upgrades_itself() {
     let Some(container) = Container::boot() else { return };
     container.must(&["useradd", "--system", "app"]);
-    let steps: [(&str, fn(&Container)); 10] = [
+    let steps: [(&str, fn(&Container)); 11] = [
         ("the shown units have nothing that systemd complains of", reload::units_are_valid),
+        ("the commands of the manual work", manual::commands_are_those_of_systemd),
         ("a start waits for readiness", reload::a_start_waits_for_readiness),
         ("a reload returns when it is over", reload::a_reload_returns_when_it_is_over),
         ("ten upgrades have one main process", reload::ten_upgrades_have_one_main_process),

@@ -65,7 +65,7 @@ impl Address {
     }
 
     /// Reads where the control socket is.
-    #[cfg(feature = "control")]
+    #[cfg_attr(not(feature = "control"), allow(dead_code, reason = "there is none"))]
     pub(crate) fn of_control(text: &str) -> Result<Self> {
         let address = grammar::control::address(text);
         Self::parse(&address.map_err(|text| Error::new(ErrorKind::Config, text))?)

@@ -14,8 +14,9 @@ impl Builder {
     /// master follows. One that cannot be bound is a warning, and is tried again at the next commit; with
     /// [`required`](Self::required) it is an error at the start. Where there is no master there is none.
     ///
-    /// Whoever may connect may look, and who may command is said with what can be asked, at the
-    /// [attribute's key](macro@crate::main#control).
+    /// What is [meant by each request](macro@crate::main#control) is at the attribute's key.
+    ///
+    #[doc = include_str!("../../control.md")]
     pub fn control(mut self, path: impl IntoControl) -> Self {
         let socket = self.check("control", path.into_control());
         self.config.control = socket.or(self.config.control);

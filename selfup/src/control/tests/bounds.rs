@@ -47,6 +47,19 @@ fn silent_clients_are_cut_and_keep_nobody_waiting_for_long() {
 }
 
 #[test]
+fn a_connection_too_many_waits_for_the_end_of_another() {
+    let served = Served::with(Limits { head: PATIENCE, ..Limits::USUAL }, commit);
+    let mut silent: Vec<_> = (0..MOST_OPEN).map(|_| served.connect()).collect();
+    let mut next = served.send("GET /status HTTP/1.1\r\nHost: selfup\r\n\r\n");
+    next.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    let early = next.read(&mut [0]).unwrap_err();
+    assert_eq!(early.kind(), ErrorKind::WouldBlock);
+    next.set_read_timeout(Some(PATIENCE)).unwrap();
+    drop(silent.pop());
+    assert_eq!(answered(next).status, 200);
+}
+
+#[test]
 fn a_head_that_is_too_large_is_refused() {
     let served = Served::by(commit);
     let long = "x".repeat(9000);

@@ -170,6 +170,7 @@ fn who_follows_is_told_that_the_server_lives() {
 fn a_follower_too_many_is_refused_until_another_goes() {
     let served = Served::by(commit);
     let mut followers: Vec<_> = (0..MOST_STREAMS).map(|_| Follower::of(&served, "")).collect();
+    assert!(is_full(&served));
     let refused = served.ask("GET /events");
     assert_eq!(refused.status, 503);
     assert!(refused.error().contains("8 clients"), "{}", refused.body);

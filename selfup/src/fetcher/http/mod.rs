@@ -124,7 +124,7 @@ pub fn http(url: impl Into<String>) -> Http {
         interval: INTERVAL,
         idle: IDLE,
         head: HEAD,
-        allows_http: false,
+        in_clear: false,
         mistake,
         clients: Clients::default(),
     }
@@ -142,7 +142,8 @@ pub struct Http {
     interval: Duration,
     idle: Duration,
     head: Duration,
-    allows_http: bool,
+    /// Whether what is never shown may go over http.
+    in_clear: bool,
     mistake: Mistake,
     /// They belong to the runtime that polls.
     clients: Clients,
@@ -211,7 +212,7 @@ impl Http {
         self.mistake.check()?;
         let is_shown = self.access.headers.is_empty();
         for url in self.url.iter().chain(self.siblings.urls()) {
-            let is_allowed = self.allows_http || is_shown && !clear::has_secret(url);
+            let is_allowed = self.in_clear || is_shown && !clear::has_secret(url);
             clear::check(url, is_allowed).map_err(|words| Error::new(ErrorKind::Config, words))?;
         }
         Ok(())

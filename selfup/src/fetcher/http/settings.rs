@@ -48,7 +48,7 @@ impl Http {
     /// without them may be `http://`, for it says so itself; anybody on the way can then put another binary
     /// in place, unless the service [verifies](crate::Builder::verify) signatures.
     pub fn allow_http(mut self, is_allowed: bool) -> Self {
-        self.allows_http = is_allowed;
+        self.in_clear = is_allowed;
         self
     }
 

@@ -72,8 +72,9 @@ impl Front {
         }
     }
 
-    pub(super) fn begin(&mut self) {
-        self.is_begun = true;
+    /// There is something to be seen. Says whether that is news.
+    pub(super) fn begin(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_begun, true)
     }
 
     /// Has it served, if it is bound.

@@ -35,7 +35,8 @@ impl Memory {
         let refusal = |digest, reason| Some(Refusal { digest, reason, at });
         match event {
             Event::Upgraded { from, from_version, to, to_version } => {
-                let (from, to) = (binary(*from, from_version), binary(*to, to_version));
+                let (from, to) =
+                    (binary(*from, from_version.as_ref()), binary(*to, to_version.as_ref()));
                 self.pending = Some(Upgrade { from, to, at });
             }
             Event::RolledBack { from, from_version, to, to_version } => {
@@ -45,7 +46,8 @@ impl Memory {
                     return;
                 }
                 self.last_refusal = refusal(Some(from.to_string()), BY_REQUEST.into());
-                let (from, to) = (binary(*from, from_version), binary(*to, to_version));
+                let (from, to) =
+                    (binary(*from, from_version.as_ref()), binary(*to, to_version.as_ref()));
                 self.pending = Some(Upgrade { from, to, at });
             }
             Event::CandidateRefused { id, reason } => {
@@ -132,8 +134,8 @@ impl BinaryText {
     }
 }
 
-pub(super) fn binary(id: BinaryId, version: &Option<String>) -> Binary {
-    Binary { digest: id.to_string(), version: version.clone() }
+pub(super) fn binary(id: BinaryId, version: Option<&String>) -> Binary {
+    Binary { digest: id.to_string(), version: version.cloned() }
 }
 
 fn seconds(at: SystemTime) -> u64 {

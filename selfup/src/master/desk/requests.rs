@@ -26,7 +26,7 @@ const SOON: Duration = Duration::from_secs(10);
 impl Master {
     /// Does what an operator asks for, or sees to it.
     pub(in crate::master) fn asked(&mut self, asked: Asked) -> Option<Input> {
-        let Asked { what, answer, by: _ } = asked;
+        let Asked { what, answer } = asked;
         if !self.desk.tickets.has_room() {
             finish(answer, bad("failed", None, "too many requests wait; ask again".into()));
             return None;

@@ -102,7 +102,7 @@ impl Master {
         let notice = self.upgrader.notice();
         let remembered =
             notice.as_ref().map(|notice| notice.remembered.clone()).unwrap_or_default();
-        let good = remembered.good.iter().map(|(id, version)| binary(*id, version));
+        let good = remembered.good.iter().map(|(id, version)| binary(*id, version.as_ref()));
         let refused = remembered.refused.into_iter().map(|refused| Refusal {
             digest: Some(refused.id.to_string()),
             reason: refused.reason,

@@ -246,3 +246,6 @@ pub(super) fn bad(word: &'static str, generation: Option<Generation>, reason: St
     let generation = generation.map(Generation::get);
     Outcome { word, is_good: false, generation, reason: Some(reason) }
 }
+
+#[cfg(test)]
+mod tests;

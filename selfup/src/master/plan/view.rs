@@ -44,7 +44,6 @@ pub(in crate::master) enum Phase {
 
 impl Phase {
     /// In a word that stays the same.
-    #[allow(dead_code, reason = "an operator is told")]
     pub(in crate::master) fn word(self) -> &'static str {
         match self {
             Self::Serving => "serving",

@@ -1,6 +1,7 @@
 //! What the thread does: one poll after another, and what the plan or the program asks for between.
 
 use std::future::pending;
+use std::hash::{BuildHasher as _, RandomState};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -20,17 +21,17 @@ use crate::upgrade::{Candidate, Vetted};
 
 /// What the thread owns.
 pub(super) struct Cycle {
-    pub(super) work: Work,
-    pub(super) schedule: Schedule,
-    pub(super) orders: mpsc::UnboundedReceiver<Order>,
-    pub(super) wishes: Arc<Wishes>,
-    pub(super) report: mpsc::UnboundedSender<Report>,
-    pub(super) board: Board,
+    work: Work,
+    schedule: Schedule,
+    orders: mpsc::UnboundedReceiver<Order>,
+    wishes: Arc<Wishes>,
+    report: mpsc::UnboundedSender<Report>,
+    board: Board,
     /// Whether the first generation is on trial.
-    pub(super) is_on_trial: bool,
+    is_on_trial: bool,
     /// Which polls that an operator asked for are made, and which pause was told.
-    pub(super) polled: u64,
-    pub(super) paused: u64,
+    polled: u64,
+    paused: u64,
 }
 
 /// Why the thread does something.
@@ -44,6 +45,19 @@ enum Wish {
 }
 
 impl Cycle {
+    pub(super) fn begin(
+        work: Work,
+        orders: mpsc::UnboundedReceiver<Order>,
+        (wishes, board): (Arc<Wishes>, Board),
+        report: mpsc::UnboundedSender<Report>,
+        is_on_trial: bool,
+    ) -> Self {
+        let (least, interval) = (work.shortest(), work.interval());
+        let schedule = Schedule::start(least, interval, Instant::now(), random());
+        let (polled, paused) = (0, 0);
+        Self { work, schedule, orders, wishes, report, board, is_on_trial, polled, paused }
+    }
+
     /// Polls until the master is `gone`, but for the times at which it is to wait. What was ordered
     /// before that is done: the last order is the one that excuses a start.
     pub(super) async fn run(mut self, gone: Receiver, parking: Parking) {
@@ -146,7 +160,7 @@ impl Cycle {
             None | Some(Found::Reopened) => {}
             Some(Found::Candidate(candidate)) => {
                 self.polled = asked;
-                let _ = self.offer(candidate, Offer::Polled).await;
+                let _ = self.offer(*candidate, Offer::Polled).await;
             }
             Some(Found::Nothing(polled)) => {
                 self.polled = asked;
@@ -272,6 +286,11 @@ impl Cycle {
 
 const NOT_BACK: &str =
     "the previous binary could not be put back; that is tried again at each poll";
+
+/// Seeded by the kernel: by the clock, hosts that start at one instant could draw the same.
+fn random() -> fastrand::Rng {
+    fastrand::Rng::with_seed(RandomState::new().hash_one(()))
+}
 
 async fn next(orders: &mut mpsc::UnboundedReceiver<Order>) -> Order {
     match orders.recv().await {

@@ -8,57 +8,27 @@
 //! cannot be replaced, it is asked again at each poll whether it can by now.
 
 use std::future::pending;
-use std::os::fd::OwnedFd;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::attendant::Attendant;
 use super::{Polled, Report};
-use crate::config::Acceptance;
 use crate::error::{BoxError, Context as _, Error, ErrorKind, Result};
 use crate::event::{Event, Observer};
 use crate::fetcher::schedule::Turn;
-use crate::fetcher::{BoxFetcher, Fetched, Fetcher, INTERVAL, RetryAfter};
+use crate::fetcher::{Fetched, RetryAfter};
 use crate::master::busy::{LONGEST_ANSWER, Running, guarded, within};
 use crate::master::plan::Input;
-use crate::origin::Origin;
-use crate::upgrade::{
-    self, Candidate, Counted, Inode, Pipeline, PreUpgradeHook, Rehearsal, is_taken,
-};
+use crate::upgrade::{self, Candidate, Counted, Inode, Pipeline, is_taken};
 
 pub(super) use self::found::Found;
+pub(super) use self::opening::Opening;
 
 mod found;
-
-/// What a pipeline is made of, again and again.
-pub(super) struct Opening {
-    pub(super) origin: Origin,
-    pub(super) acceptance: Acceptance,
-    pub(super) hook: Option<Arc<Mutex<PreUpgradeHook>>>,
-    pub(super) observer: Observer,
-    pub(super) rehearsal: Rehearsal,
-    pub(super) wanted: OwnedFd,
-}
-
-impl Opening {
-    fn open(&self, counted: Option<Counted>) -> Result<Pipeline> {
-        let hook = self.hook.clone().map(|hook| -> PreUpgradeHook {
-            Box::new(move |candidate| {
-                // One that has panicked is asked again.
-                (hook.lock().unwrap_or_else(PoisonError::into_inner))(candidate)
-            })
-        });
-        let (origin, acceptance) = (self.origin.clone(), self.acceptance.clone());
-        let (observer, rehearsal) = (self.observer.clone(), self.rehearsal.clone());
-        let wanted =
-            self.wanted.try_clone().context(ErrorKind::Unsupported, super::no_descriptors)?;
-        let pipeline = Pipeline::open(origin, acceptance, hook, observer, rehearsal, counted)?;
-        Ok(pipeline.while_open(wanted))
-    }
-}
+mod opening;
 
 enum Stand {
     Open(Box<Pipeline>),
@@ -70,7 +40,7 @@ enum Stand {
 
 /// The fetcher and the pipeline, whatever state that is in.
 pub(super) struct Work {
-    fetcher: Option<BoxFetcher>,
+    fetcher: Option<Attendant>,
     opening: Opening,
     stand: Stand,
     /// What was at the path when somebody else's work there was looked at last: at first, what this
@@ -85,7 +55,7 @@ pub(super) struct Work {
 impl Work {
     /// Opens the pipeline. The error, if there is one, is told to whoever requires upgrades.
     pub(super) fn begin(
-        fetcher: Option<BoxFetcher>,
+        fetcher: Option<Attendant>,
         opening: Opening,
         counted: Option<Counted>,
         min_fetch_interval: Duration,
@@ -124,7 +94,7 @@ impl Work {
 
     pub(super) fn interval(&self) -> Duration {
         let Some(fetcher) = &self.fetcher else { return Duration::from_secs(60) };
-        interval_of(fetcher)
+        fetcher.interval()
     }
 
     /// Waits until the fetcher has reason to be asked early.
@@ -132,11 +102,7 @@ impl Work {
         let (Stand::Open(_), Some(fetcher)) = (&self.stand, &mut self.fetcher) else {
             return pending().await;
         };
-        let waited = guarded(async { fetcher.changed().await }).await;
-        if waited.is_err() {
-            // One that panics has said so on stderr, and is asked at its interval.
-            pending::<()>().await;
-        }
+        fetcher.changed().await;
     }
 
     /// Asks the fetcher once, and takes what it gives through the pipeline; or looks whether the
@@ -158,7 +124,7 @@ impl Work {
             return (Turn::Answered, Found::Nothing(Polled::Failed(reason.into())));
         }
         match self.try_poll().await {
-            Ok(Some(candidate)) => (Turn::Answered, Found::Candidate(candidate)),
+            Ok(Some(candidate)) => (Turn::Answered, Found::Candidate(candidate.into())),
             Ok(None) => (Turn::Answered, Found::Nothing(self.nothing())),
             // The binary cannot be replaced any more, whatever is offered.
             Err(error) if error.kind() == ErrorKind::Swap => {
@@ -183,8 +149,7 @@ impl Work {
         let Some(fetcher) = &mut self.fetcher else { return Ok(None) };
         let current = pipeline.current();
         let running = Running::tell(&self.report, "the fetcher");
-        let fetching = async { fetcher.fetch(&current).await };
-        let answer = within(LONGEST_ANSWER, async { guarded(fetching).await? }).await;
+        let answer = within(LONGEST_ANSWER, fetcher.fetch(current)).await;
         drop(running);
         let Fetched::Binary(download) = answer.map_err(no_answer)? else { return Ok(None) };
         let examined = guarded(pipeline.examine(download)).await;
@@ -361,12 +326,6 @@ impl Work {
 
 const NOT_OURS: &str = "another service upgrades this binary";
 
-/// That of `fetcher`, or the usual one if it panics: the source may be somebody else's, who has not
-/// agreed to be asked each second. The panic has been told on stderr.
-fn interval_of(fetcher: &impl Fetcher) -> Duration {
-    catch_unwind(AssertUnwindSafe(|| fetcher.interval())).unwrap_or(INTERVAL)
-}
-
 fn no_answer(source: BoxError) -> Error {
     let when = match RetryAfter::within(&*source) {
         Some(rests) => {
@@ -387,28 +346,4 @@ fn tell_closed(observer: &Observer, text: String) {
 
 fn warn_of(observer: &Observer, error: &Error) {
     observer.warn(Error::new(error.kind(), error.chain()));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fetcher::Current;
-
-    struct Says(Option<Duration>);
-
-    impl Fetcher for Says {
-        async fn fetch(&mut self, _: &Current) -> std::result::Result<Fetched, BoxError> {
-            Ok(Fetched::Unchanged)
-        }
-
-        fn interval(&self) -> Duration {
-            self.0.expect("the mistake that is meant")
-        }
-    }
-
-    #[test]
-    fn a_fetcher_that_panics_when_asked_for_its_interval_is_asked_every_five_minutes() {
-        assert_eq!(interval_of(&Says(None)), Duration::from_secs(5 * 60));
-        assert_eq!(interval_of(&Says(Some(Duration::from_secs(7)))), Duration::from_secs(7));
-    }
 }

@@ -3,8 +3,8 @@ use std::io;
 use std::time::SystemTime;
 
 /// What changes when somebody writes to a file, or puts another one in its place.
-#[derive(Debug, PartialEq, Eq)]
-pub(in crate::upgrade) struct Stamp {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stamp {
     dev: u64,
     inode: u64,
     length: u64,
@@ -13,8 +13,17 @@ pub(in crate::upgrade) struct Stamp {
 
 impl Stamp {
     pub(in crate::upgrade) fn of(file: &File) -> io::Result<Self> {
-        let metadata = file.metadata()?;
-        let (dev, inode) = place(&metadata);
+        Self::of_metadata(&file.metadata()?)
+    }
+
+    /// That of the file that `path` leads to, through links.
+    #[cfg(all(selfup_supervised, feature = "control"))]
+    pub(crate) fn at(path: &std::path::Path) -> io::Result<Self> {
+        Self::of_metadata(&std::fs::metadata(path)?)
+    }
+
+    pub(crate) fn of_metadata(metadata: &Metadata) -> io::Result<Self> {
+        let (dev, inode) = place(metadata);
         Ok(Self { dev, inode, length: metadata.len(), modified: metadata.modified()? })
     }
 

@@ -9,7 +9,7 @@ use crate::upgrade::Candidate;
 
 /// What came of a poll.
 pub(in crate::master::upgrades) enum Found {
-    Candidate(Candidate),
+    Candidate(Box<Candidate>),
     Nothing(Polled),
     /// That the binary can be upgraded again: the fetcher is still to be asked.
     Reopened,

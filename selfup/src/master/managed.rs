@@ -1,27 +1,34 @@
-//! What the process manager is told, by [`crate::notify`].
+//! What the process manager is told of the service whenever that has changed, by [`crate::notify`].
 //!
 //! A restart is over for it when the new generation is admitted, or has failed. What becomes of the
 //! generation later, on its probation, is in the status.
 //!
 //! It hears that the service lives when the child that clients reach has answered a beat, and so as
 //! long as this loop runs and that child's runtime does. A child that cannot be expected to answer
-//! has nothing to prove: one of an older version, or one that has not come to its program.
+//! has nothing to prove: one of an older version, or one that has not come to its program. A candidate
+//! that hangs on its trial, and has no health hook to say so, costs the whole service a restart, which
+//! counts as a start of that binary that has failed.
 
 use std::time::{Duration, Instant};
 
+use super::children::Children;
+use super::plan::{Phase, View};
+use super::{Ending, Master};
 use crate::event::{Event, Observer};
 use crate::identity::Generation;
-use crate::master::children::Children;
-use crate::master::plan::{Phase, View};
 use crate::note;
-use crate::notify::{Kept, Manager, Situation, State, Told, monotonic_usec};
+use crate::notify::{Kept, Manager, Situation, State, Told as Said, monotonic_usec};
 use crate::origin::Origin;
 
-/// The process manager, and what it knows.
+/// The process manager, if there is one that wants to hear.
+#[derive(Debug, Default)]
+pub(super) struct Managed(Option<Told>);
+
+/// A process manager, and what it knows.
 #[derive(Debug)]
-pub(in crate::master) struct Managed {
+struct Told {
     manager: Manager,
-    told: Told,
+    said: Said,
     kept: Kept,
     /// When it is to hear next that the service lives, and how often it is to.
     alive: Option<(Instant, Duration)>,
@@ -34,33 +41,78 @@ pub(in crate::master) struct Managed {
 }
 
 impl Managed {
-    /// If this process was started by one that wants to hear. What it `kept` for the service is its
-    /// own still. The first generation `is_first_due` then, if there is none yet.
-    pub(in crate::master) fn begin(
+    /// The one that started this process. What it `kept` for the service is the service's still. The
+    /// first generation has until `first_until` to be ready, if there is none yet.
+    pub(super) fn begin(
         origin: &Origin,
         observer: &Observer,
         kept: Vec<String>,
         first_until: Option<Instant>,
-    ) -> Option<Self> {
-        let manager = Manager::of(origin.private(), observer)?;
-        let alive = manager.beat_every().map(|every| (Instant::now(), every));
-        let (told, kept) = (Told::default(), Kept::begin(kept));
-        Some(Self { manager, told, kept, alive, first_until, failure: None, version: None })
+    ) -> Self {
+        Self(Manager::of(origin.private(), observer).map(|manager| Told {
+            alive: manager.beat_every().map(|every| (Instant::now(), every)),
+            manager,
+            said: Said::default(),
+            kept: Kept::begin(kept),
+            first_until,
+            failure: None,
+            version: None,
+        }))
     }
 
+    /// All that is bound is the service's, whatever this master will make of it.
+    pub(super) fn keep(&mut self, children: &Children) {
+        if let Self(Some(told)) = self {
+            told.kept.follow(children.bound(), &mut told.manager);
+        }
+    }
+
+    /// When it is to hear something although nothing has happened.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.manager.retry_at().into_iter().chain(self.alive.map(|(at, _)| at)).min()
+        let told = self.0.as_ref()?;
+        told.manager.retry_at().into_iter().chain(told.alive.map(|(at, _)| at)).min()
     }
 
+    /// Notices what is told as an event, and is no part of the plan's view.
     pub(super) fn hear(&mut self, event: &Event) {
+        let Self(Some(told)) = self else { return };
         match event {
-            Event::RestartAbandoned { reason, .. } => self.failure = Some(reason.chain()),
-            Event::Committed { .. } => self.failure = None,
+            Event::RestartAbandoned { reason, .. } => told.failure = Some(reason.chain()),
+            Event::Committed { .. } => told.failure = None,
             _ => {}
         }
     }
 
-    pub(super) fn show(&mut self, view: &View, children: &mut Children, now: Instant) {
+    /// Says that the service lives, if it is to be said at all.
+    pub(super) fn say_alive(&mut self) {
+        if let Self(Some(told)) = self
+            && told.alive.is_some()
+        {
+            told.manager.say_alive();
+        }
+    }
+}
+
+impl Master {
+    /// Tells what has changed.
+    pub(super) fn show(&mut self) {
+        if let (Managed(Some(told)), None | Some(Ending::With(_))) =
+            (&mut self.managed, &self.outcome)
+        {
+            told.show(&self.plan.view(), &mut self.children, Instant::now());
+        }
+    }
+
+    /// A child has said that it lives.
+    pub(super) fn felt(&mut self, generation: Generation) {
+        if self.managed.0.is_some() && self.plan.view().acting == Some(generation) {
+            self.managed.say_alive();
+        }
+    }
+}
+
+impl Told {
+    fn show(&mut self, view: &View, children: &mut Children, now: Instant) {
         self.manager.try_again(now);
         let is_up = view.acting.is_some_and(|acting| children.is_ready(acting));
         if is_up {
@@ -75,26 +127,11 @@ impl Managed {
         let until = drained.chain(view.until).chain(self.first_until).max();
         let status = self.status(view, is_up, children);
         let situation = Situation { state, asked: view.restarts_asked, status, until };
-        let said = self.told.tell(situation, now, monotonic_usec());
-        said.into_iter().for_each(|text| self.manager.say(text));
-        self.ask(view, children, now);
-    }
-
-    /// The child that is asked has answered.
-    pub(super) fn felt(&mut self) {
-        if self.alive.is_some() {
-            self.manager.say_alive();
+        let said = self.said.tell(situation, now, monotonic_usec());
+        for text in said {
+            self.manager.say(text);
         }
-    }
-
-    /// What is said before this master becomes other code, which may take its time.
-    pub(in crate::master) fn say_alive(&mut self) {
-        self.felt();
-    }
-
-    /// All that is bound is the service's still, whatever this master will make of it.
-    pub(in crate::master) fn keep(&mut self, children: &Children) {
-        self.kept.follow(children.bound(), &mut self.manager);
+        self.ask(view, children, now);
     }
 
     fn state(&self, view: &View, is_up: bool) -> State {
