@@ -32,7 +32,7 @@ fn a_candidate_is_whole_digested_and_as_executable_as_the_binary() {
 fn what_is_staged_is_locked_before_others_may_read_it() {
     let place = Place::with(b"old");
     let target = place.target();
-    let is_locked = |path: &std::path::Path| lock(File::open(path).unwrap()).is_err();
+    let is_locked = |path: &Path| lock(File::open(path).unwrap()).is_err();
     let sink = Sink::new(&target).unwrap();
     let path = place.directory.path().join(&place.names()[0]);
     assert_eq!((mode(&path), is_locked(&path)), (0o600, true));
