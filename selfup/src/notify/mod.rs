@@ -224,7 +224,7 @@ fn address_of(name: &OsStr) -> io::Result<UnixAddr> {
 
 /// Microseconds of `CLOCK_MONOTONIC`, by which the manager orders what it hears.
 pub(crate) fn monotonic_usec() -> u128 {
-    clock_gettime(ClockId::CLOCK_MONOTONIC).map(|at| Duration::from(at).as_micros()).unwrap_or(0)
+    clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |at| Duration::from(at).as_micros())
 }
 
 #[cfg(test)]
