@@ -34,7 +34,8 @@ impl Builder {
     }
 }
 
-#[cfg(all(test, feature = "control"))]
+#[cfg(test)]
+#[cfg(feature = "control")]
 mod tests {
     use crate::Config;
 
