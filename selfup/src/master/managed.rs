@@ -5,9 +5,9 @@
 //!
 //! It hears that the service lives when the child that clients reach has answered a beat, and so as
 //! long as this loop runs and that child's runtime does. A child that cannot be expected to answer
-//! has nothing to prove: one of an older version, or one that has not come to its program. A candidate
-//! that hangs on its trial, and has no health hook to say so, costs the whole service a restart, which
-//! counts as a start of that binary that has failed.
+//! has nothing to prove: one of an older version, or one that has not come to its program. Neither has
+//! one on trial: whether that lives is decided by [`super::beats`], and the generation that waits behind
+//! it must not be killed for it.
 
 use std::time::{Duration, Instant};
 
@@ -99,7 +99,8 @@ impl Master {
         if let (Managed(Some(told)), None | Some(Ending::With(_))) =
             (&mut self.managed, &self.outcome)
         {
-            told.show(&self.plan.view(), &mut self.children, Instant::now());
+            let is_trial = self.beats.is_trial();
+            told.show(&self.plan.view(), &mut self.children, is_trial, Instant::now());
         }
     }
 
@@ -112,7 +113,7 @@ impl Master {
 }
 
 impl Told {
-    fn show(&mut self, view: &View, children: &mut Children, now: Instant) {
+    fn show(&mut self, view: &View, children: &mut Children, is_trial: bool, now: Instant) {
         self.manager.try_again(now);
         let is_up = view.acting.is_some_and(|acting| children.is_ready(acting));
         if is_up {
@@ -131,7 +132,7 @@ impl Told {
         for text in said {
             self.manager.say(text);
         }
-        self.ask(view, children, now);
+        self.ask(view, children, is_trial, now);
     }
 
     fn state(&self, view: &View, is_up: bool) -> State {
@@ -145,13 +146,14 @@ impl Told {
     }
 
     /// Asks the child that clients reach whether it lives, when that is due.
-    fn ask(&mut self, view: &View, children: &mut Children, now: Instant) {
+    fn ask(&mut self, view: &View, children: &mut Children, is_trial: bool, now: Instant) {
         let Some((at, every)) = self.alive else { return };
         if at > now {
             return;
         }
         self.alive = Some((now + every, every));
         let is_asked = view.phase != Phase::Stopping
+            && !is_trial
             && view.acting.is_some_and(|acting| children.ask_for_beat(acting));
         if !is_asked {
             self.manager.say_alive();
