@@ -140,6 +140,35 @@ fn a_watchdog_is_fed_while_the_program_answers_and_at_no_other_time() {
 }
 
 #[test]
+fn a_watchdog_is_fed_for_a_program_that_never_stops_asking() {
+    let manager = Manager::listen();
+    let mut service = managed(&manager, &Release::good(), true).start();
+    manager.wait_for("READY=1");
+    assert_eq!(service.get("/flood"), "flooding\n");
+    for _ in 0..5 {
+        manager.wait_for("WATCHDOG=1");
+    }
+    assert!(service.stop().success());
+}
+
+#[test]
+fn a_watchdog_is_fed_for_the_generation_that_waits_behind_one_that_does_not_answer() {
+    let manager = Manager::listen();
+    let builder = managed(&manager, &Release::good(), true);
+    let mut service = builder.set("PROBATION", "1h").set("TERMINATE_TIMEOUT", "1s").start();
+    manager.wait_for("READY=1");
+    service.signal(Signal::SIGUSR2);
+    service.wait_for("event paused: generation 1 ");
+    kill(service.pid_of(2), Signal::SIGSTOP).unwrap();
+    while service.lines("event resumed: generation 1 ").is_empty() {
+        assert!(manager.hear_within(NO_FOOD).is_some(), "the service is killed by its manager");
+    }
+    manager.wait_for("WATCHDOG=1");
+    assert!(service.get("/").contains(" 1 "));
+    assert!(service.stop().success());
+}
+
+#[test]
 fn a_watchdog_is_not_fed_for_a_program_whose_runtime_is_blocked() {
     let manager = Manager::listen();
     let service = managed(&manager, &Release::flawed("blocks"), true).spawn();
