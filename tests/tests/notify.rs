@@ -169,6 +169,25 @@ fn a_watchdog_is_fed_for_the_generation_that_waits_behind_one_that_does_not_answ
 }
 
 #[test]
+fn a_new_master_that_hangs_is_given_up_before_the_watchdog_gives_up_the_service() {
+    const WATCHDOG: Duration = Duration::from_secs(8);
+    let manager = Manager::listen();
+    let first = Release::good();
+    let source = Publisher::start(Answer::Whole(first.clone()));
+    let builder = managed(&manager, &first, false);
+    let builder = builder.set("WATCHDOG_USEC", &WATCHDOG.as_micros().to_string());
+    let mut published = Published::of(builder, source, &[("INTERVAL", "100ms")]);
+    published.publisher.publish(Answer::Whole(Release::flawed("master-hangs")));
+    let stays = "event warning: the new binary's master did not take over";
+    while published.service.lines(stays).is_empty() {
+        assert!(manager.hear_within(WATCHDOG).is_some(), "the service is killed by its manager");
+    }
+    manager.wait_for("WATCHDOG=1");
+    assert!(published.service.get("/").contains(" 2 "));
+    assert!(published.service.stop().success());
+}
+
+#[test]
 fn a_watchdog_is_not_fed_for_a_program_whose_runtime_is_blocked() {
     let manager = Manager::listen();
     let service = managed(&manager, &Release::flawed("blocks"), true).spawn();
