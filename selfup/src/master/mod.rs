@@ -98,6 +98,8 @@ enum Happening {
     Report(Report),
     Examined(Finding, Option<Vetted>),
     Desk(Heard),
+    /// What the process manager is told besides.
+    Found,
 }
 
 /// Why the loop ends.
@@ -217,6 +219,7 @@ impl Master {
                     Some((generation, news)) = self.news.recv() => Happening::News(generation, news),
                     report = self.upgrader.report() => Happening::Report(report),
                     (finding, vetted) = self.examiner.report() => Happening::Examined(finding, vetted),
+                    () = self.managed.found() => Happening::Found,
                     heard = self.desk.next() => Happening::Desk(heard),
                 }
             };
@@ -239,6 +242,10 @@ impl Master {
                 Happening::News(generation, news) => self.heard(generation, news),
                 Happening::Desk(Heard::Asked(asked)) => self.asked(asked),
                 Happening::Desk(Heard::Found) => None,
+                Happening::Found => {
+                    self.show();
+                    None
+                }
             };
             match input {
                 Some(input) => return Ok(input),
