@@ -23,6 +23,10 @@ impl Managed {
         None
     }
 
+    pub(super) async fn found(&mut self) {
+        std::future::pending::<()>().await;
+    }
+
     pub(super) fn hear(&mut self, _: &Event) {}
 
     pub(super) fn say_alive(&mut self) {}
