@@ -59,7 +59,7 @@ fn polls_that_are_asked_for_keep_to_the_shortest_interval() {
     let release = Release::good();
     let source = Publisher::start(Answer::Whole(release.clone()));
     let variables = [("INTERVAL", "1h"), ("MIN_FETCH_INTERVAL", "2s")];
-    let service = Published::of(ServiceBuilder::new(&release), publisher, &variables);
+    let service = Published::of(ServiceBuilder::new(&release), source, &variables);
     for _ in 0..100 {
         assert_eq!(service.service.get("/check"), "Ok(())\n");
     }

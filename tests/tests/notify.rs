@@ -180,7 +180,7 @@ fn a_new_master_that_hangs_is_given_up_before_the_watchdog_gives_up_the_service(
     let first = Release::good();
     let source = Publisher::start(Answer::Whole(first.clone()));
     let builder = managed(&manager, &first, false);
-    let builder = builder.set("WATCHDOG_USEC", &WATCHDOG.as_micros().to_string());
+    let builder = builder.set("WATCHDOG_USEC", WATCHDOG.as_micros().to_string());
     let mut published = Published::of(builder, source, &[("INTERVAL", "100ms")]);
     published.publisher.publish(Answer::Whole(Release::flawed("master-hangs")));
     let stays = "event warning: the new binary's master did not take over";
