@@ -214,4 +214,30 @@ mod tests {
         front.open(&ask);
         assert!(front.server.is_some());
     }
+
+    #[test]
+    fn a_successor_that_names_no_owner_takes_the_socket_from_who_had_it() {
+        use std::os::unix::fs::MetadataExt as _;
+        let (own, group) = (nix::unistd::geteuid(), nix::unistd::getegid());
+        if !own.is_root() {
+            assert!(std::env::var_os("CI").is_none(), "CI runs this as root");
+            return eprintln!("SKIPPED: only root can give a socket to another user");
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("control");
+        let owner_of = |path: &Path| {
+            let metadata = std::fs::metadata(path).unwrap();
+            (metadata.uid(), metadata.gid(), metadata.mode() & 0o7777)
+        };
+        let address = |options: &str| Address::of_control(&format!("{}{options}", path.display()));
+        let observer = Observer::start(Verbosity::Silent, None);
+        let before = address("?owner=12345&group=54321&mode=0660").unwrap();
+        let mut front = Front::new(Some(before), 16, observer.clone());
+        front.bind().unwrap();
+        assert_eq!(owner_of(&path), (12345, 54321, 0o660));
+        let mut successor = Front::new(Some(address("").unwrap()), 16, observer);
+        successor.take_over(front.bound.take());
+        successor.take_charge();
+        assert_eq!(owner_of(&path), (own.as_raw(), group.as_raw(), 0o600));
+    }
 }
