@@ -41,8 +41,8 @@ pub(super) const MOST_UNWANTED: u64 = 1024 * 1024;
 pub(super) const MOST_REQUESTS: usize = 16;
 
 /// So many wait beside them for what they have asked for, which may take an hour: who looks has a place
-/// all the same.
-pub(super) const MOST_WAITING: usize = 64;
+/// all the same. With those above they are no more than the desk has tickets.
+pub(super) const MOST_WAITING: usize = 48;
 
 /// So many of them are told events.
 pub(super) const MOST_STREAMS: usize = 8;

@@ -47,7 +47,7 @@ fn requests_that_wait_keep_nobody_from_looking_nor_from_a_rollback() {
     }
     let refused = served.ask("POST /restart");
     assert_eq!(refused.status, 503);
-    assert!(refused.error().contains("64 requests wait already"), "{}", refused.body);
+    assert!(refused.error().contains("48 requests wait already"), "{}", refused.body);
     assert!(refused.head.contains("retry-after: 1\r\n"), "{}", refused.head);
     asked.into_iter().for_each(commit);
     for client in clients {
