@@ -131,7 +131,7 @@ fn a_connection_is_one_request() {
 fn a_client_that_has_gone_makes_room_for_another() {
     let (keep, kept) = channel();
     let served = Served::by(move |asked| keep.send(asked).unwrap());
-    for _ in 0..MOST_WAITING + MOST_REQUESTS + 1 {
+    for _ in 0..=MOST_WAITING + MOST_REQUESTS {
         let client = served.send(RESTART);
         let mut asked = kept.recv_timeout(PATIENCE).unwrap();
         drop(client);
