@@ -34,7 +34,8 @@ impl Builder {
     }
 }
 
-#[cfg(all(test, feature = "control"))]
+#[cfg(feature = "control")]
+#[cfg(test)]
 mod tests {
     use crate::Config;
 

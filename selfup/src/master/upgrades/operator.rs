@@ -60,7 +60,8 @@ pub(super) fn last_words() -> IntoIter<Report> {
 
 const ENDED: &str = "the upgrade thread has ended; start the service anew to have upgrades again";
 
-#[cfg(all(test, feature = "control"))]
+#[cfg(feature = "control")]
+#[cfg(test)]
 mod tests {
     use std::sync::Arc;
     use std::sync::mpsc::sync_channel;
