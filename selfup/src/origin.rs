@@ -69,6 +69,19 @@ impl Origin {
         &self.private
     }
 
+    /// The time after which the process manager gives this process up if it hears nothing of it.
+    #[cfg(feature = "systemd")]
+    pub(crate) fn watchdog(&self) -> Option<std::time::Duration> {
+        crate::notify::watchdog_of(&self.private)
+    }
+
+    /// Whoever speaks with the process manager, it is the program.
+    #[cfg(not(feature = "systemd"))]
+    #[expect(clippy::unused_self, reason = "with the feature it is read off the environment")]
+    pub(crate) fn watchdog(&self) -> Option<std::time::Duration> {
+        None
+    }
+
     pub(crate) fn mask(&self) -> SigSet {
         self.mask
     }
@@ -87,13 +100,8 @@ impl Origin {
     /// As if a process had been started as `path` with these arguments and this environment.
     pub(crate) fn of_test(path: PathBuf, args: &[&str], env: &[(&str, &str)]) -> Self {
         let variable = |(name, value): &(&str, &str)| (OsString::from(name), OsString::from(value));
-        Self {
-            path,
-            args: args.iter().map(OsString::from).collect(),
-            env: env.iter().map(variable).collect(),
-            private: Vec::new(),
-            mask: SigSet::empty(),
-        }
+        let args = args.iter().map(OsString::from).collect();
+        Self::taken_over(path, args, env.iter().map(variable).collect(), SigSet::empty())
     }
 }
 

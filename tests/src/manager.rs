@@ -20,6 +20,7 @@ pub struct Manager {
 
 /// What was said at once.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Told {
     /// Lines of `NAME=value`.
     pub text: String,
@@ -38,7 +39,9 @@ impl Told {
 
 impl Drop for Told {
     fn drop(&mut self) {
-        self.attached.drain(..).for_each(|it| drop(nix::unistd::close(it)));
+        for number in self.attached.drain(..) {
+            let _ = nix::unistd::close(number);
+        }
     }
 }
 
@@ -59,12 +62,6 @@ impl Manager {
     #[must_use]
     pub fn path(&self) -> PathBuf {
         self.directory.path().join("notify")
-    }
-
-    /// What is said next, within the patience of the tests.
-    #[must_use]
-    pub fn hear(&self) -> Told {
-        self.hear_within(PATIENCE).expect("something is said")
     }
 
     /// What is said next, within `time`.
@@ -96,6 +93,7 @@ impl Manager {
     /// # Panics
     ///
     /// If it is not, with everything that was.
+    #[expect(clippy::must_use_candidate, reason = "often it is only waited for")]
     pub fn wait_for(&self, line: &str) -> Told {
         self.wait_until(line, |said| said.text.lines().any(|said| said == line))
     }
@@ -119,6 +117,7 @@ impl Manager {
     }
 
     /// Waits for a status that contains `text`.
+    #[expect(clippy::must_use_candidate, reason = "often it is only waited for")]
     pub fn wait_for_status(&self, text: &str) -> Told {
         let has = |said: &Told| said.value("STATUS").is_some_and(|status| status.contains(text));
         self.wait_until(text, has)

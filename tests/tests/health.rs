@@ -1,6 +1,6 @@
 //! New generations that say themselves that they are not well, or no longer say anything.
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
 use selfup_tests::{
     Answer, Load, Published, Publisher, Release, Service, ServiceBuilder, eventually,
 };
@@ -69,6 +69,43 @@ fn a_generation_whose_hook_hangs_on_probation_is_followed_by_the_paused_one() {
 fn a_generation_that_blocks_its_runtime_on_probation_is_followed_by_the_paused_one() {
     // Each client has one connection at a time.
     is_followed_by_the_paused_one("blocks", "did not answer within 5s", 4);
+}
+
+#[test]
+fn an_upgrade_that_says_nothing_any_more_is_undone_though_no_hook_says_so() {
+    let first = Release::good();
+    let source = Publisher::start(Answer::Whole(first.clone()));
+    let settings = [("PROBATION", "5s"), ("TERMINATE_TIMEOUT", "2s")];
+    let mut published = Published::of(ServiceBuilder::new(&first), source, &settings);
+    published.publisher.wait_for("GET 304", 1);
+    published.publisher.publish(Answer::Whole(first.again()));
+    published.service.wait_for("event paused: generation 1 ");
+    // Its hook is stopped with the rest of it.
+    kill(published.service.pid_of(2), Signal::SIGSTOP).expect("it lives");
+    published.service.wait_for("event resumed: generation 1 ");
+    let abandoned = published.service.wait_for("event restart_abandoned: ");
+    assert!(abandoned.contains("none of 10 questions whether it lives"), "{abandoned}");
+    published.service.wait_for("event rolled_back: ");
+    published.service.assert_runs(&first);
+    assert_eq!(published.service.lines("event committed: "), [""; 0]);
+    assert!(published.service.get("/").contains(" 1 "));
+    assert!(published.service.stop().success());
+}
+
+#[test]
+fn a_generation_that_is_stopped_for_a_moment_on_probation_is_committed() {
+    let mut service = Service::with(&[("PROBATION", "4s")]);
+    service.signal(Signal::SIGUSR2);
+    service.wait_for("event paused: generation 1 ");
+    let second = service.pid_of(2);
+    kill(second, Signal::SIGSTOP).expect("it lives");
+    // Its probation goes by, and it owes an answer: nothing happens that could be waited for.
+    std::thread::sleep(std::time::Duration::from_secs(6));
+    let is_early = !service.lines("event committed: ").is_empty();
+    kill(second, Signal::SIGCONT).expect("it lives");
+    service.wait_for("event committed: generation 2 ");
+    assert!(!is_early, "it was committed while it owed an answer");
+    assert!(service.stop().success());
 }
 
 #[test]

@@ -43,10 +43,21 @@ fn a_timeout_of_never_is_one() {
 }
 
 #[test]
+fn a_program_that_never_stops_asking_holds_up_neither_an_upgrade_nor_a_succession() {
+    let release = Release::good();
+    let source = Publisher::start(Answer::Whole(release.clone()));
+    let variables = [("INTERVAL", "1h"), ("MIN_FETCH_INTERVAL", "100ms")];
+    let mut published = Published::of(ServiceBuilder::new(&release), source, &variables);
+    assert_eq!(published.service.get("/flood"), "flooding\n");
+    published.succeed(&release.again());
+    assert!(published.service.stop().success());
+}
+
+#[test]
 fn polls_that_are_asked_for_keep_to_the_shortest_interval() {
     let began = Instant::now();
     let release = Release::good();
-    let publisher = Publisher::start(Answer::Whole(release.clone()));
+    let source = Publisher::start(Answer::Whole(release.clone()));
     let variables = [("INTERVAL", "1h"), ("MIN_FETCH_INTERVAL", "2s")];
     let service = Published::of(ServiceBuilder::new(&release), publisher, &variables);
     for _ in 0..100 {

@@ -108,6 +108,10 @@ pub(crate) struct ProbeAnswer {
     /// Why it cannot work here, in words that need no others.
     #[serde(default)]
     pub(crate) error: Option<String>,
+    /// Whether, as a master, it tells the process manager that the service lives. No version that did
+    /// left this out.
+    #[serde(default)]
+    pub(crate) notifies: bool,
 }
 
 #[cfg(test)]

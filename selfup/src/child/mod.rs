@@ -69,7 +69,6 @@ impl Child {
     }
 
     /// Asks for a beat, unless it has some to answer already.
-    #[cfg(any(feature = "control", feature = "systemd"))]
     pub(crate) fn ask_for_beat(&mut self) {
         // Unheard, it is asked again.
         if self.pulse.asks() && self.channel.send(&FromMaster::Beat).is_err() {

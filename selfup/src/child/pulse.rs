@@ -1,8 +1,8 @@
 //! Whether a child lives, as it says when it is asked.
 //!
-//! Nobody beats of his own accord: a service that nobody watches is woken for nothing. A child of a
-//! version that knows no beats never answers, which says nothing of it; who answers says so in its
-//! hello.
+//! Nobody beats of his own accord: a service that nobody watches, and that is on no trial, is woken for
+//! nothing. A child of a version that knows no beats never answers, which says nothing of it; who
+//! answers says so in its hello.
 #![cfg_attr(
     not(feature = "control"),
     allow(dead_code, reason = "an operator is told what the last beat said")

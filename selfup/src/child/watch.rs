@@ -26,7 +26,9 @@ pub(crate) enum News {
 
 /// Everything that is heard from `child`, in order, its end last.
 ///
-/// The channel of `sender` is bounded: a child that floods its master waits for it.
+/// The channel of `sender` is bounded: a child that floods its master waits for it. Nothing is taken
+/// from the child before there is room for it, so a master that has emptied that channel has missed
+/// nothing: what else there is, is heard by the next one.
 pub(crate) fn follow(
     child: &Child,
     failure: Option<OwnedFd>,
@@ -60,25 +62,60 @@ impl Watch {
             self.tell(News::NotStarted(error)).await;
             return;
         }
-        let status = loop {
-            tokio::select! {
-                biased;
-                status = ended(&self.process) => break status,
-                message = next(&self.channel) => match message {
-                    Some(message) => self.tell(News::Said(message)).await,
-                    // It closed its end; all that is left to hear is its exit.
-                    None => break ended(&self.process).await,
-                },
-            }
-        };
+        let mut is_open = true;
         loop {
+            let exited = tokio::select! {
+                biased;
+                exited = self.process.readable() => exited,
+                is_said = self.hear(), if is_open => {
+                    // If it closed its end, all that is left to hear is its exit.
+                    is_open = is_said;
+                    continue;
+                }
+            };
+            while self.hear_at_once().await {}
+            let Ok(room) = self.sender.reserve().await else { return };
+            let status = match (self.process.get_ref().try_wait(), exited) {
+                (Ok(Some(status)), _) => status,
+                (Ok(None), Ok(mut exited)) => {
+                    exited.clear_ready();
+                    continue;
+                }
+                // Somebody else waited for it; how it ended is lost.
+                (Err(_), _) | (_, Err(_)) => Status::Exited(1),
+            };
+            return room.send((self.generation, News::Exited(status)));
+        }
+    }
+
+    /// Tells the next message, or says that there will be none. What cannot be read is skipped.
+    async fn hear(&self) -> bool {
+        loop {
+            let Ok(mut ready) = self.channel.readable().await else { return false };
+            let Ok(room) = self.sender.reserve().await else { return false };
             match self.channel.get_ref().try_receive() {
-                Ok(Received::Message(message, _)) => self.tell(News::Said(message)).await,
+                Ok(Received::Message(message, _)) => {
+                    room.send((self.generation, News::Said(message)));
+                    return true;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
                 Err(error) if is_unreadable(&error) => {}
-                Ok(Received::End) | Err(_) => break,
+                Ok(Received::End) | Err(_) => return false,
             }
         }
-        self.tell(News::Exited(status)).await;
+    }
+
+    /// Tells a message that is there already; says whether there may be more.
+    async fn hear_at_once(&self) -> bool {
+        let Ok(room) = self.sender.reserve().await else { return false };
+        match self.channel.get_ref().try_receive() {
+            Ok(Received::Message(message, _)) => {
+                room.send((self.generation, News::Said(message)));
+                true
+            }
+            Err(error) => is_unreadable(&error),
+            Ok(Received::End) => false,
+        }
     }
 
     /// Why the file was not executed, once it is known that it was or was not.
@@ -92,31 +129,6 @@ impl Watch {
     async fn tell(&self, news: News) {
         // The loop is gone only when the master ends.
         let _ = self.sender.send((self.generation, news)).await;
-    }
-}
-
-async fn ended(process: &AsyncFd<Arc<Process>>) -> Status {
-    loop {
-        let Ok(mut ready) = process.readable().await else { return Status::Exited(1) };
-        match process.get_ref().try_wait() {
-            Ok(Some(status)) => return status,
-            Ok(None) => ready.clear_ready(),
-            // Somebody else waited for it; how it ended is lost.
-            Err(_) => return Status::Exited(1),
-        }
-    }
-}
-
-/// The next message, or `None` at the end of the channel. What cannot be read is skipped.
-async fn next(channel: &AsyncFd<Arc<Channel>>) -> Option<FromChild> {
-    loop {
-        let mut ready = channel.readable().await.ok()?;
-        match channel.get_ref().try_receive() {
-            Ok(Received::Message(message, _)) => return Some(message),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
-            Err(error) if is_unreadable(&error) => {}
-            Ok(Received::End) | Err(_) => return None,
-        }
     }
 }
 

@@ -303,7 +303,6 @@ impl Children {
 
     /// Asks a child whether it lives, and says whether it can be expected to answer: one of an older
     /// version never does, and neither does one that has not come to its program yet.
-    #[cfg(any(feature = "control", feature = "systemd"))]
     pub(super) fn ask_for_beat(&mut self, generation: Generation) -> bool {
         let Some(child) = self.living.get_mut(&generation) else { return false };
         child.ask_for_beat();

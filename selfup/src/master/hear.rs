@@ -53,6 +53,7 @@ impl Master {
             }
             News::Said(FromChild::Beat { open }) => {
                 self.children.beat(generation, open);
+                self.beats.answered(generation);
                 self.felt(generation);
                 None
             }

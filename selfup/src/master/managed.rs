@@ -5,11 +5,14 @@
 //!
 //! It hears that the service lives when the child that clients reach has answered a beat, and so as
 //! long as this loop runs and that child's runtime does. A child that cannot be expected to answer
-//! has nothing to prove: one of an older version, or one that has not come to its program. A candidate
-//! that hangs on its trial, and has no health hook to say so, costs the whole service a restart, which
-//! counts as a start of that binary that has failed.
+//! has nothing to prove: one of an older version, or one that has not come to its program. Neither has
+//! one on trial: whether that lives is decided by [`super::beats`], and the generation that waits behind
+//! it must not be killed for it.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
 
 use super::children::Children;
 use super::plan::{Phase, View};
@@ -38,6 +41,8 @@ struct Told {
     failure: Option<String>,
     /// Whom clients reach, and its version.
     version: Option<(Generation, Option<String>)>,
+    /// The version that is being read, if one is.
+    reading: Option<oneshot::Receiver<Option<String>>>,
 }
 
 impl Managed {
@@ -57,6 +62,7 @@ impl Managed {
             first_until,
             failure: None,
             version: None,
+            reading: None,
         }))
     }
 
@@ -71,6 +77,19 @@ impl Managed {
     pub(super) fn deadline(&self) -> Option<Instant> {
         let told = self.0.as_ref()?;
         told.manager.retry_at().into_iter().chain(told.alive.map(|(at, _)| at)).min()
+    }
+
+    /// Until a version is known that was read. Cancel-safe.
+    pub(super) async fn found(&mut self) {
+        let reading = self.0.as_mut().and_then(|told| told.reading.as_mut());
+        let Some(reading) = reading else { return std::future::pending().await };
+        let found = reading.await.ok().flatten();
+        if let Self(Some(told)) = self {
+            told.reading = None;
+            if let Some((_, version)) = &mut told.version {
+                *version = found;
+            }
+        }
     }
 
     /// Notices what is told as an event, and is no part of the plan's view.
@@ -99,7 +118,8 @@ impl Master {
         if let (Managed(Some(told)), None | Some(Ending::With(_))) =
             (&mut self.managed, &self.outcome)
         {
-            told.show(&self.plan.view(), &mut self.children, Instant::now());
+            let is_trial = self.beats.is_trial();
+            told.show(&self.plan.view(), &mut self.children, is_trial, Instant::now());
         }
     }
 
@@ -112,7 +132,7 @@ impl Master {
 }
 
 impl Told {
-    fn show(&mut self, view: &View, children: &mut Children, now: Instant) {
+    fn show(&mut self, view: &View, children: &mut Children, is_trial: bool, now: Instant) {
         self.manager.try_again(now);
         let is_up = view.acting.is_some_and(|acting| children.is_ready(acting));
         if is_up {
@@ -131,7 +151,7 @@ impl Told {
         for text in said {
             self.manager.say(text);
         }
-        self.ask(view, children, now);
+        self.ask(view, children, is_trial, now);
     }
 
     fn state(&self, view: &View, is_up: bool) -> State {
@@ -145,13 +165,14 @@ impl Told {
     }
 
     /// Asks the child that clients reach whether it lives, when that is due.
-    fn ask(&mut self, view: &View, children: &mut Children, now: Instant) {
+    fn ask(&mut self, view: &View, children: &mut Children, is_trial: bool, now: Instant) {
         let Some((at, every)) = self.alive else { return };
         if at > now {
             return;
         }
         self.alive = Some((now + every, every));
         let is_asked = view.phase != Phase::Stopping
+            && !is_trial
             && view.acting.is_some_and(|acting| children.ask_for_beat(acting));
         if !is_asked {
             self.manager.say_alive();
@@ -191,17 +212,30 @@ impl Told {
         parts.join("; ")
     }
 
-    /// As its note says; read once, when it has executed its binary.
+    /// As its note says, once that was read.
     fn version_of(&mut self, generation: Generation, children: &Children) -> Option<&str> {
         if self.version.as_ref().is_none_or(|(of, _)| *of != generation)
             && children.is_ready(generation)
         {
-            let binary = children.binary_of(generation);
-            let note = binary.and_then(|binary| note::read(binary).ok().flatten());
-            let version = note.map(|note| note.version().to_owned());
-            self.version = Some((generation, version.filter(|version| !version.is_empty())));
+            self.version = Some((generation, None));
+            self.reading = children.binary_of(generation).and_then(read);
         }
         let (of, version) = self.version.as_ref()?;
         version.as_deref().filter(|_| *of == generation)
     }
+}
+
+/// The version that the note of `binary` tells, read on a thread of its own: the file system may not
+/// answer.
+fn read(binary: PathBuf) -> Option<oneshot::Receiver<Option<String>>> {
+    let (tell, told) = oneshot::channel();
+    let reading = move || {
+        let note = note::read(&binary).ok().flatten();
+        let version = note.map(|note| note.version().to_owned());
+        // Another generation may be of interest by now.
+        let _ = tell.send(version.filter(|version| !version.is_empty()));
+    };
+    // Without a thread the status is without a version.
+    let thread = std::thread::Builder::new().name("selfup-version".into()).spawn(reading);
+    thread.ok().map(|_| told)
 }

@@ -9,18 +9,22 @@ use crate::identity::Generation;
 use crate::origin::Origin;
 
 #[derive(Debug, Default)]
-pub(super) struct Managed;
+pub(super) struct Managed {}
 
 #[expect(clippy::unused_self, reason = "with the feature each of these does something")]
 impl Managed {
     pub(super) fn begin(_: &Origin, _: &Observer, _: Vec<String>, _: Option<Instant>) -> Self {
-        Self
+        Self {}
     }
 
     pub(super) fn keep(&mut self, _: &Children) {}
 
     pub(super) fn deadline(&self) -> Option<Instant> {
         None
+    }
+
+    pub(super) async fn found(&mut self) {
+        std::future::pending::<()>().await;
     }
 
     pub(super) fn hear(&mut self, _: &Event) {}

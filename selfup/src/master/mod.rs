@@ -5,6 +5,7 @@
 //! waits for one thing alone, and none of the user's code runs on it.
 
 mod acts;
+mod beats;
 mod birth;
 mod busy;
 mod children;
@@ -31,6 +32,7 @@ use std::time::Instant;
 
 use tokio::sync::mpsc;
 
+use self::beats::Beats;
 pub(crate) use self::birth::{Birth, Succession};
 use self::children::Children;
 use self::desk::{Desk, Heard};
@@ -72,6 +74,8 @@ struct Master {
     upgrader: Upgrader,
     /// The trial of the first generation, if it is on one.
     proof: Option<Proof>,
+    /// Whether who is on trial lives.
+    beats: Beats,
     /// Whether the program asked for the previous binary, and the upgrade thread has yet to answer.
     rollback_waits: bool,
     /// What the next probe is to read, and the state that it was written from.
@@ -94,6 +98,8 @@ enum Happening {
     Report(Report),
     Examined(Finding, Option<Vetted>),
     Desk(Heard),
+    /// What the process manager is told besides.
+    Found,
 }
 
 /// Why the loop ends.
@@ -127,6 +133,7 @@ impl Master {
             news,
             upgrader,
             proof: None,
+            beats: Beats::default(),
             rollback_waits: false,
             rehearsal,
             rehearsed: None,
@@ -157,10 +164,14 @@ impl Master {
         self.step(Input::Tick);
         while self.outcome.is_none() {
             self.look_at = None;
-            if let Some(standing) = self.plan.succession() {
+            if self.plan.succession().is_some() {
                 // What is heard meanwhile may come to nothing, and is no reason to forget this.
                 self.look_at = Some(Instant::now());
-                if self.is_quiet().await && self.is_prepared() {
+                self.catch_up().await;
+                // From here to the succession nothing is waited for, so nothing more is heard.
+                if let Some(standing) = self.plan.succession()
+                    && self.is_prepared()
+                {
                     self.succeed(standing);
                     continue;
                 }
@@ -171,6 +182,9 @@ impl Master {
             }
             match self.next().await {
                 Ok(input) => {
+                    if let Input::Tick = input {
+                        self.ask_for_life();
+                    }
                     self.prove(&input);
                     self.step(input);
                 }
@@ -192,22 +206,20 @@ impl Master {
     /// Waits for whatever happens first.
     async fn next(&mut self) -> Result<Input> {
         loop {
-            let deadline = self.plan.deadline();
+            let deadline = self.deadline();
             let is_due = deadline.is_some_and(|deadline| deadline <= Instant::now());
             self.heard_since_due = if is_due { self.heard_since_due + 1 } else { 0 };
             if self.heard_since_due > MOST_HEARD {
                 self.heard_since_due = 0;
                 return Ok(Input::Tick);
             }
-            let other = self.proof.as_ref().map(Proof::deadline).into_iter();
-            let other = other.chain(self.desk.deadline()).chain(self.look_at);
-            let other = other.chain(self.managed.deadline());
             let happening = async {
                 tokio::select! {
                     input = self.signals.next() => Happening::Signal(input),
                     Some((generation, news)) = self.news.recv() => Happening::News(generation, news),
                     report = self.upgrader.report() => Happening::Report(report),
                     (finding, vetted) = self.examiner.report() => Happening::Examined(finding, vetted),
+                    () = self.managed.found() => Happening::Found,
                     heard = self.desk.next() => Happening::Desk(heard),
                 }
             };
@@ -216,7 +228,7 @@ impl Master {
                 // stopped for a while must not punish its children for it.
                 biased;
                 happening = happening => happening,
-                () = reach(deadline.into_iter().chain(other).min()) => return Ok(Input::Tick),
+                () = reach(deadline) => return Ok(Input::Tick),
             };
             let input = match happening {
                 Happening::Signal(input) => {
@@ -230,12 +242,24 @@ impl Master {
                 Happening::News(generation, news) => self.heard(generation, news),
                 Happening::Desk(Heard::Asked(asked)) => self.asked(asked),
                 Happening::Desk(Heard::Found) => None,
+                Happening::Found => {
+                    self.show();
+                    None
+                }
             };
             match input {
                 Some(input) => return Ok(input),
                 None => self.attend(),
             }
         }
+    }
+
+    /// When something is to be done although nothing has happened.
+    fn deadline(&self) -> Option<Instant> {
+        let decided = self.plan.deadline().into_iter().chain(self.beats.deadline());
+        let decided = decided.chain(self.proof.as_ref().map(Proof::deadline));
+        let others = self.desk.deadline().into_iter().chain(self.look_at);
+        decided.chain(others).chain(self.managed.deadline()).min()
     }
 
     /// One step of the plan, and what follows from it at once.
@@ -258,14 +282,21 @@ impl Master {
         if self.outcome.is_none() {
             self.rehearse();
             self.attend();
+            self.follow_trial();
         }
         self.show();
     }
 
-    /// Waits until everything that was heard so far is known to the plan; says whether it is.
-    async fn is_quiet(&mut self) -> bool {
+    /// Has the plan know everything that was heard so far. A child that never stops talking is heard
+    /// as far as there is room for what it says.
+    async fn catch_up(&mut self) {
         settle().await;
-        self.news.is_empty()
+        while let Ok((generation, news)) = self.news.try_recv() {
+            match self.heard(generation, news) {
+                Some(input) => self.step(input),
+                None => self.attend(),
+            }
+        }
     }
 }
 

@@ -187,6 +187,7 @@ impl Plan {
                 self.gone(now, generation, status, reason, &mut out);
             }
             Input::Unfit(generation, why) => self.unfit(now, generation, &why, &mut out),
+            Input::Owes(generation, until) => self.prolong(generation, until),
             Input::NotSucceeded(why) => {
                 self.must_succeed = false;
                 let text = format!("the master goes on with the code it has: {why}");
@@ -222,12 +223,18 @@ impl Plan {
         }
     }
 
-    /// Whom clients and signals reach.
-    fn acting(&self) -> Option<Generation> {
+    /// Who accepts, and is not committed yet.
+    pub(crate) fn on_trial(&self) -> Option<Generation> {
         match self.motion {
             Motion::Handover(trial) | Motion::Probation(trial) => Some(trial.candidate),
-            _ => self.serving.or_else(|| self.trial().map(|trial| trial.candidate)),
+            _ => None,
         }
+    }
+
+    /// Whom clients and signals reach.
+    fn acting(&self) -> Option<Generation> {
+        let trial = || self.trial().map(|trial| trial.candidate);
+        self.on_trial().or(self.serving).or_else(trial)
     }
 
     fn restart(&mut self, out: &mut Vec<Action>) {

@@ -41,6 +41,17 @@ impl Proof {
         }
     }
 
+    pub(super) fn is_ready(&self) -> bool {
+        self.is_ready
+    }
+
+    /// The probation lasts so long at least.
+    pub(super) fn last_until(&mut self, until: Instant) {
+        if self.is_ready {
+            self.until = self.until.max(until);
+        }
+    }
+
     /// What is decided by now, if anything is. Then this is over.
     pub(super) fn decide(&self, now: Instant) -> Option<Order> {
         if now < self.until {
@@ -111,6 +122,20 @@ mod tests {
         assert_eq!(proof.deadline(), now + seconds(30));
         assert!(proof.decide(now + seconds(29)).is_none());
         assert!(matches!(proof.decide(now + seconds(30)), Some(Order::Keep)));
+    }
+
+    #[test]
+    fn who_owes_an_answer_is_not_kept_before_it_is_there() {
+        let now = Instant::now();
+        let mut proof = proof(now);
+        proof.last_until(now + seconds(40));
+        assert_eq!(proof.deadline(), now + seconds(30), "who is not ready is not asked");
+        proof.ready(now);
+        proof.last_until(now + seconds(5));
+        assert!(matches!(proof.decide(now + seconds(10)), Some(Order::Keep)), "never shorter");
+        proof.last_until(now + seconds(11));
+        assert!(proof.decide(now + seconds(10)).is_none());
+        assert!(matches!(proof.decide(now + seconds(11)), Some(Order::Keep)));
     }
 
     #[test]

@@ -51,7 +51,9 @@ impl Kept {
             let kept = self.0.entry(name.clone()).or_default();
             if *kept < wanted.len() {
                 // One that it has already it does not take twice.
-                wanted.iter().for_each(|it| manager.keep(&name, it.socket.as_fd()));
+                for it in &wanted {
+                    manager.keep(&name, it.socket.as_fd());
+                }
                 *kept = wanted.len();
             }
         }

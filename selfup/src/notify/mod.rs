@@ -85,15 +85,24 @@ pub(crate) fn leave_environment() {
     }
 }
 
+/// The time after which the manager gives the service up if it hears nothing of it, as the environment
+/// tells; nothing, if it is not waiting.
+pub(crate) fn watchdog_of(env: &[(OsString, OsString)]) -> Option<Duration> {
+    let number = |name| variable(env, name)?.to_str()?.parse::<u64>().ok();
+    variable(env, SOCKET).filter(|name| !name.is_empty())?;
+    let is_ours = variable(env, WATCHDOG_PID).is_none()
+        || number(WATCHDOG_PID) == Some(std::process::id().into());
+    number(WATCHDOG_USEC).filter(|usec| *usec > 0 && is_ours).map(Duration::from_micros)
+}
+
+fn variable<'a>(env: &'a [(OsString, OsString)], name: &str) -> Option<&'a OsString> {
+    env.iter().find(|(it, _)| it == name).map(|(_, value)| value)
+}
+
 impl Manager {
     /// The one that started this process, as the environment tells, if it wants to hear anything.
     pub(crate) fn of(env: &[(OsString, OsString)], observer: &Observer) -> Option<Self> {
-        let variable = |name: &str| env.iter().find(|(it, _)| it == name).map(|(_, value)| value);
-        let name = variable(SOCKET).filter(|name| !name.is_empty())?;
-        let number = |name| variable(name)?.to_str()?.parse::<u64>().ok();
-        let is_ours = variable(WATCHDOG_PID).is_none()
-            || number(WATCHDOG_PID) == Some(std::process::id().into());
-        let usec = number(WATCHDOG_USEC).filter(|usec| *usec > 0 && is_ours);
+        let name = variable(env, SOCKET).filter(|name| !name.is_empty())?;
         let made = address_of(name).and_then(|address| {
             let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
             Ok((address, socket(AddressFamily::Unix, SockType::Datagram, flags, None)?))
@@ -102,7 +111,7 @@ impl Manager {
             Ok((address, socket)) => Some(Self {
                 socket,
                 address,
-                watchdog: usec.map(Duration::from_micros),
+                watchdog: watchdog_of(env),
                 unsent: VecDeque::new(),
                 retry: None,
                 is_lost: false,
@@ -224,7 +233,7 @@ fn address_of(name: &OsStr) -> io::Result<UnixAddr> {
 
 /// Microseconds of `CLOCK_MONOTONIC`, by which the manager orders what it hears.
 pub(crate) fn monotonic_usec() -> u128 {
-    clock_gettime(ClockId::CLOCK_MONOTONIC).map(|at| Duration::from(at).as_micros()).unwrap_or(0)
+    clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |at| Duration::from(at).as_micros())
 }
 
 #[cfg(test)]

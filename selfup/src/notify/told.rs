@@ -43,9 +43,8 @@ impl Told {
         let is_new = state != Some(situation.state);
         let mut said = Vec::new();
         match situation.state {
-            State::Starting => {}
             State::Stopping if is_new => said.push("STOPPING=1".to_owned()),
-            State::Stopping => {}
+            State::Starting | State::Stopping => {}
             State::Reloading | State::Ready => {
                 // Who asks waits for a word that is younger than the question, and then for the end,
                 // which may have come at once.

@@ -15,6 +15,9 @@
 //! Output is read so that nobody blocks on a full pipe; the beginning is kept for the error, and
 //! who prints without end is killed. It answers once: who says more, or something else, is refused.
 //!
+//! A candidate that does not speak with the service manager is refused under a watchdog: committed, it
+//! would be the end of the service, and at the next start it would never be found to be up.
+//!
 //! Whatever it has started ends with it, answered or not. Its [keeper](crate::sys::keeper) kills its
 //! process group, and [`strays`] what has left that. What it started is no reason to refuse it: a
 //! logger may have a helper.
@@ -82,7 +85,7 @@ pub(super) fn probe(
         || "the probe could not be started; raise the limits of processes and open files",
     )?;
     let report = watch.follow(Instant::now() + limits.time, limits.output, wanted);
-    judge(report, &token, limits)
+    judge(report, &token, limits, origin.watchdog().is_some())
 }
 
 /// The candidate's side: answers, as the last thing that this process does for its master.
@@ -102,7 +105,13 @@ pub(crate) fn answer_probe(
         Ok(addresses) => (addresses, None),
         Err(words) => (None, Some(words.chars().take(LONGEST_WORDS).collect())),
     };
-    let answer = ProbeAnswer { protocol: PROTOCOL, token, addresses, error };
+    let answer = ProbeAnswer {
+        protocol: PROTOCOL,
+        token,
+        addresses,
+        error,
+        notifies: cfg!(feature = "systemd"),
+    };
     // A master that is gone needs no answer.
     let _ = channel.send(&answer);
 }
@@ -148,7 +157,12 @@ fn environment(origin: &Origin) -> Vec<(OsString, OsString)> {
     origin.env().iter().filter(is_kept).cloned().collect()
 }
 
-fn judge(report: Report, token: &str, limits: Limits) -> Result<Option<Vec<String>>> {
+fn judge(
+    report: Report,
+    token: &str,
+    limits: Limits,
+    is_watched: bool,
+) -> Result<Option<Vec<String>>> {
     let time = humantime::format_duration(limits.time);
     let (words, remedy) = match report.course {
         Course::Unexecuted(error) if is_ours(&error) => {
@@ -186,6 +200,8 @@ fn judge(report: Report, token: &str, limits: Limits) -> Result<Option<Vec<Strin
             Some(ProbeAnswer { error: Some(error), .. }) => {
                 return Err(Error::new(ErrorKind::Probe, error));
             }
+            // It would serve, and be killed by the watchdog that nobody feeds any more.
+            Some(answer) if is_watched && !answer.notifies => (MUTE.to_owned(), NOTIFIES),
             Some(answer) => return Ok(answer.addresses),
             None => (without_an_answer(report.status), FIRST),
         },
@@ -209,6 +225,8 @@ const FIRST: &str = "publish a program whose `main` runs selfup before anything 
 const ENDS: &str = "publish a program whose `main` ends when `selfup::run` comes back in a probe";
 const PRINTS_LESS: &str = "publish a program that prints less until it runs selfup";
 const ANSWERS_ONCE: &str = "publish a program that leaves the answer to selfup, and runs it once";
+const MUTE: &str = "it would not tell the service manager's watchdog that the service lives";
+const NOTIFIES: &str = "publish a build with selfup's feature `systemd`, or unset `WatchdogSec=`";
 const KILLED: &str = "see the kernel's log for what was killed; it is tried again later";
 
 /// Whether `execve` failed for want of something that the candidate has no part in.

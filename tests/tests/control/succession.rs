@@ -105,9 +105,9 @@ fn a_way_back_keeps_the_socket() {
 #[test]
 fn a_first_version_without_it_gets_it_by_an_upgrade() {
     let first = Release::configured("CONTROL_SOCKET=");
-    let publisher = selfup_tests::Publisher::start(selfup_tests::Answer::Whole(first.clone()));
+    let source = selfup_tests::Publisher::start(selfup_tests::Answer::Whole(first.clone()));
     let (builder, operator) = Operator::of(ServiceBuilder::new(&first), "");
-    let mut published = selfup_tests::Published::of(builder, publisher, &[]);
+    let mut published = selfup_tests::Published::of(builder, source, &[]);
     assert!(!operator.path().exists());
     published.succeed(&Release::good());
     let status = eventually("it is there", || operator.try_ask("GET /status").ok()).body;

@@ -53,12 +53,8 @@ pub(crate) fn a_reload_returns_when_it_is_over(container: &Container) {
 }
 
 pub(crate) fn ten_upgrades_have_one_main_process(container: &Container) {
-    let unit = Unit::new(
-        container,
-        &["FETCHER=/opt/app/published", "INTERVAL=100ms"],
-        // Nothing is said here of what the example forbids: it has to be enough.
-        &[],
-    );
+    // What the example forbids is forbidden here, too: what it allows has to be enough.
+    let unit = Unit::new(container, &["FETCHER=/opt/app/published", "INTERVAL=100ms"], &[]);
     unit.start();
     let main = unit.show("MainPID");
     let published = container.opt().join("app/published");

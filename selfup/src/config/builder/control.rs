@@ -34,8 +34,8 @@ impl Builder {
     }
 }
 
-#[cfg(feature = "control")]
 #[cfg(test)]
+#[cfg(feature = "control")]
 mod tests {
     use crate::Config;
 

@@ -161,6 +161,9 @@ impl Builder {
 
     /// How long a new generation is on trial, while the old one waits, paused, to take over again
     /// at once if it dies. Default: 10 s; zero turns it off.
+    ///
+    /// Meanwhile it is asked each second whether it lives, and a blocked runtime does not answer: after
+    /// ten questions without an answer it is given up, and while it owes one, it is not committed.
     pub fn probation(mut self, probation: impl IntoDuration) -> Self {
         if let Some(probation) = self.check("probation", probation.into_duration()) {
             self.config.restarts.probation = probation;

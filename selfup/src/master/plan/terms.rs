@@ -30,6 +30,8 @@ pub(in crate::master) enum Input {
     NotStarted(Generation, String),
     /// A child that lives is not to be the service.
     Unfit(Generation, String),
+    /// A candidate that may only be committed when it has said that it lives: not before this time.
+    Owes(Generation, Instant),
     /// A child ended.
     Exited(Generation, Status),
     /// The master could not execute the new binary in place.

@@ -338,3 +338,19 @@ fn never_is_a_timeout() {
     story.put_on_probation(2);
     story.signal(libc::SIGTERM, &["LetGo", "Forward(1, 15)", "Forward(2, 15)"]);
 }
+
+#[test]
+fn who_owes_an_answer_is_not_committed_before_it_is_there_and_the_old_one_waits() {
+    let mut story = Story::new();
+    story.put_on_probation(2);
+    let (until, more) = (story.plan.deadline().unwrap(), Duration::from_secs(1));
+    let sooner = until.checked_sub(more).unwrap();
+    story.on(Input::Owes(generation(2), sooner), &[]);
+    assert_eq!(story.plan.deadline(), Some(until), "no probation gets shorter");
+    story.on(Input::Owes(generation(1), until + more), &[]);
+    assert_eq!(story.plan.deadline(), Some(until), "it is the candidate that owes");
+    story.on(Input::Owes(generation(2), until + more), &[]);
+    story.now = until;
+    story.on(Input::Tick, &[]);
+    story.on(Input::Unfit(generation(2), "silent".into()), &["Resume(1)", "Drain(2)"]);
+}

@@ -74,6 +74,15 @@ impl Plan {
         self.motion = Motion::Probation(Trial { until, ..trial });
     }
 
+    /// The probation lasts so long at least. Without one, nothing is waited for.
+    pub(super) fn prolong(&mut self, generation: Generation, until: Instant) {
+        if let Motion::Probation(trial) = &mut self.motion
+            && trial.candidate == generation
+        {
+            trial.until = trial.until.max(until);
+        }
+    }
+
     pub(super) fn commit(&mut self, now: Instant, trial: Trial, out: &mut Vec<Action>) {
         let generation = trial.candidate;
         out.push(Action::Tell(Event::Committed { generation }));

@@ -8,6 +8,7 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use nix::sys::signal::SigSet;
 use nix::unistd::Pid;
@@ -29,7 +30,8 @@ use crate::sys::lifeline::{Lifeline, Successor};
 use crate::sys::pidfd::Process;
 use crate::sys::signal;
 
-/// So long new code may take to be in charge, in seconds: its probe had five.
+/// So long new code may take to be in charge, in seconds, unless a [`patience`] is shorter: its probe
+/// had five.
 const PATIENCE: u32 = 30;
 
 /// What the master before this one left, in the same process.
@@ -72,9 +74,11 @@ impl Inheritance {
         let decoded = read.context(ErrorKind::Succession, failed).and_then(|_| decode(&text));
         // Unread, they have stayed as they are, and so open for the previous binary.
         let descriptors = decoded.as_ref().map(Snapshot::descriptors).unwrap_or_default();
+        let watchdog = decoded.as_ref().ok().and_then(|it| origin_of(it).watchdog());
+        let patience = patience(watchdog);
         let lifeline = previous.map(|previous| {
             let way_back = way_back(&state, previous, descriptors);
-            Ok(Lifeline::arm(way_back.context(ErrorKind::Succession, failed)?, PATIENCE))
+            Ok(Lifeline::arm(way_back.context(ErrorKind::Succession, failed)?, patience))
         });
         let lifeline = lifeline.transpose()?;
         let snapshot = match decoded {
@@ -86,13 +90,7 @@ impl Inheritance {
     }
 
     pub(in crate::master) fn origin(&self) -> Origin {
-        let OriginText { path, args, env, mask } = self.snapshot.origin.clone();
-        Origin::taken_over(
-            std::ffi::OsString::from(path).into(),
-            args.into_iter().map(Into::into).collect(),
-            env.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
-            signal::set_of(mask),
-        )
+        origin_of(&self.snapshot)
     }
 
     /// The service as the plan left it.
@@ -227,6 +225,23 @@ impl Inheritance {
     }
 }
 
+fn origin_of(snapshot: &Snapshot) -> Origin {
+    let OriginText { path, args, env, mask } = snapshot.origin.clone();
+    Origin::taken_over(
+        std::ffi::OsString::from(path).into(),
+        args.into_iter().map(Into::into).collect(),
+        env.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
+        signal::set_of(mask),
+    )
+}
+
+/// In seconds. A watchdog was fed last before this code was executed, and has to be fed again by the
+/// binary that is gone back to: that has the other half of its time.
+fn patience(watchdog: Option<Duration>) -> u32 {
+    let half = watchdog.map(|watchdog| u32::try_from(watchdog.as_secs() / 2).unwrap_or(PATIENCE));
+    half.unwrap_or(PATIENCE).clamp(1, PATIENCE)
+}
+
 /// Remembers which files the listeners have: those of one path the same.
 fn place(bound: &mut [Bound], texts: &[ListenerText]) {
     let mut known = Vec::<Arc<Placed>>::new();
@@ -273,4 +288,20 @@ fn go_back(lifeline: Option<Lifeline>, error: Error) -> Error {
     let failed = lifeline.pull();
     let text = "the service has no master any more: neither binary could take over";
     Error::new(ErrorKind::Succession, format!("{text} ({failed})")).caused_by(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn new_code_has_half_the_time_of_a_watchdog_and_never_none() {
+        let patience_for = |seconds| patience(Some(Duration::from_secs(seconds)));
+        assert_eq!(patience(None), PATIENCE);
+        assert_eq!(patience_for(3600), PATIENCE);
+        assert_eq!(patience_for(30), 15);
+        // No time at all would be no alarm.
+        assert_eq!(patience_for(1), 1);
+        assert_eq!(patience(Some(Duration::MAX)), PATIENCE);
+    }
 }

@@ -46,8 +46,8 @@ fn the_candidate() {
             answer_probe(&channel, token, &Err(error), rehearse);
         }
         "older" => {
-            let answer =
-                ProbeAnswer { protocol: PROTOCOL, token, addresses: Some(listed), error: None };
+            let (protocol, addresses) = (PROTOCOL, Some(listed));
+            let answer = ProbeAnswer { protocol, token, addresses, error: None, notifies: false };
             channel.send(&answer).unwrap();
         }
         "leaves" => {
@@ -114,6 +114,25 @@ fn refusal(part: &str, limits: Limits) -> String {
 #[test]
 fn a_candidate_that_answers_and_ends_is_taken() {
     assert_eq!(play("good", Limits::default()).unwrap().unwrap(), [":3000", "[::1]:4000"]);
+}
+
+#[cfg(feature = "systemd")]
+#[test]
+fn a_candidate_that_feeds_no_watchdog_is_refused_where_there_is_one() {
+    let exe = std::env::current_exe().unwrap();
+    let probed = |part: &str, usec: &str| {
+        let test = test_path(module_path!(), "the_candidate");
+        let args = ["app", "--exact", &test, "--nocapture"];
+        let env =
+            [("TEST_CANDIDATE", part), ("NOTIFY_SOCKET", "/nowhere"), ("WATCHDOG_USEC", usec)];
+        let origin = Origin::of_test(PathBuf::from("/app"), &args, &env);
+        probe(&exe, &origin, None, Limits::default(), None)
+    };
+    let error = probed("older", "30000000").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Probe);
+    assert!(error.chain().contains("a build with selfup's feature `systemd`"), "{}", error.chain());
+    assert!(probed("older", "0").is_ok(), "nobody waits to hear of it");
+    assert!(probed("good", "30000000").is_ok());
 }
 
 /// As `part`, asked to take over `snapshot`.

@@ -19,6 +19,8 @@ pub(super) enum Move {
     AcknowledgePause(u8),
     NotStarted(u8),
     Unfit(u8),
+    /// One on trial was asked whether it lives, and has not answered.
+    Owes(u8),
     Exit(u8),
     /// One ends that is not the service.
     Leave(u8),
@@ -36,7 +38,7 @@ pub(super) enum Move {
 }
 
 /// How often each kind of move is made, in the order of [`one`].
-const WEIGHTS: [u32; 16] = [6, 4, 10, 12, 16, 12, 1, 2, 1, 4, 2, 1, 3, 6, 1, 1];
+const WEIGHTS: [u32; 17] = [6, 4, 10, 12, 16, 12, 1, 2, 1, 4, 2, 1, 3, 6, 1, 1, 1];
 
 /// Most moves make no sense at the moment that they are made, so this is some 60 steps.
 const MOST_MOVES: usize = 400;
@@ -114,6 +116,7 @@ fn one(kind: usize, may_end: bool, rng: &mut Rng) -> Move {
         }
         13 => Move::Deadline,
         14 => Move::Wait(rng.u32(..40_000)),
+        15 => Move::Owes(whom),
         _ => Move::Late(rng.u32(..40_000)),
     }
 }

@@ -6,6 +6,9 @@ use super::moves::Move;
 use super::world::{Child, Work, World};
 use super::{Cause, Finding, Generation, Input, Plan, Status};
 
+/// So long an answer is waited for, until it is asked for again.
+const OWES: Duration = Duration::from_secs(1);
+
 impl World {
     fn nth(&self, index: u8) -> Option<usize> {
         let count = self.children.len();
@@ -73,6 +76,14 @@ impl World {
             Move::Unfit(index) => {
                 let child = &self.children[self.nth(index)?];
                 Some(Input::Unfit(generation(child), "no database".into()))
+            }
+            Move::Owes(index) => {
+                let (index, until) = (self.nth(index)?, self.now + OWES);
+                let child = &mut self.children[index];
+                if child.is_candidate() && child.admitted.is_some() {
+                    child.owes_until = Some(until);
+                }
+                Some(Input::Owes(generation(child), until))
             }
             Move::Exit(index) => Some(self.exit(self.nth(index)?, Status::Exited(3))),
             Move::Leave(index) => {

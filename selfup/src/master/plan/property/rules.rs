@@ -202,6 +202,8 @@ impl World {
         let is_well = child.admitted.is_some_and(|admitted| admitted + probation <= now);
         hold(is_well || is_alone, "nobody is committed before its probation is over")?;
         hold(child.admitted.is_some(), "only who is admitted is committed")?;
+        let owes = !probation.is_zero() && child.owes_until.is_some_and(|until| until > now);
+        hold(!owes || is_alone, "nobody is committed while it owes an answer")?;
         let is_new_code = matches!(child.cause, Cause::Upgrade | Cause::Deploy);
         self.must_succeed |= is_new_code && follows;
         self.serving = generation.get();

@@ -13,6 +13,8 @@ pub(super) struct Child {
     pub(super) started: Instant,
     pub(super) said_ready: bool,
     pub(super) admitted: Option<Instant>,
+    /// It is not to be committed before that.
+    pub(super) owes_until: Option<Instant>,
     pub(super) was_paused: bool,
     pub(super) is_paused: bool,
     pub(super) has_yielded: bool,
@@ -37,6 +39,7 @@ impl Child {
             started,
             said_ready: false,
             admitted: None,
+            owes_until: None,
             was_paused: false,
             is_paused: false,
             has_yielded: false,
