@@ -10,13 +10,13 @@ use http::header::HeaderMap;
 use http::{Request, Response, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
 use super::access::{Access, Caller};
 use super::answer::{self, Body, Refused};
 use super::ask::{Answer, Ask, Asked, Status};
-use super::limits::{Limits, MOST_BODY, MOST_REQUESTS, MOST_STREAMS};
+use super::limits::{Limits, MOST_BODY, MOST_REQUESTS, MOST_STREAMS, MOST_WAITING};
 use super::metrics;
 use super::route::{Route, route};
 use super::server::Stopped;
@@ -33,6 +33,7 @@ pub(super) struct Clerk {
     limits: Limits,
     stopped: Stopped,
     requests: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
     streams: Arc<Semaphore>,
 }
 
@@ -44,7 +45,6 @@ impl Clerk {
         limits: Limits,
         stopped: Stopped,
     ) -> Self {
-        let (requests, streams) = (Semaphore::new(MOST_REQUESTS), Semaphore::new(MOST_STREAMS));
         Self {
             ask,
             tap: observer.subscribe(),
@@ -52,8 +52,9 @@ impl Clerk {
             access,
             limits,
             stopped,
-            requests: requests.into(),
-            streams: streams.into(),
+            requests: Semaphore::new(MOST_REQUESTS).into(),
+            waiting: Semaphore::new(MOST_WAITING).into(),
+            streams: Semaphore::new(MOST_STREAMS).into(),
         }
     }
 
@@ -66,11 +67,11 @@ impl Clerk {
         caller: &Caller,
         request: Request<Incoming>,
     ) -> Response<Body> {
-        let Ok(seat) = self.requests.clone().try_acquire_owned() else {
+        let Ok(mut seat) = self.requests.clone().try_acquire_owned() else {
             let words = format!("{MOST_REQUESTS} requests are answered already; try again soon");
             return Refused::for_now(words).into_response();
         };
-        let answered = self.attend(caller, request).await;
+        let answered = self.attend(caller, request, &mut seat).await;
         let response = answered.unwrap_or_else(Refused::into_response);
         response.map(|body| body.in_seat(seat))
     }
@@ -79,6 +80,7 @@ impl Clerk {
         &self,
         caller: &Caller,
         request: Request<Incoming>,
+        seat: &mut OwnedSemaphorePermit,
     ) -> Result<Response<Body>, Refused> {
         let uri = request.uri();
         let (route, patience) = route(request.method(), uri.path(), uri.query())?;
@@ -96,6 +98,7 @@ impl Clerk {
             }
             Route::Events => self.follow(patience, &head.headers).await,
             Route::Do(ask, what) => {
+                self.have_wait(ask, seat)?;
                 let room = self.room(patience).await?;
                 let told = Event::Asked { what, by_uid: caller.uid, by_pid: caller.pid };
                 self.observer.tell(&told);
@@ -103,6 +106,20 @@ impl Clerk {
                 Ok(answer::of_loop(&self.wait(answered, patience).await?))
             }
         }
+    }
+
+    /// Gives the seat back for a place among those that wait.
+    fn have_wait(&self, ask: Ask, seat: &mut OwnedSemaphorePermit) -> Result<(), Refused> {
+        match self.waiting.clone().try_acquire_owned() {
+            Ok(place) => *seat = place,
+            Err(_) if matches!(ask, Ask::Restart | Ask::Check) => {
+                let words = format!("{MOST_WAITING} requests wait already; try again later");
+                return Err(Refused::for_now(words));
+            }
+            // This is what an operator may need just because so many wait: it keeps its seat.
+            Err(_) => {}
+        }
+        Ok(())
     }
 
     async fn follow(

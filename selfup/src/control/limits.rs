@@ -40,11 +40,16 @@ pub(super) const MOST_UNWANTED: u64 = 1024 * 1024;
 /// So many requests are answered at once; the next is told to come back.
 pub(super) const MOST_REQUESTS: usize = 16;
 
+/// So many wait beside them for what they have asked for, which may take an hour: who looks has a place
+/// all the same. With those above they are no more than the desk has tickets.
+pub(super) const MOST_WAITING: usize = 48;
+
 /// So many of them are told events.
 pub(super) const MOST_STREAMS: usize = 8;
 
-/// So many connections are open at once; the next waits in the kernel's queue.
-pub(super) const MOST_OPEN: usize = 32;
+/// So many connections are open at once; the next waits in the kernel's queue. More than may be answered
+/// and wait, for some have said nothing yet.
+pub(super) const MOST_OPEN: usize = MOST_REQUESTS + MOST_WAITING + 16;
 
 /// In bytes, with the first line.
 pub(super) const MOST_HEAD: usize = 8 * 1024;

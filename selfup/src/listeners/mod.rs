@@ -106,7 +106,7 @@ impl Bound {
     /// Has the socket be as `address` says from now on, which is the same place with other options.
     #[cfg(selfup_supervised)]
     pub(crate) fn become_as(&mut self, address: &Address, backlog: i32) -> io::Result<()> {
-        self.address = address.clone();
+        let before = std::mem::replace(&mut self.address, address.clone());
         let options = address.options();
         match address.place() {
             Place::Tcp(_) => {
@@ -118,7 +118,7 @@ impl Bound {
         }
         tune(&self.socket, address)?;
         self.socket.listen(options.backlog.unwrap_or(backlog))?;
-        self.placed.as_ref().map_or(Ok(()), |placed| placed.set_rights(options))
+        self.placed.as_ref().map_or(Ok(()), |placed| placed.set_rights(options, before.options()))
     }
 }
 

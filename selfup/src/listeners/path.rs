@@ -62,10 +62,13 @@ impl Placed {
         self.path == Path::new(path)
     }
 
-    /// Gives it the rights of `options`, if it is there still.
-    pub(super) fn set_rights(&self, options: &Options) -> io::Result<()> {
+    /// Gives it the rights of `options`, if it is there still, and takes those away that it has from
+    /// `before`.
+    pub(super) fn set_rights(&self, options: &Options, before: &Options) -> io::Result<()> {
         match Held::open(&self.path) {
-            Ok(held) if held.inode == self.inode => Rights::of(options)?.give(&held),
+            Ok(held) if held.inode == self.inode => {
+                Rights::of(options)?.in_place_of(before).give(&held)
+            }
             _ => Ok(()),
         }
     }

@@ -195,9 +195,10 @@ impl Desk {
         }
     }
 
-    /// When the status is told, whoever has not answered by then.
+    /// When the status is told, whoever has not answered by then; or when to look at the socket.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.question.as_ref().map(Question::until)
+        let question = self.question.as_ref().map(Question::until);
+        question.into_iter().chain(self.front.deadline()).min()
     }
 
     pub(super) fn offered(&mut self, vetted: &Vetted, offer: Offer) {

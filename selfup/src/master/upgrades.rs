@@ -19,6 +19,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver as BlockingReceiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use std::vec::IntoIter;
 
 use tokio::net::unix::pipe::Receiver;
 use tokio::runtime::Runtime;
@@ -118,6 +119,8 @@ struct Thread {
     busy: Busy,
     parking: Parking,
     is_parked: bool,
+    /// What is reported once it has ended.
+    last_words: IntoIter<Report>,
     /// Dropped to end the thread, wherever it waits.
     alive: PipeWriter,
     /// Ends when the thread has.
@@ -178,7 +181,7 @@ impl Upgrader {
             let prepared = prepared.and_then(|fetcher| Ok((fetcher, prepare(gone)?)));
             let (fetcher, (runtime, gone, wanted)) = match prepared {
                 Ok(prepared) => prepared,
-                Err(error) => return disable(error, &opened, &observer),
+                Err(error) => return disable(error, &opened, &observer, &shown),
             };
             let is_on_trial = counted.is_some();
             let parts = Opening { origin, acceptance, hook, observer, rehearsal, wanted };
@@ -203,10 +206,19 @@ impl Upgrader {
         if required {
             wait_until_open(&opening)?;
         }
-        let (busy, is_parked) = (Busy::default(), false);
-        let thread =
-            Thread { orders, wishes, board, reports, busy, parking, is_parked, alive, ended };
-        Ok(Self(Some(thread)))
+        let (busy, is_parked, last_words) = (Busy::default(), false, operator::last_words());
+        Ok(Self(Some(Thread {
+            orders,
+            wishes,
+            board,
+            reports,
+            busy,
+            parking,
+            is_parked,
+            last_words,
+            alive,
+            ended,
+        })))
     }
 
     pub(super) fn order(&self, order: Order) {
@@ -262,7 +274,11 @@ impl Upgrader {
                     return Report::Parked;
                 }
                 Some(report) => return report,
-                None => pending().await,
+                // Whoever waits for it is not left waiting.
+                None => match thread.last_words.next() {
+                    Some(report) => return report,
+                    None => pending().await,
+                },
             }
         }
     }
@@ -334,8 +350,9 @@ fn no_descriptors() -> &'static str {
     "what the upgrade thread needs cannot be made; raise the limit of open files"
 }
 
-fn disable(error: Error, opened: &SyncSender<Option<Error>>, observer: &Observer) {
+fn disable(error: Error, opened: &SyncSender<Option<Error>>, observer: &Observer, board: &Board) {
     let text = error.chain();
+    board.close(&text);
     let _ = opened.try_send(Some(error));
     let reason = Arc::new(Error::new(ErrorKind::Unsupported, text));
     observer.tell(&Event::UpgradesDisabled { reason });

@@ -33,9 +33,10 @@ use crate::error::{Error, ErrorKind, Result};
 /// | `owner=app`, `group=www-data` | UNIX path | names or numbers; another owner than its own takes root | those of the process |
 ///
 /// Mode and owner are set before the socket is at its path, so it is never reachable with others. An
-/// upgrade may change them: the new ones hold from its commit on, and one that it leaves out stays as
-/// it is until the next start. Names of users and groups are looked up by the master when it needs
-/// them; where a directory service answers slowly, write numbers.
+/// upgrade may change them: the new ones hold from its commit on. An owner or a group that it leaves out
+/// is that of the process from then on; a mode that it leaves out stays as it is until the next start.
+/// Names of users and groups are looked up by the master when it needs them; where a directory service
+/// answers slowly, write numbers.
 ///
 /// An existing socket is replaced if nobody listens on it any more; nothing else ever is. At the
 /// final stop of the service the socket is removed, unless another one is at the path by then.

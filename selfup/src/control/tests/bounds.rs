@@ -7,16 +7,19 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::super::limits::{Limits, MOST_OPEN, MOST_REQUESTS};
+use super::super::Ask;
+use super::super::limits::{Limits, MOST_OPEN, MOST_REQUESTS, MOST_WAITING};
 use super::{PATIENCE, Served, answered, commit, ended};
 
 const RESTART: &str = "POST /restart HTTP/1.1\r\nHost: selfup\r\n\r\n";
+
+const STATUS: &str = "GET /status HTTP/1.1\r\nHost: selfup\r\n\r\n";
 
 #[test]
 fn a_request_too_many_is_told_to_come_back_and_comes_back() {
     let (keep, kept) = channel();
     let served = Served::by(move |asked| keep.send(asked).unwrap());
-    let clients: Vec<_> = (0..MOST_REQUESTS).map(|_| served.send(RESTART)).collect();
+    let clients: Vec<_> = (0..MOST_REQUESTS).map(|_| served.send(STATUS)).collect();
     let mut asked: Vec<_> = clients.iter().map(|_| kept.recv_timeout(PATIENCE).unwrap()).collect();
     let refused = served.ask("GET /status");
     assert_eq!(refused.status, 503);
@@ -28,6 +31,28 @@ fn a_request_too_many_is_told_to_come_back_and_comes_back() {
     let client = served.send(RESTART);
     commit(kept.recv_timeout(PATIENCE).unwrap());
     assert_eq!(answered(client).status, 200);
+}
+
+#[test]
+fn requests_that_wait_keep_nobody_from_looking_nor_from_a_rollback() {
+    let (keep, kept) = channel();
+    let served = Served::by(move |asked| match asked.what {
+        Ask::Restart => keep.send(asked).unwrap(),
+        _ => commit(asked),
+    });
+    let clients: Vec<_> = (0..MOST_WAITING).map(|_| served.send(RESTART)).collect();
+    let asked: Vec<_> = clients.iter().map(|_| kept.recv_timeout(PATIENCE).unwrap()).collect();
+    for request in ["GET /status", "GET /metrics", "POST /rollback", "POST /pause-upgrades"] {
+        assert_eq!(served.ask(request).status, 200, "{request}");
+    }
+    let refused = served.ask("POST /restart");
+    assert_eq!(refused.status, 503);
+    assert!(refused.error().contains("48 requests wait already"), "{}", refused.body);
+    assert!(refused.head.contains("retry-after: 1\r\n"), "{}", refused.head);
+    asked.into_iter().for_each(commit);
+    for client in clients {
+        assert_eq!(answered(client).status, 200);
+    }
 }
 
 #[test]
@@ -106,7 +131,7 @@ fn a_connection_is_one_request() {
 fn a_client_that_has_gone_makes_room_for_another() {
     let (keep, kept) = channel();
     let served = Served::by(move |asked| keep.send(asked).unwrap());
-    for _ in 0..2 * MOST_REQUESTS {
+    for _ in 0..=MOST_WAITING + MOST_REQUESTS {
         let client = served.send(RESTART);
         let mut asked = kept.recv_timeout(PATIENCE).unwrap();
         drop(client);

@@ -7,7 +7,7 @@ use std::path::Path;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 use std::path::PathBuf;
 
-use nix::unistd::{Group, User};
+use nix::unistd::{Group, User, getegid, geteuid};
 
 use super::{Inode, inode_of};
 use crate::config::Options;
@@ -88,6 +88,14 @@ impl Rights {
             account("group", name, by_name)
         });
         Ok(Self { mode: options.mode, owner: owner.transpose()?, group: group.transpose()? })
+    }
+
+    /// The same, with the owner and the group of this process for those that `before` named and these
+    /// do not. The mode that a socket has without one is nowhere to be read: it stays.
+    pub(super) fn in_place_of(self, before: &Options) -> Self {
+        let own_owner = before.owner.as_ref().map(|_| geteuid().as_raw());
+        let own_group = before.group.as_ref().map(|_| getegid().as_raw());
+        Self { owner: self.owner.or(own_owner), group: self.group.or(own_group), ..self }
     }
 
     pub(super) fn give(&self, held: &Held) -> io::Result<()> {

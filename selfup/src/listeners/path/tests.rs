@@ -174,7 +174,7 @@ fn a_link_in_the_place_of_a_socket_is_not_followed_by_its_rights() {
     let _listener = UnixListener::bind(at("precious")).unwrap();
     fs::set_permissions(at("precious"), fs::Permissions::from_mode(0o600)).unwrap();
     let (_socket, placed) = bind(&at("a.sock"), &options(Some(0o600)), 16).unwrap();
-    placed.set_rights(&options(Some(0o620))).unwrap();
+    placed.set_rights(&options(Some(0o620)), &options(None)).unwrap();
     assert_eq!(mode_of("a.sock"), 0o620);
     let of_own = || Temporary { name: at("a.sock"), inode: placed.inode };
     let own = of_own();
@@ -183,7 +183,7 @@ fn a_link_in_the_place_of_a_socket_is_not_followed_by_its_rights() {
     for link in [fs::hard_link::<PathBuf, PathBuf>, std::os::unix::fs::symlink] {
         let _ = fs::remove_file(at("a.sock"));
         link(at("precious"), at("a.sock")).unwrap();
-        placed.set_rights(&options(Some(0o666))).unwrap();
+        placed.set_rights(&options(Some(0o666)), &options(None)).unwrap();
         assert_eq!(of_own().hold().map(drop).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(mode_of("precious"), 0o600);
         assert!(fs::symlink_metadata(at("a.sock")).is_ok(), "it is not of our own");

@@ -1,7 +1,7 @@
 //! The socket itself, and the thread that serves it.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
@@ -18,6 +18,8 @@ pub(super) struct Front {
     backlog: i32,
     bound: Option<Bound>,
     server: Option<Server>,
+    /// Whether the thread was told to end.
+    is_closing: bool,
     /// Whether there is something to be seen.
     is_begun: bool,
     /// Whether the thread could not be had, or ended by itself: it is tried again at a commit.
@@ -28,7 +30,8 @@ pub(super) struct Front {
 impl Front {
     pub(super) fn new(address: Option<Address>, backlog: i32, observer: Observer) -> Self {
         let (bound, server) = (None, None);
-        Self { address, backlog, bound, server, is_begun: false, has_failed: false, observer }
+        let (is_closing, is_begun, has_failed) = (false, false, false);
+        Self { address, backlog, bound, server, is_closing, is_begun, has_failed, observer }
     }
 
     pub(super) fn bound(&self) -> Option<&Bound> {
@@ -79,7 +82,10 @@ impl Front {
 
     /// Has it served, if it is bound.
     pub(super) fn open(&mut self, ask: &mpsc::Sender<Asked>) {
-        if self.server.take_if(|server| server.is_over()).is_some() {
+        // Who was told to end, for a succession that came to nothing, did not fail.
+        if self.server.take_if(|server| server.is_over()).is_some()
+            && !std::mem::take(&mut self.is_closing)
+        {
             self.has_failed = true;
             let text = "the thread of the control socket has ended; it is started again at the next \
                         commit";
@@ -101,7 +107,13 @@ impl Front {
             server.stop();
         }
         self.server.take_if(|server| server.is_over());
-        self.server.is_none()
+        self.is_closing = self.server.is_some();
+        !self.is_closing
+    }
+
+    /// When to look whether a thread that was told to end has done so. Nothing else tells.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.is_closing.then(|| Instant::now() + LOOK)
     }
 
     /// The same, waited for.
@@ -111,6 +123,8 @@ impl Front {
         }
     }
 }
+
+const LOOK: Duration = Duration::from_millis(10);
 
 fn serve(bound: &Bound, ask: mpsc::Sender<Asked>, observer: &Observer) -> Result<Server> {
     let failed = || "the control socket cannot be served; raise the limit of open files";
@@ -132,4 +146,98 @@ pub(in crate::master) fn take_out(
     let index = index?;
     let is_it = bound.get(index)?.address.place() == address?.place();
     is_it.then(|| bound.remove(index))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+    use std::sync::mpsc::channel;
+
+    use super::*;
+    use crate::event::{Event, Verbosity};
+
+    /// A front whose socket is served, and what it tells.
+    fn opened(
+        directory: &Path,
+        ask: &mpsc::Sender<Asked>,
+    ) -> (Front, std::sync::mpsc::Receiver<Event>) {
+        let (tell, told) = channel();
+        let hook = move |event: &Event| drop(tell.send(event.clone()));
+        let observer = Observer::start(Verbosity::Silent, Some(Box::new(hook)));
+        let path = directory.join("control").display().to_string();
+        let address = Address::of_control(&path).unwrap();
+        let mut front = Front::new(Some(address), 16, observer);
+        front.bind().unwrap();
+        front.begin();
+        front.open(ask);
+        (front, told)
+    }
+
+    fn wait_for_the_end(front: &Front) {
+        let begin = Instant::now();
+        while front.server.as_ref().is_some_and(|server| !server.is_over()) {
+            assert!(begin.elapsed() < Duration::from_secs(60));
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_succession_that_comes_to_nothing_has_the_socket_served_again_without_a_warning() {
+        let directory = tempfile::tempdir().unwrap();
+        let (ask, mut asked) = mpsc::channel(1);
+        let (mut front, told) = opened(directory.path(), &ask);
+        if !front.close() {
+            assert!(front.deadline().is_some(), "nobody looks");
+        }
+        wait_for_the_end(&front);
+        front.open(&ask);
+        assert!(front.server.is_some() && !front.has_failed && front.deadline().is_none());
+        let mut client = UnixStream::connect(directory.path().join("control")).unwrap();
+        let request = b"GET /status HTTP/1.1\r\nHost: selfup\r\n\r\n";
+        std::io::Write::write_all(&mut client, request).unwrap();
+        assert!(asked.blocking_recv().is_some());
+        assert!(told.try_recv().is_err(), "nothing has failed");
+    }
+
+    #[test]
+    fn a_thread_that_ends_by_itself_is_told_of_and_started_again_at_a_commit() {
+        let directory = tempfile::tempdir().unwrap();
+        let (ask, _asked) = mpsc::channel(1);
+        let (mut front, told) = opened(directory.path(), &ask);
+        front.server.as_ref().unwrap().stop();
+        wait_for_the_end(&front);
+        front.open(&ask);
+        assert!(front.server.is_none());
+        let event = told.recv_timeout(Duration::from_secs(60)).unwrap();
+        assert_eq!(event.name(), "warning");
+        front.try_again();
+        front.open(&ask);
+        assert!(front.server.is_some());
+    }
+
+    #[test]
+    fn a_successor_that_names_no_owner_takes_the_socket_from_who_had_it() {
+        use std::os::unix::fs::MetadataExt as _;
+        let (own, group) = (nix::unistd::geteuid(), nix::unistd::getegid());
+        if !own.is_root() {
+            assert!(std::env::var_os("CI").is_none(), "CI runs this as root");
+            return eprintln!("SKIPPED: only root can give a socket to another user");
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("control");
+        let owner_of = |path: &Path| {
+            let metadata = std::fs::metadata(path).unwrap();
+            (metadata.uid(), metadata.gid(), metadata.mode() & 0o7777)
+        };
+        let address = |options: &str| Address::of_control(&format!("{}{options}", path.display()));
+        let observer = Observer::start(Verbosity::Silent, None);
+        let before = address("?owner=12345&group=54321&mode=0660").unwrap();
+        let mut front = Front::new(Some(before), 16, observer.clone());
+        front.bind().unwrap();
+        assert_eq!(owner_of(&path), (12345, 54321, 0o660));
+        let mut successor = Front::new(Some(address("").unwrap()), 16, observer);
+        successor.take_over(front.bound.take());
+        successor.take_charge();
+        assert_eq!(owner_of(&path), (own.as_raw(), group.as_raw(), 0o600));
+    }
 }

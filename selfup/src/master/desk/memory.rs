@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use crate::control::{Binary, Refusal, Upgrade};
-use crate::event::Event;
+use crate::event::{Event, bounded};
 use crate::identity::BinaryId;
 use crate::master::plan::Action;
 
@@ -32,7 +32,7 @@ impl Memory {
     }
 
     pub(super) fn hear(&mut self, event: &Event, at: SystemTime) {
-        let refusal = |digest, reason| Some(Refusal { digest, reason, at });
+        let refusal = |digest, reason| Some(Refusal { digest, reason: bounded(reason), at });
         match event {
             Event::Upgraded { from, from_version, to, to_version } => {
                 let (from, to) =
@@ -55,7 +55,9 @@ impl Memory {
                 self.last_refusal = refusal(digest, reason.chain());
             }
             Event::RestartAbandoned { reason, .. } => {
-                let digest = self.pending.as_ref().map(|pending| pending.to.digest.clone());
+                // One in place that waits for its trial has no part in what came there by hand.
+                let failed = self.pending.take_if(|_| self.is_restoring);
+                let digest = failed.map(|failed| failed.to.digest);
                 self.last_refusal = refusal(digest, reason.chain());
             }
             _ => {}
@@ -205,6 +207,28 @@ mod tests {
         // A restart is kept, too, and says nothing of it.
         memory.did(&Action::Keep);
         assert_eq!(memory.last_upgrade.unwrap().to.digest, id(2).to_string());
+    }
+
+    #[test]
+    fn what_waits_in_place_is_not_blamed_for_a_deploy_by_hand_that_fails() {
+        let mut memory = Memory::default();
+        memory.did(&Action::Swap);
+        memory.hear(&upgraded(1, 2), UNIX_EPOCH);
+        memory.did(&Action::Leave);
+        memory.hear(&abandoned(), UNIX_EPOCH);
+        assert_eq!(memory.last_refusal.as_ref().unwrap().digest, None);
+        // Its own trial comes with a later restart.
+        memory.did(&Action::Restore(Error::new(ErrorKind::NotReady, "it was not ready")));
+        memory.hear(&abandoned(), UNIX_EPOCH);
+        assert_eq!(memory.last_refusal.unwrap().digest, Some(id(2).to_string()));
+    }
+
+    #[test]
+    fn a_reason_without_an_end_is_cut() {
+        let mut memory = Memory::default();
+        let reason = Arc::new(Error::new(ErrorKind::Rejected, "no".repeat(100_000)));
+        memory.hear(&Event::CandidateRefused { id: None, reason }, UNIX_EPOCH);
+        assert!(memory.last_refusal.unwrap().reason.len() < 5000);
     }
 
     #[test]

@@ -74,9 +74,10 @@ impl Master {
     /// Everybody who lives, and whether it is known what they run.
     fn generations(&mut self, view: &View, since: Instant) -> (Vec<GenerationStatus>, bool) {
         let living: Vec<_> = self.children.living().collect();
+        self.desk.identities.keep(&living);
         let mut is_known = true;
         let generations = living.into_iter().map(|(generation, pid, is_ready)| {
-            let known = self.desk.identities.of(pid);
+            let known = self.desk.identities.of(generation, pid, is_ready);
             is_known &= known != Known::Soon;
             let (digest, version) = match known {
                 Known::As(binary) => (Some(binary.digest), binary.version),

@@ -44,4 +44,9 @@ impl Board {
     pub(super) fn write(&self, change: impl FnOnce(&mut Notice)) {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
+
+    /// There are no upgrades, for this `reason`.
+    pub(super) fn close(&self, reason: &str) {
+        self.write(|notice| (notice.stand, notice.due) = (Stand::Closed(reason.to_owned()), None));
+    }
 }

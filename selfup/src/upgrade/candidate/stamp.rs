@@ -16,12 +16,6 @@ impl Stamp {
         Self::of_metadata(&file.metadata()?)
     }
 
-    /// That of the file that `path` leads to, through links.
-    #[cfg(all(selfup_supervised, feature = "control"))]
-    pub(crate) fn at(path: &std::path::Path) -> io::Result<Self> {
-        Self::of_metadata(&std::fs::metadata(path)?)
-    }
-
     pub(crate) fn of_metadata(metadata: &Metadata) -> io::Result<Self> {
         let (dev, inode) = place(metadata);
         Ok(Self { dev, inode, length: metadata.len(), modified: metadata.modified()? })
