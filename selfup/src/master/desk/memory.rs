@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use crate::control::{Binary, Refusal, Upgrade};
-use crate::event::Event;
+use crate::event::{Event, bounded};
 use crate::identity::BinaryId;
 use crate::master::plan::Action;
 
@@ -32,7 +32,7 @@ impl Memory {
     }
 
     pub(super) fn hear(&mut self, event: &Event, at: SystemTime) {
-        let refusal = |digest, reason| Some(Refusal { digest, reason, at });
+        let refusal = |digest, reason| Some(Refusal { digest, reason: bounded(reason), at });
         match event {
             Event::Upgraded { from, from_version, to, to_version } => {
                 let (from, to) =
@@ -205,6 +205,17 @@ mod tests {
         // A restart is kept, too, and says nothing of it.
         memory.did(&Action::Keep);
         assert_eq!(memory.last_upgrade.unwrap().to.digest, id(2).to_string());
+    }
+
+    #[test]
+    fn a_reason_has_an_end_however_long_it_is_told() {
+        let mut memory = Memory::default();
+        let reason = Arc::new(Error::new(ErrorKind::Rejected, "x".repeat(1 << 20)));
+        memory.hear(&Event::CandidateRefused { id: None, reason: Arc::clone(&reason) }, UNIX_EPOCH);
+        assert!(memory.last_refusal.as_ref().unwrap().reason.len() < 5000);
+        memory
+            .hear(&Event::RestartAbandoned { generation: Generation::new(2), reason }, UNIX_EPOCH);
+        assert!(memory.last_refusal.unwrap().reason.len() < 5000);
     }
 
     #[test]
