@@ -185,7 +185,7 @@ impl Client {
         Failure { is_lost: true, ..failure }
     }
 
-    fn late(&self, patience: Duration) -> Failure {
+    pub(crate) fn late(&self, patience: Duration) -> Failure {
         Failure::timed_out(format!(
             "{} has not answered within {}; what was asked for goes on",
             self.path.display(),

@@ -4,6 +4,7 @@
 //! nothing out; for people the fields that are known are shown, and a field that is missing is not.
 
 mod act;
+mod follow;
 pub(crate) mod status;
 mod watch;
 

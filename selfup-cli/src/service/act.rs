@@ -1,10 +1,12 @@
 //! What is asked for to be done, and what became of it.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use hyper::{Method, StatusCode};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, timeout_at};
 
+use super::follow::Follow;
 use crate::client::{Client, Reply};
 use crate::end::{End, Failure};
 use crate::events::Events;
@@ -12,8 +14,8 @@ use crate::output::{self, GOOD, Output, Progress};
 use crate::text;
 
 /// What became of it.
-#[derive(Debug, Deserialize)]
-struct Outcome {
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Outcome {
     #[serde(rename = "outcome")]
     word: String,
     #[serde(default)]
@@ -22,6 +24,17 @@ struct Outcome {
     generation: Option<u64>,
     #[serde(default)]
     reason: Option<String>,
+}
+
+impl Outcome {
+    pub(super) fn new(
+        word: &str,
+        is_good: bool,
+        generation: Option<u64>,
+        reason: Option<String>,
+    ) -> Self {
+        Self { word: word.to_owned(), is_good, generation, reason }
+    }
 }
 
 pub(super) async fn run(
@@ -35,10 +48,20 @@ pub(super) async fn run(
         "resume" => "/resume-upgrades".to_owned(),
         name => format!("/{name}"),
     };
-    let reply = with_progress(client, &target, patience).await?;
-    let Ok(outcome) = serde_json::from_str::<Outcome>(&reply.body) else {
+    let (since, until) = (SystemTime::now(), Instant::now() + patience);
+    let mut progress = Progress::new();
+    let mut reply = with_progress(client, &target, patience, &mut progress).await?;
+    let Ok(mut outcome) = serde_json::from_str::<Outcome>(&reply.body) else {
         return Err(no_outcome(client, &reply));
     };
+    if let (StatusCode::ACCEPTED, Some(after)) = (reply.status, outcome.generation) {
+        let followed = Follow::new(name, after, since).run(client, &mut progress);
+        outcome =
+            timeout_at(until, followed).await.unwrap_or_else(|_| Err(client.late(patience)))?;
+        reply.status = if outcome.is_good { StatusCode::OK } else { StatusCode::CONFLICT };
+        reply.body = serde_json::to_string(&outcome).unwrap_or_default();
+    }
+    drop(progress);
     let is_good = outcome.is_good && reply.status == StatusCode::OK;
     if output.is_json() {
         output::line(text::json(reply.body.trim()));
@@ -64,8 +87,8 @@ async fn with_progress(
     client: &Client,
     target: &str,
     patience: Duration,
+    progress: &mut Progress,
 ) -> Result<Reply, Failure> {
-    let mut progress = Progress::new();
     let asked = client.ask(Method::POST, target, patience);
     if !progress.is_shown() {
         return asked.await;

@@ -177,6 +177,22 @@ fn an_upgrade_is_asked_for_watched_over_a_succession_and_undone() {
 }
 
 #[test]
+fn a_restart_that_is_asked_for_during_an_upgrade_ends_with_what_became_of_it() {
+    let service = Service::start();
+    fs::write(service.beside("next"), [&program()[..], b"more"].concat()).unwrap();
+    fs::rename(service.beside("next"), service.beside("release")).unwrap();
+    eventually("it is on trial", || {
+        let status = service.status();
+        let generations = status["generations"].as_array().unwrap();
+        // Or it has passed already: then the restart waits for nothing.
+        generations.iter().any(|it| it["generation"] == 2).then_some(())
+    });
+    let ran = service.ask(&["restart", "--timeout", "100s"]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, "restart: committed (generation 3)\n"), "{ran:?}");
+    assert_eq!(service.serving(), 3);
+}
+
+#[test]
 fn upgrades_are_paused_and_resumed() {
     let service = Service::start();
     let state = || service.status()["upgrades"]["state"].as_str().unwrap().to_owned();

@@ -200,6 +200,74 @@ fn what_was_put_off_is_asked_for_again_and_what_was_decided_is_not() {
     assert_eq!(fake.asked().len(), 1);
 }
 
+const POSTPONED: &str =
+    r#"{"outcome":"postponed","is_good":false,"generation":4,"reason":"the next master does it"}"#;
+
+/// A service whose master was replaced when it was asked, and these events of before and after that.
+fn replaced(before: &'static str, after: &'static str) -> Fake {
+    let count = Mutex::new(0);
+    Fake::new(move |asked| {
+        if asked.what != "GET /events" {
+            return asked.answer(202, POSTPONED);
+        }
+        assert!(asked.last_event_id.is_some(), "what was told already is asked for, too");
+        let mut count = count.lock().unwrap();
+        *count += 1;
+        let (is_first, mut stream) = (*count == 1, asked.stream());
+        drop(count);
+        let status = status(1, "/srv/app");
+        let events = if is_first { before } else { after };
+        let text = format!("id: 1-0\nevent: status\ndata: {status}\n\n{events}");
+        stream.write_all(text.as_bytes()).unwrap();
+        if !is_first {
+            // It stays open for as long as who watches.
+            let _ = std::io::copy(&mut stream, &mut std::io::sink());
+        }
+    })
+}
+
+const EARLIER: &str = "event: committed\ndata: {\"generation\":4}\n\n\
+    event: rolled_back\ndata: {\"at\":1}\n\n\
+    event: restart_abandoned\ndata: {\"generation\":3,\"reason\":\"it was late\"}\n\n";
+
+#[test]
+fn what_is_postponed_is_followed_to_its_end() {
+    const DONE: &str = "event: committed\ndata: {\"generation\":5}\n\n";
+    const LOST: &str =
+        "event: restart_abandoned\ndata: {\"generation\":5,\"reason\":\"it ended\"}\n\n";
+    let fake = replaced(EARLIER, DONE);
+    let ran = run(&["restart", "--socket", &fake.socket()]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, "restart: committed (generation 5)\n"), "{ran:?}");
+    assert_eq!(fake.asked(), ["POST /restart", "GET /events", "GET /events"]);
+    let ran = run(&["restart", "--json", "--socket", &replaced(EARLIER, DONE).socket()]);
+    assert_eq!((ran.code, &ran.json()["outcome"]), (0, &"committed".into()), "{ran:?}");
+    let ran = run(&["restart", "--socket", &replaced(EARLIER, LOST).socket()]);
+    assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{ran:?}");
+    assert!(ran.err.contains("abandoned (generation 5): it ended"), "{ran:?}");
+    let fake = replaced(EARLIER, "");
+    let ran = run(&["restart", "--timeout", "1s", "--socket", &fake.socket()]);
+    assert_eq!(ran.code, 4, "{ran:?}");
+    assert!(ran.err.contains("goes on"), "{ran:?}");
+}
+
+#[test]
+fn a_rollback_that_is_postponed_is_told_from_a_restart() {
+    // Long after this was written.
+    const BACK: &str = "event: committed\ndata: {\"generation\":5}\n\n\
+        event: rolled_back\ndata: {\"at\":32503680000}\n\n\
+        event: committed\ndata: {\"generation\":6}\n\n";
+    const NONE: &str = "event: warning\n\
+        data: {\"at\":32503680000,\"kind\":\"rollback\",\"error\":\"there is none\"}\n\n";
+    let ran = run(&["rollback", "--socket", &replaced(EARLIER, BACK).socket()]);
+    assert_eq!(
+        (ran.code, ran.out.as_str()),
+        (0, "rollback: committed (generation 6)\n"),
+        "{ran:?}"
+    );
+    let ran = run(&["rollback", "--socket", &replaced(EARLIER, NONE).socket()]);
+    assert!(ran.code == 1 && ran.err.contains("failed: there is none"), "{ran:?}");
+}
+
 #[test]
 fn an_answer_without_end_is_given_up() {
     for head in ["HTTP/1.1 200 OK\r\nx: ", "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n"] {

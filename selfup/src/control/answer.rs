@@ -11,7 +11,7 @@ use http_body::{Frame, SizeHint};
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
-use super::ask::Answer;
+use super::ask::{Answer, POSTPONED};
 
 /// Why a request is not done, in words for its client.
 #[derive(Debug)]
@@ -69,6 +69,7 @@ pub(super) fn of_loop(answer: &Answer) -> Response<Body> {
         Answer::Done(outcome) => {
             let status = match outcome.word {
                 _ if outcome.is_good => StatusCode::OK,
+                POSTPONED => StatusCode::ACCEPTED,
                 "stopping" => StatusCode::SERVICE_UNAVAILABLE,
                 _ => StatusCode::CONFLICT,
             };

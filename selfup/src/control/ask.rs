@@ -33,7 +33,8 @@ pub(crate) enum Answer {
 }
 
 /// What became of a request, in one word: `committed`, `unchanged`, `paused`, `resumed` are
-/// good ends; `abandoned`, `refused`, `failed`, `disabled`, `stopping`, `waits` are not.
+/// good ends; `abandoned`, `refused`, `failed`, `disabled`, `stopping`, `waits` are not, and
+/// [`POSTPONED`] is no end yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Outcome {
     #[serde(rename = "outcome")]
@@ -43,6 +44,9 @@ pub(crate) struct Outcome {
     pub(crate) generation: Option<u64>,
     pub(crate) reason: Option<String>,
 }
+
+/// It goes on behind a succession: whoever waited is told what comes of it by the events.
+pub(crate) const POSTPONED: &str = "postponed";
 
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Status {

@@ -16,7 +16,7 @@
 //! The master becomes other code by executing it, which ends every thread: so it [stops](Server::stop) the
 //! server before, and starts another behind. The listening descriptor is the loop's, and only a copy is
 //! here: who connects meanwhile waits in the kernel's queue. Who was waiting for an answer that is not
-//! known yet is told to ask again, and who follows the events goes on where it was.
+//! known yet is told that it goes on, or to ask again, and who follows the events goes on where it was.
 //!
 //! Who may act is decided by what the kernel noted at `connect`. The socket is held by a descriptor without
 //! access (`O_PATH`) and compared with what was bound, so its rights are read as they are now, and a
@@ -51,7 +51,7 @@ mod tests;
 mod wire;
 
 pub(crate) use self::ask::{
-    Answer, Ask, Asked, Binary, GenerationStatus, Outcome, Refusal, Status, Upgrade, Upgrades,
-    UpgradesState,
+    Answer, Ask, Asked, Binary, GenerationStatus, Outcome, POSTPONED, Refusal, Status, Upgrade,
+    Upgrades, UpgradesState,
 };
 pub(crate) use self::server::Server;

@@ -285,6 +285,7 @@ fn what_came_to_nothing_is_a_conflict_and_a_service_that_ends_is_unavailable() {
         ("failed", false, 409),
         ("disabled", false, 409),
         ("waits", false, 409),
+        ("postponed", false, 202),
         ("stopping", false, 503),
     ];
     let mut next = outcomes.into_iter();

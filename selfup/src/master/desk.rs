@@ -15,8 +15,9 @@
 //! service that drains for long is one that an operator wants to see. A master that is about to be
 //! replaced stops the thread first; who connects meanwhile waits in the socket's queue for the next one.
 //! The socket is among the listeners of the snapshot, so that a version that has no use for it closes
-//! it as one that no address needs. Polls that are under way have a few seconds to end; everybody else is
-//! told to ask again, for a connection that was accepted ends with the thread.
+//! it as one that no address needs. Polls that are asked for have a few seconds to end. Who waits for a
+//! restart or a rollback is told that the next master does it, and everybody else to ask again, for a
+//! connection that was accepted ends with the thread.
 //!
 //! Rejected: handing accepted connections over, with what was read of them. It would take a parser that
 //! can be interrupted anywhere, for clients that can ask again.
@@ -174,10 +175,11 @@ impl Desk {
         is_busy && now < *self.held_until.get_or_insert(now + HOLD)
     }
 
-    /// Answers everybody and has the socket served no more. Says whether that is so.
-    pub(super) fn close(&mut self) -> bool {
+    /// Answers everybody, as it is while `serving` does, and has the socket served no more. Says
+    /// whether that is so.
+    pub(super) fn close(&mut self, serving: Generation) -> bool {
         // What is still on its way to the loop is cut, which its client is told.
-        self.tickets.succeed();
+        self.tickets.succeed(serving);
         self.front.close()
     }
 

@@ -56,7 +56,7 @@ impl Desk {
         false
     }
 
-    pub(super) fn close(&mut self) -> bool {
+    pub(super) fn close(&mut self, _: Generation) -> bool {
         true
     }
 

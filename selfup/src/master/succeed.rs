@@ -21,7 +21,7 @@ impl Master {
         let preparation = self.preparation.get_or_insert_with(|| Preparation::begin(observer, now));
         match preparation.progress(self.upgrader.park(), now) {
             // The last of all: from here on clients wait.
-            Progress::Ready if self.desk.close() => return true,
+            Progress::Ready if self.desk.close(self.serving()) => return true,
             Progress::Ready => self.look_at = Some(now + LOOK),
             Progress::Waits(until) => self.look_at = Some(until),
             Progress::Overdue(reason) => self.stay(reason),

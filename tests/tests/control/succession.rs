@@ -74,18 +74,53 @@ fn a_later_version_has_it_elsewhere_or_nowhere() {
 }
 
 #[test]
-fn a_restart_that_would_wait_behind_a_succession_is_told_and_what_follows_works() {
+fn a_restart_that_waits_behind_a_succession_is_postponed_and_done_by_what_follows() {
     let (mut published, operator) = published(&[("PROBATION", "2s")]);
     publish(&published, Release::good());
     let check = operator.begin("POST /check");
     published.service.wait_for("event paused: generation 1 ");
     let restart = operator.begin("POST /restart");
     check.answer().assert_good("committed");
-    restart.answer().assert_bad("failed", "the master is being replaced");
+    let postponed = restart.answer();
+    assert_eq!((postponed.code, postponed.outcome()), (202, "postponed"), "{postponed:?}");
+    assert_eq!(postponed.body["generation"], 2, "what comes of it is of a later one");
     published.service.wait_for("event master_replaced: ");
     // The next master does it, as the answer says.
     published.service.wait_for("event committed: generation 3 ");
     operator.post("/restart").assert_good("committed");
+    assert!(published.service.stop().success());
+}
+
+#[test]
+fn a_rollback_that_waits_behind_a_succession_is_postponed_and_done_by_what_follows() {
+    let (mut published, operator) = published(&[("PROBATION", "2s")]);
+    let first = Release::of(std::fs::read(published.service.binary()).unwrap());
+    publish(&published, Release::good());
+    let check = operator.begin("POST /check");
+    published.service.wait_for("event paused: generation 1 ");
+    let rollback = operator.begin("POST /rollback");
+    check.answer().assert_good("committed");
+    let postponed = rollback.answer();
+    assert_eq!((postponed.code, postponed.outcome()), (202, "postponed"), "{postponed:?}");
+    assert_eq!(postponed.body["generation"], 2);
+    published.service.wait_for("event rolled_back: ");
+    published.service.wait_for("event committed: generation 3 ");
+    published.service.wait_for_nth("event master_replaced: ", 2);
+    published.service.assert_master_runs(&first);
+    assert!(published.service.stop().success());
+}
+
+#[test]
+fn a_poll_that_is_asked_for_during_an_upgrade_is_answered_by_it() {
+    let (mut published, operator) = published(&[("PROBATION", "2s")]);
+    publish(&published, Release::good());
+    let first = operator.begin("POST /check");
+    published.service.wait_for("event paused: generation 1 ");
+    let second = operator.begin("POST /check");
+    for check in [first, second] {
+        check.answer().assert_good("committed");
+    }
+    published.service.wait_for("event master_replaced: ");
     assert!(published.service.stop().success());
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::tickets::{AGAIN, Stage, bad, good, rested};
+use super::tickets::{Stage, bad, good, rested};
 use crate::control::{Answer, Ask, Asked, Outcome};
 use crate::master::Master;
 use crate::master::plan::{Input, Phase};
@@ -14,6 +14,8 @@ use crate::upgrade;
 /// What is made of a request at once.
 enum Taken {
     Done(Outcome),
+    /// Nothing is made of it: it is to be asked again.
+    Not,
     /// The upgrade thread is at it, or about to be.
     Waits(Stage, u64),
     /// The plan is asked for a restart.
@@ -34,6 +36,8 @@ impl Master {
         }
         match self.take_up(what) {
             Taken::Done(outcome) => finish(answer, outcome),
+            // Which the socket makes a 503 of.
+            Taken::Not => drop(answer),
             Taken::Waits(stage, number) => self.desk.tickets.add(what, stage, number, answer),
             Taken::Restart => {
                 self.desk.tickets.add(what, Stage::Asked, 0, answer);
@@ -58,7 +62,8 @@ impl Master {
                 self.desk.tickets.resumed();
                 number.map_or_else(nobody, |_| Taken::Done(good("resumed", None)))
             }
-            _ if is_replaced => Taken::Done(bad("failed", None, AGAIN.into())),
+            // The master that follows knows nothing of what is asked from here on.
+            _ if is_replaced => Taken::Not,
             Ask::Check => self.take_up_check(),
             Ask::RollBack => self.take_up_rollback(),
             Ask::Restart | Ask::Status if !self.desk.tickets.has_restarts() => {
@@ -69,6 +74,9 @@ impl Master {
     }
 
     fn take_up_check(&mut self) -> Taken {
+        if let Some(stage) = self.desk.tickets.found() {
+            return Taken::Waits(stage, 0);
+        }
         let Some(number) = self.upgrader.ask() else { return nobody() };
         let soonest = self.upgrader.notice().and_then(|notice| notice.soonest);
         let rests =

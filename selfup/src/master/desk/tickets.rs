@@ -4,14 +4,19 @@
 //! A restart is asked for until the plan begins one, by looking at the file or by an upgrade that takes
 //! its place, and moves from then on; so whoever asks meanwhile is answered by the next. A poll, a
 //! rollback and a pause have numbers, by which the thread says which of them it answers.
+//!
+//! A candidate that was found by a poll has a ticket of its own, with nobody at its end: whoever asks
+//! for a poll while it is under way waits for it beside that one.
+//!
+//! Who is dropped without an answer is told by the socket that nothing was taken up, and to ask again.
 
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::control::{Answer, Ask, Outcome};
+use crate::control::{Answer, Ask, Outcome, POSTPONED};
 use crate::error::ErrorKind;
-use crate::event::Event;
+use crate::event::{Event, bounded};
 use crate::identity::Generation;
 use crate::master::plan::{Action, Cause, Phase, View};
 use crate::master::upgrades::{Offer, Polled};
@@ -29,7 +34,7 @@ struct Ticket {
     what: Ask,
     number: u64,
     stage: Stage,
-    /// None, once it was given.
+    /// None for a candidate, which is under way for nobody in particular.
     answer: Option<oneshot::Sender<Answer>>,
 }
 
@@ -68,7 +73,7 @@ impl Tickets {
 
     /// Forgets who has hung up, and says whether there is room for another.
     pub(super) fn has_room(&mut self) -> bool {
-        self.open.retain(|it| it.answer.as_ref().is_some_and(|answer| !answer.is_closed()));
+        self.open.retain(|it| it.answer.as_ref().is_none_or(|answer| !answer.is_closed()));
         self.open.len() < MOST
     }
 
@@ -87,9 +92,15 @@ impl Tickets {
         self.open.iter().rfind(|it| it.what == what).map(|it| (it.stage, it.number))
     }
 
+    /// How far a candidate has come that a poll has found, if there is one.
+    pub(super) fn found(&self) -> Option<Stage> {
+        self.open.iter().find(|it| it.answer.is_none()).map(|it| it.stage)
+    }
+
     /// Whether a poll is waited for, which may be over in a moment.
     pub(super) fn is_polling(&self) -> bool {
-        self.open.iter().any(|it| it.what == Ask::Check && it.stage == Stage::InHand)
+        let is_poll = |it: &Ticket| matches!(it.stage, Stage::Wished | Stage::InHand);
+        self.open.iter().any(|it| it.what == Ask::Check && is_poll(it))
     }
 
     /// The plan does this. `restart_waits`, if one that was asked for is not begun by it.
@@ -175,7 +186,13 @@ impl Tickets {
 
     pub(super) fn offered(&mut self, offer: Offer) {
         match offer {
-            Offer::Polled => self.turn(|it| it.stage == Stage::InHand, Stage::Offered),
+            Offer::Polled => {
+                // Who asked while it was found waits for it, too.
+                let is_it = |it: &Ticket| matches!(it.stage, Stage::Wished | Stage::InHand);
+                self.turn(|it| it.what == Ask::Check && is_it(it), Stage::Offered);
+                let (what, stage) = (Ask::Check, Stage::Offered);
+                self.open.push(Ticket { what, number: 0, stage, answer: None });
+            }
             Offer::RolledBack(number) => {
                 let is_it = |it: &Ticket| it.what == Ask::RollBack && it.number <= number;
                 self.turn(|it| is_it(it) && it.stage == Stage::Wished, Stage::Offered);
@@ -217,15 +234,17 @@ impl Tickets {
         self.end(|it| it.what == Ask::PauseUpgrades, words);
     }
 
-    /// The master becomes other code: who waits is told what is to be made of that.
-    pub(super) fn succeed(&mut self) {
+    /// The master, of which `serving` is the child, becomes other code: who waits is told what is to
+    /// be made of that.
+    pub(super) fn succeed(&mut self, serving: Generation) {
         // It is asked to pause by what it leaves.
         self.end(|it| it.what == Ask::PauseUpgrades, || good("paused", None));
-        let later = "the master is being replaced by what was committed, and does it then; ask for \
-                     the status";
+        let later = "the master is being replaced by what was committed, and does it then; the \
+                     events tell what comes of it, of a later generation";
         let goes_on = |it: &Ticket| it.what != Ask::Check;
-        self.end(goes_on, || bad("failed", None, later.into()));
-        self.end(|_| true, || bad("failed", None, AGAIN.into()));
+        self.end(goes_on, || bad(POSTPONED, Some(serving), later.into()));
+        // A poll is not left to anybody.
+        self.open.clear();
     }
 
     fn turn(&mut self, which: impl Fn(&Ticket) -> bool, stage: Stage) {
@@ -242,9 +261,6 @@ impl Tickets {
     }
 }
 
-/// What is told to who would have to wait for a master that is being replaced.
-pub(super) const AGAIN: &str = "the master is being replaced by what was committed; ask again";
-
 pub(super) fn good(word: &'static str, generation: Option<Generation>) -> Outcome {
     let generation = generation.map(Generation::get);
     Outcome { word, is_good: true, generation, reason: None }
@@ -252,7 +268,7 @@ pub(super) fn good(word: &'static str, generation: Option<Generation>) -> Outcom
 
 pub(super) fn bad(word: &'static str, generation: Option<Generation>, reason: String) -> Outcome {
     let generation = generation.map(Generation::get);
-    Outcome { word, is_good: false, generation, reason: Some(reason) }
+    Outcome { word, is_good: false, generation, reason: Some(bounded(reason)) }
 }
 
 /// Of a poll that has to wait so long.

@@ -245,9 +245,11 @@ impl Cycle {
     /// Waits for the next poll: until it is due, unless one is asked for.
     async fn pause(&mut self) -> Wish {
         let (soonest, due) = (self.schedule.soonest(), self.schedule.due());
+        // In this order: who asks behind the first is answered the next time.
+        let asked = self.wishes.pause.last();
         let is_paused = self.wishes.is_paused();
         self.work.show(&self.board, soonest, due);
-        self.tell_pause(is_paused);
+        self.tell_pause(asked, is_paused);
         self.tell_rest(soonest);
         let (wishes, work) = (&self.wishes, &mut self.work);
         let due = async {
@@ -282,8 +284,7 @@ impl Cycle {
     }
 
     /// Says that nothing is under way, to who wants no polls.
-    fn tell_pause(&mut self, is_paused: bool) {
-        let asked = self.wishes.pause.last();
+    fn tell_pause(&mut self, asked: u64, is_paused: bool) {
         if std::mem::replace(&mut self.paused, asked) != asked && is_paused {
             let _ = self.report.send(Report::Resting(asked));
         }

@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use tokio::sync::oneshot::error::TryRecvError;
+
 use super::*;
 use crate::error::Error;
 
@@ -97,12 +99,42 @@ fn a_poll_answers_who_asked_before_it_began() {
     tickets.polling(1);
     let (answer, mut late) = oneshot::channel();
     tickets.add(Ask::Check, Stage::Wished, 2, answer);
-    assert!(tickets.is_polling());
     tickets.polled(&Polled::Unchanged, generation(1));
     assert_eq!((word(&mut early), word(&mut late)), ("unchanged", ""));
     tickets.polling(2);
     tickets.polled(&Polled::Off("noexec".into()), generation(1));
     assert_eq!(told(&mut late), Some(("disabled", "noexec".into())));
+}
+
+#[test]
+fn a_poll_that_nobody_has_begun_holds_a_succession_up_as_well() {
+    let mut tickets = Tickets::new(true);
+    let _check = add(&mut tickets, Ask::Check, Stage::Wished);
+    assert!(tickets.is_polling());
+    tickets.polling(1);
+    assert!(tickets.is_polling());
+    tickets.offered(Offer::Polled);
+    assert!(!tickets.is_polling(), "that is the plan's");
+}
+
+#[test]
+fn a_poll_that_is_asked_for_during_an_upgrade_waits_for_that() {
+    let mut tickets = Tickets::new(true);
+    let mut meanwhile = add(&mut tickets, Ask::Check, Stage::Wished);
+    assert_eq!(tickets.found(), None);
+    // By the thread itself.
+    tickets.offered(Offer::Polled);
+    let stage = tickets.found().unwrap();
+    let mut before = add(&mut tickets, Ask::Check, stage);
+    tickets.did(&Action::Swap, false);
+    tickets.did(&Action::Start(generation(2), Cause::Upgrade), false);
+    assert!(tickets.has_room());
+    let stage = tickets.found().unwrap();
+    let mut behind = add(&mut tickets, Ask::Check, stage);
+    tickets.did(&Action::Commit(generation(2)), false);
+    let words = [word(&mut meanwhile), word(&mut before), word(&mut behind)];
+    assert_eq!(words, ["committed"; 3]);
+    assert!(tickets.found().is_none() && tickets.is_empty());
 }
 
 #[test]
@@ -159,13 +191,15 @@ fn the_end_and_a_succession_answer_everybody() {
         if is_end {
             tickets.settle(&view(Phase::Stopping, false));
         } else {
-            tickets.succeed();
+            tickets.succeed(generation(7));
         }
         let words: Vec<_> = all.iter_mut().map(word).collect();
         let expected =
-            if is_end { ["stopping"; 4] } else { ["failed", "failed", "failed", "paused"] };
+            if is_end { ["stopping"; 4] } else { ["postponed", "", "postponed", "paused"] };
         assert_eq!(words, expected);
         assert!(tickets.is_empty());
+        // Who was dropped has nobody to wait for any more.
+        assert!(all.iter_mut().all(|it| matches!(it.try_recv(), Err(TryRecvError::Closed))));
     }
 }
 
