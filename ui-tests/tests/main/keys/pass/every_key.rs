@@ -31,7 +31,7 @@ const KEY: &str = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
     max_draining = 2,
     overlap = cfg!(all()),
     upgrade_master = false,
-    control = "/run/app/selfup.sock?mode=0660",
+    control = "/tmp/selfup-every-key.sock?mode=0660",
     backlog = 128,
     name = "company/app",
     version = VERSION,
