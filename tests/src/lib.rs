@@ -59,7 +59,7 @@ pub use self::signer::Signer;
 pub use self::sockets::clients_of;
 pub use self::succession::{Fault, descriptors_of};
 pub use self::terminal::Terminal;
-pub use self::tool::tool;
+pub use self::tool::{command, tool};
 pub use self::watched::Watched;
 pub use self::witness::{Lost, Witness};
 

@@ -19,3 +19,22 @@ pub fn tool(path: &str) -> Option<PathBuf> {
     eprintln!("{words}");
     None
 }
+
+/// The command `selfup`, as this workspace builds it. Where it is not built, that is said aloud, and with `CI` set it is a
+/// failure.
+///
+/// # Panics
+///
+/// If it is not there, in CI.
+#[must_use]
+pub fn command() -> Option<PathBuf> {
+    let test = std::env::current_exe().expect("a test is a file");
+    let command = test.ancestors().nth(2)?.join("selfup");
+    if command.exists() {
+        return Some(command);
+    }
+    let words = "SKIPPED: the command `selfup` is not built: cargo build -p selfup-cli";
+    assert!(std::env::var_os("CI").is_none(), "{words}");
+    eprintln!("{words}");
+    None
+}

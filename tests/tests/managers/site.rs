@@ -47,6 +47,8 @@ impl Site {
         let path = |part: &str| self.directory.path().join(part).display().to_string();
         text.replace("/opt/app", &path("bin"))
             .replace("/var/log/app", &path("log"))
+            .replace("/run/app", &path("run"))
+            .replace("install -d -o app ", &format!("install -d -o {user} "))
             .replace("user=app\n", &format!("user={user}\n"))
             .replace("chpst -u app ", &format!("chpst -u {user} "))
     }

@@ -10,7 +10,6 @@ use std::time::Duration;
 use selfup_tests::manual::{self, Block, What};
 
 use crate::room::{Done, Room};
-use crate::service;
 
 /// All of a page in one shell, as a reader would: each block behind a line that names it.
 fn script(blocks: &[Block]) -> String {
@@ -38,7 +37,7 @@ fn config(workspace: &Path) -> String {
 
 #[test]
 fn a_new_program_becomes_a_service_that_is_upgraded_by_a_copy_and_rolled_back() {
-    let Some(command) = service::command() else { return };
+    let Some(command) = selfup_tests::command() else { return };
     let Some(room) = Room::try_new() else { return };
     room.add_command(&command);
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();

@@ -1,7 +1,6 @@
 //! A service that runs, and what an operator does to it.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use nix::libc;
 use selfup_tests::manual::{self, Block, Seen, What};
@@ -18,7 +17,7 @@ struct Operated {
 impl Operated {
     fn try_new() -> Option<Self> {
         let room = Room::try_new()?;
-        room.add_command(&command()?);
+        room.add_command(&selfup_tests::command()?);
         std::fs::create_dir_all(room.path("work/target/release")).unwrap();
         let release = Release::of_fixture("operated");
         release.again().install(&room.path("work/target/release/app"));
@@ -103,18 +102,6 @@ impl Operated {
             texts.all(|text| is_shown(text)).then_some(())
         });
     }
-}
-
-/// The command `selfup`, as it was built.
-pub(crate) fn command() -> Option<PathBuf> {
-    let command = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("selfup");
-    if command.exists() {
-        return Some(command);
-    }
-    let words = "SKIPPED: the command `selfup` is not built: cargo build -p selfup-cli";
-    assert!(std::env::var_os("CI").is_none(), "{words}");
-    eprintln!("{words}");
-    None
 }
 
 #[test]

@@ -19,11 +19,15 @@ type Step = fn(&Container);
 fn systemd_is_at_home_with_a_service_that_upgrades_itself() {
     let Some(container) = Container::boot() else { return };
     container.must(&["useradd", "--system", "app"]);
-    let steps: [(&str, Step); 11] = [
+    let steps: [(&str, Step); 12] = [
         ("the shown units have nothing that systemd complains of", reload::units_are_valid),
         ("the commands of the manual work", manual::commands_are_those_of_systemd),
         ("a start waits for readiness", reload::a_start_waits_for_readiness),
         ("a reload returns when it is over", reload::a_reload_returns_when_it_is_over),
+        (
+            "the command tells what a reload cannot",
+            reload::the_command_tells_what_came_of_a_restart,
+        ),
         ("ten upgrades have one main process", reload::ten_upgrades_have_one_main_process),
         ("a stop drains", down::a_stop_drains),
         ("a crash is the exit status", down::a_crash_is_the_exit_status),

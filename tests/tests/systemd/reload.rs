@@ -52,6 +52,23 @@ pub(crate) fn a_reload_returns_when_it_is_over(container: &Container) {
     unit.wait_for("StatusText", "no failure", |status| !status.contains("failed"));
 }
 
+pub(crate) fn the_command_tells_what_came_of_a_restart(container: &Container) {
+    let Some(command) = selfup_tests::command() else { return };
+    std::fs::copy(command, container.opt().join("selfup")).expect("the directory is ours");
+    let unit = Unit::new(container, &["CONTROL_SOCKET=/run/app/selfup.sock"], &[]);
+    unit.start();
+    let restart = ["/opt/selfup", "restart", "--socket", "/run/app/selfup.sock"];
+    container.must(&restart);
+    unit.wait_for_status("generation 2 ");
+    unit.install(&Release::flawed("exits"));
+    let output = container.run(&restart);
+    let reason = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{reason}");
+    assert!(reason.contains("exit status 9"), "{reason}");
+    let status = unit.show("StatusText");
+    assert!(status.contains("the last restart failed"), "{status}");
+}
+
 pub(crate) fn ten_upgrades_have_one_main_process(container: &Container) {
     // What the example forbids is forbidden here, too: what it allows has to be enough.
     let unit = Unit::new(container, &["FETCHER=/opt/app/published", "INTERVAL=100ms"], &[]);
