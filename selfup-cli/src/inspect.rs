@@ -65,6 +65,8 @@ pub(crate) fn run(matches: &ArgMatches, output: Output) -> Result<End, Failure> 
         let signature = report.signature.as_ref().filter(|it| it.good == Some(false))?;
         signature.problem.clone()
     });
+    let why_not =
+        why_not.or_else(|| report.note.is_none().then(|| format!("its note: {UNMARKED}")));
     if output.is_json() {
         output::document(&report);
     } else {
@@ -105,7 +107,7 @@ fn report(path: &Path, keys: &[PublicKey]) -> Result<Report, Failure> {
 }
 
 /// A regular file: what is a pipe would be waited for without end.
-fn open(path: &Path) -> std::io::Result<File> {
+pub(crate) fn open(path: &Path) -> std::io::Result<File> {
     let file =
         File::options().read(true).custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits()).open(path)?;
     if file.metadata()?.is_file() {
@@ -203,10 +205,7 @@ fn lines(report: &Report) -> Vec<String> {
             lines.push(format!("target     {}{libc}", text::line(&note.target)));
             lines.push(format!("protocol   {}", note.protocol));
         }
-        None => lines.push(format!(
-            "note       {}",
-            bad("none: services that are not told `allow_unmarked` refuse it")
-        )),
+        None => lines.push(format!("note       {}", bad(UNMARKED))),
     }
     if let Some(glibc) = &report.glibc {
         lines.push(format!("glibc      {glibc} or newer"));
@@ -235,3 +234,5 @@ fn lines(report: &Report) -> Vec<String> {
     ));
     lines
 }
+
+const UNMARKED: &str = "none: services that are not told `allow_unmarked` refuse it";

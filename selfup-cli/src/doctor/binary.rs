@@ -7,7 +7,7 @@ use selfup::note::Note;
 
 use super::finding::{Findings, Verdict};
 use super::subject::Subject;
-use crate::inspect::glibc;
+use crate::inspect::{self, glibc};
 
 pub(super) fn examine(subject: &Subject, findings: &mut Findings) {
     let looked = match look(&subject.seen) {
@@ -67,6 +67,10 @@ fn running(subject: &Subject, note: Option<&Note>, findings: &mut Findings) {
 /// Whether `candidate` would be taken in place of the binary.
 fn follow(candidate: &Path, note: Option<&Note>, findings: &mut Findings) {
     let shown = candidate.display();
+    if let Err(error) = inspect::open(candidate) {
+        let found = format!("{shown} cannot be read: {error}");
+        return findings.fail("candidate", found, "name the file that is to be published");
+    }
     let looked = match look(candidate) {
         Ok(looked) => looked,
         Err(error) => return findings.checked("candidate", Verdict::Failure, Err(error), ""),

@@ -62,10 +62,15 @@ fn what_is_no_binary_is_told() {
 }
 
 #[test]
-fn a_binary_without_a_note_says_so_and_runs() {
+fn a_binary_without_a_note_runs_and_is_not_taken() {
     let ran = inspect(Path::new("/bin/true"), &[]);
-    assert_eq!(ran.code, 0, "{ran:?}");
-    assert!(ran.out.contains("note       none"), "{ran:?}");
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.out.contains("note       none") && ran.out.contains("runs here  yes"), "{ran:?}");
+    assert!(ran.err.contains("services that are not told `allow_unmarked` refuse it"), "{ran:?}");
+    let ran = inspect(Path::new("/bin/true"), &["--json"]);
+    let document = ran.json();
+    assert_eq!((ran.code, &document["note"]), (1, &Value::Null), "{document}");
+    assert_eq!(document["runs_here"], true, "{document}");
 }
 
 #[test]

@@ -135,6 +135,17 @@ fn a_candidate_is_held_to_what_is_in_place() {
 }
 
 #[test]
+fn a_candidate_that_is_no_file_holds_nobody_up() {
+    let site = Site::new();
+    let pipe = site.directory().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    for path in [pipe.as_path(), site.directory()] {
+        let seen = doctor(&site.path(), &[OsStr::new("--candidate"), path.as_os_str()]);
+        seen.is("candidate", "failure", "it is no regular file");
+    }
+}
+
+#[test]
 fn what_is_found_is_escaped() {
     let site = Site::of(b"x");
     let path = site.directory().join("a\u{1b}[2Jb\u{202e}");
