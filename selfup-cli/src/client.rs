@@ -100,7 +100,9 @@ impl Client {
         let body = Limited::new(response.into_body(), LARGEST).collect();
         let body = timeout(CONNECTING, body).await.ok().and_then(Result::ok);
         let body = body.map(|body| String::from_utf8_lossy(&body.to_bytes()).into_owned());
-        Err(self.refused(&Reply { status, body: body.unwrap_or_default() }))
+        let refused = self.refused(&Reply { status, body: body.unwrap_or_default() });
+        // A master that becomes another, or has too many to tell already.
+        Err(Failure { is_lost: status == StatusCode::SERVICE_UNAVAILABLE, ..refused })
     }
 
     async fn send(

@@ -31,7 +31,7 @@ pub(crate) struct Failure {
     pub(crate) end: End,
     /// In words that may be anybody's; escaped when they are shown.
     pub(crate) words: String,
-    /// The connection broke, and another one may not.
+    /// The connection broke, or was put off, and another one may not be.
     pub(crate) is_lost: bool,
 }
 

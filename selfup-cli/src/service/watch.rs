@@ -106,10 +106,9 @@ impl Watch<'_> {
         loop {
             match self.connect().await {
                 Ok(events) => return Ok(events),
-                Err(failure) if !failure.is_unreachable() || Instant::now() + pause > until => {
-                    return Err(failure);
-                }
-                Err(_) => {}
+                Err(failure) if Instant::now() + pause > until => return Err(failure),
+                Err(failure) if failure.is_unreachable() || failure.is_lost => {}
+                Err(failure) => return Err(failure),
             }
             // Nothing tells that somebody listens at a path again.
             sleep_until(Instant::now() + pause).await;

@@ -117,6 +117,35 @@ fn a_stream_without_end_takes_no_memory_without_end() {
 }
 
 #[test]
+fn a_master_that_has_no_time_yet_is_asked_again() {
+    let asked_for = AtomicUsize::new(0);
+    let fake = Fake::new(move |asked| match asked_for.fetch_add(1, Ordering::SeqCst) {
+        0 => drop(asked.stream().write_all(first(10).as_bytes())),
+        1 | 2 => asked.answer(503, r#"{"error":"stopping"}"#),
+        _ => {
+            let mut stream = asked.stream();
+            let text = first(10) + &event(1, "bound", "bound");
+            let _ = stream.write_all(text.as_bytes());
+            let _ = std::io::copy(&mut stream, &mut std::io::sink());
+        }
+    });
+    let mut child = watch(&fake, &[]);
+    assert!(lines(&mut child, 1).concat().starts_with("bound "));
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_master_that_never_has_time_is_given_up() {
+    let asked_for = AtomicUsize::new(0);
+    let fake = Fake::new(move |asked| match asked_for.fetch_add(1, Ordering::SeqCst) {
+        0 => drop(asked.stream().write_all(first(10).as_bytes())),
+        _ => asked.answer(503, r#"{"error":"stopping"}"#),
+    });
+    let ran = run(&["watch", "--timeout", "300ms", "--socket", &fake.socket()]);
+    assert!(ran.code == 1 && ran.err.contains("stopping"), "{ran:?}");
+}
+
+#[test]
 fn a_refusal_is_no_reason_to_try_again() {
     let fake = Fake::answering(403, r#"{"error":"you may not"}"#);
     let ran = run(&["watch", "--socket", &fake.socket()]);
