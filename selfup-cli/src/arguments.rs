@@ -40,11 +40,11 @@ fn rollback() -> Command {
 }
 
 fn pause() -> Command {
-    of_service("pause", "Has the service look for no upgrades, until `resume`", "10s")
+    of_service("pause", "Has the service look for no upgrades, until `resume`", LONG)
 }
 
 fn resume() -> Command {
-    of_service("resume", "Has the service look for upgrades again", "10s")
+    of_service("resume", "Has the service look for upgrades again", LONG)
 }
 
 fn watch() -> Command {
@@ -134,7 +134,8 @@ fn parse_time(text: &str) -> Result<Duration, String> {
     Ok(time)
 }
 
-/// A generation has minutes to get ready, another for its probation, and a download comes before.
+/// A generation has minutes to get ready, another for its probation, and a download comes before. What
+/// is asked meanwhile is answered behind it.
 const LONG: &str = "30m";
 
 const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -146,6 +147,16 @@ mod tests {
     #[test]
     fn the_commands_are_consistent() {
         command().debug_assert();
+    }
+
+    #[test]
+    fn what_is_answered_behind_an_upgrade_has_the_time_of_one() {
+        for name in ["restart", "check", "rollback", "pause", "resume"] {
+            let matches = command().get_matches_from(["selfup", name, "--socket", "x"]);
+            let (_, matches) = matches.subcommand().unwrap();
+            let patience = matches.get_one::<Duration>("timeout");
+            assert_eq!(patience, Some(&Duration::from_secs(30 * 60)), "{name}");
+        }
     }
 
     #[test]
