@@ -4,18 +4,58 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use nix::unistd::{Gid, Uid, getgroups, setegid, seteuid, setgroups};
 use selfup::__cli::{Remembered, Survey};
 
 use super::finding::{Findings, Verdict};
-use super::subject::Subject;
+use super::subject::{Subject, Who};
 
 pub(super) fn examine(subject: &Subject, survey: &Survey, findings: &mut Findings) {
     let holder = lock(subject, findings);
     leftovers(survey, holder.is_some(), findings);
-    trial(survey, findings);
-    match survey.history() {
+    trial(read(&subject.who, || survey.trial()), findings);
+    match read(&subject.who, || survey.history()) {
         Ok(history) => turned_down(&history, findings),
         Err(error) => findings.checked("history", Verdict::Warning, Err(error), ""),
+    }
+}
+
+/// Root may read what the service would not believe, and the other way round: what belongs to the
+/// user of the service is good for that user alone.
+fn read<T>(who: &Who, read: impl Fn() -> Result<T, selfup::Error>) -> Result<T, selfup::Error> {
+    let by_us = read();
+    if by_us.is_ok() || who.is_us || !Uid::effective().is_root() {
+        return by_us;
+    }
+    match Other::taking_the_place_of(who) {
+        Ok(_until_here) => read().or(by_us),
+        Err(_) => by_us,
+    }
+}
+
+/// This process, as long as it goes by the rights of another user.
+struct Other {
+    gid: Gid,
+    groups: Vec<Gid>,
+}
+
+impl Other {
+    fn taking_the_place_of(who: &Who) -> nix::Result<Self> {
+        let us = Self { gid: Gid::effective(), groups: getgroups()? };
+        let groups: Vec<_> = who.gids.iter().copied().map(Gid::from_raw).collect();
+        // Dropped where one of them fails, it undoes the others.
+        setgroups(&groups)?;
+        groups.first().map_or(Ok(()), |first| setegid(*first))?;
+        seteuid(Uid::from_raw(who.uid))?;
+        Ok(us)
+    }
+}
+
+impl Drop for Other {
+    fn drop(&mut self) {
+        let _ = seteuid(Uid::from_raw(0));
+        let _ = setegid(self.gid);
+        let _ = setgroups(&self.groups);
     }
 }
 
@@ -91,8 +131,8 @@ fn leftovers(survey: &Survey, is_locked: bool, findings: &mut Findings) {
     }
 }
 
-fn trial(survey: &Survey, findings: &mut Findings) {
-    match survey.trial() {
+fn trial(trial: Result<Option<OnTrial>, selfup::Error>, findings: &mut Findings) {
+    match trial {
         Ok(None) => findings.ok("trial", "none is unfinished"),
         Ok(Some((candidate, _, Some(reason)))) => findings.warn(
             "trial",
@@ -138,6 +178,9 @@ fn turned_down(history: &Remembered, findings: &mut Findings) {
         );
     }
 }
+
+/// The candidate, how often it was started, and why it failed.
+type OnTrial = (selfup::BinaryId, u32, Option<String>);
 
 /// So many of several are named.
 const SHOWN: usize = 8;

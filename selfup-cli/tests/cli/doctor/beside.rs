@@ -1,13 +1,14 @@
 //! What upgrades left beside the binary.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::BufRead as _;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::process::{Command, Stdio};
 
 use nix::fcntl::{Flock, FlockArg};
 
 use super::{doctor, of};
-use crate::site::Site;
+use crate::site::{Site, is_root};
 
 #[test]
 fn a_lock_of_a_stranger_is_a_failure() {
@@ -108,6 +109,37 @@ fn what_was_turned_down_is_told_with_its_reason() {
     }
     fs::remove_file(site.directory().join(".app.selfup-history")).unwrap();
     of(&site).is("refused", "ok", "nothing is");
+}
+
+#[test]
+fn what_belongs_to_the_user_of_the_service_is_good_for_it() {
+    if !is_root() {
+        return;
+    }
+    let site = Site::new();
+    chown(site.directory(), Some(0), Some(65534)).unwrap();
+    fs::set_permissions(site.directory(), Permissions::from_mode(0o770)).unwrap();
+    let refused = |digit: &str| {
+        let id = digit.repeat(64);
+        format!(r#"{{"version":1,"refused":[{{"sha256":"{id}","kind":"note","reason":"older"}}]}}"#)
+    };
+    let (one, two) = ("1".repeat(64), "2".repeat(64));
+    let trial = format!(r#"{{"version":1,"candidate":"{one}","previous":"{two}","starts":2}}"#);
+    let history = site.write(".app.selfup-history", refused("a"));
+    for path in [&history, &site.write(".app.selfup-trial", trial)] {
+        chown(path, Some(65534), Some(65534)).unwrap();
+        fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
+    }
+    let nobody = || doctor(&site.path(), &["--user", "nobody"]);
+    nobody().is("refused", "warning", "older");
+    nobody().is("trial", "warning", "11111111 is on trial");
+    let of_root = of(&site);
+    of_root.is("history", "warning", "cannot be read");
+    of_root.is("trial", "warning", "cannot be read");
+    chown(&history, Some(1), None).unwrap();
+    let seen = nobody();
+    let strange = seen.find("history");
+    assert!(strange["advice"].as_str().unwrap().contains("it belongs to user 1"), "{strange}");
 }
 
 #[test]
