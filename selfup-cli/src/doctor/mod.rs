@@ -3,8 +3,10 @@
 //! Each check is a function that looks at the [`Subject`] and adds a [`Finding`], good or bad, under a
 //! name that stays. What a service needs of the place of its binary is asked with the service's own
 //! checks, which *try* where trying leaves nothing behind: as the user who runs this. For another
-//! user mode bits are compared, which knows no access control list. Of a service that runs, what
-//! counts is its view: its file systems are those of its master's mount namespace.
+//! user mode bits are compared, which knows no access control list; what upgrades wrote down beside
+//! the binary, root reads with that user's rights, for only whom it belongs to may believe it. Of a
+//! service that runs, what counts is its view, whatever its unit says: its file systems are those of
+//! its master's mount namespace.
 //!
 //! Nothing is changed: no lock is taken, nothing is started, and a file that is created to see
 //! whether it can be is gone at once.
@@ -13,6 +15,7 @@
 //! rename; a quota; a unit whose paths have specifiers, which only systemd can resolve.
 
 mod access;
+mod asked;
 mod beside;
 mod binary;
 mod finding;

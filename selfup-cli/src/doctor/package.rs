@@ -4,18 +4,30 @@
 //! dpkg's database is a text file a package, and is read; rpm's is no text, so `rpm` is asked.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader};
+use std::io::{self, BufRead as _, BufReader};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
+use tokio::process::Command;
+
+use super::asked;
 use super::finding::Findings;
 use super::subject::Subject;
 use crate::text;
 
 pub(super) fn examine(subject: &Subject, findings: &mut Findings) {
     let path = &subject.path;
-    let owner = by_dpkg(path).map(|name| ("dpkg", name)).or_else(|| Some(("rpm", by_rpm(path)?)));
+    let mut owner = by_dpkg(path).map(|name| ("dpkg", name));
+    if owner.is_none() {
+        match by_rpm(path) {
+            Ok(name) => owner = name.map(|name| ("rpm", name)),
+            Err(error) => findings.warn(
+                "package",
+                format!("whether a package of rpm has it is not known: rpm: {error}"),
+                "see what keeps `rpm -qf` of it from answering",
+            ),
+        }
+    }
     if let Some((manager, name)) = owner {
         return findings.warn(
             "package",
@@ -71,12 +83,16 @@ fn has_line(list: &Path, names: &[&Path]) -> bool {
     lines.take(MOST_FILES).any(|line| names.iter().any(|name| name.as_os_str().as_bytes() == line))
 }
 
-fn by_rpm(path: &Path) -> Option<String> {
+fn by_rpm(path: &Path) -> io::Result<Option<String>> {
     let mut rpm = Command::new("rpm");
     rpm.args(["-qf", "--qf", "%{NAME}\\n"]).arg(path).env("LC_ALL", "C");
-    let asked = rpm.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
-    let name = String::from_utf8_lossy(&asked.stdout).lines().next()?.to_owned();
-    asked.status.success().then(|| text::shown(&name, 100))
+    let asked = match asked::output(&mut rpm) {
+        Err(error) if error.kind() != io::ErrorKind::TimedOut => return Ok(None),
+        asked => asked?,
+    };
+    let words = String::from_utf8_lossy(&asked.stdout);
+    let name = words.lines().next().filter(|_| asked.status.success());
+    Ok(name.map(|name| text::shown(name, 100)))
 }
 
 /// Where every file is what a build has made, for ever.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
-use nix::unistd::{Gid, Uid, User, getgrouplist};
+use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
 
 use super::finding::Findings;
 use super::unit::Unit;
@@ -34,6 +34,8 @@ pub(super) struct Subject {
     pub(super) who: Who,
     pub(super) unit: Option<Unit>,
     unit_problem: Option<String>,
+    /// What of the unit's user is not known here.
+    user_problem: Option<String>,
 }
 
 /// A user, and the groups it is in.
@@ -67,9 +69,11 @@ impl Subject {
             Some(Err(problem)) => (None, Some(problem)),
             None => (None, None),
         };
-        let who = match matches.get_one::<String>("user") {
-            Some(name) => Who::named(name)?,
-            None => Who::of(master, unit.as_ref())?,
+        let (who, user_problem) = match (matches.get_one::<String>("user"), master, &unit) {
+            (Some(name), ..) => (Who::named(name)?, None),
+            (None, Some(master), _) => (Who::of_process(master)?, None),
+            (None, None, Some(unit)) => Who::of_unit(unit),
+            (None, None, None) => (Who::us(), None),
         };
         let path_of = |name| matches.get_one::<PathBuf>(name).cloned();
         let candidate = path_of("candidate");
@@ -89,6 +93,7 @@ impl Subject {
             who,
             unit,
             unit_problem,
+            user_problem,
         })
     }
 
@@ -111,6 +116,13 @@ impl Subject {
                      user, it would be tried",
                     self.who.name
                 ),
+            );
+        }
+        if let Some(problem) = &self.user_problem {
+            findings.warn(
+                "user",
+                format!("{problem}; what follows is for user {}", self.who.name),
+                "make what is missing, as the unit needs it to start, or name a user by --user",
             );
         }
         if let Some(problem) = &self.unit_problem {
@@ -166,16 +178,34 @@ impl Who {
         Ok(Self::from(&user))
     }
 
-    /// The user of the service: as it runs, as its unit says, or who runs this.
-    fn of(master: Option<u32>, unit: Option<&Unit>) -> Result<Self, Failure> {
-        if let Some(master) = master {
-            return Self::of_process(master);
-        }
-        match unit.and_then(|unit| unit.get("User")).filter(|user| !user.is_empty()) {
+    /// Whom the unit names, or who runs this, and what of it is not known on this machine.
+    fn of_unit(unit: &Unit) -> (Self, Option<String>) {
+        let Some(name) = unit.get("User") else { return (Self::us(), None) };
+        let Ok(mut who) = Self::named(name) else {
             // A dynamic user is there only while its service runs.
-            Some(user) => Ok(Self::named(user).unwrap_or_else(|_| Self::us())),
-            None => Ok(Self::us()),
+            let problem = (!unit.is_on("DynamicUser"))
+                .then(|| format!("the unit has User={name}, who is no user of this machine"));
+            return (Self::us(), problem);
+        };
+        let mut problem = None;
+        let mut known = |group: &str, key: &str| {
+            let gid = gid_of(group);
+            if gid.is_none() {
+                problem =
+                    Some(format!("the unit has {key}={group}, which is no group of this machine"));
+            }
+            gid
+        };
+        if let Some(gid) = unit.get("Group").and_then(|group| known(group, "Group")) {
+            // In place of the one of the login.
+            who.gids = groups_of(&who.name, gid);
         }
+        let more = unit.words("SupplementaryGroups");
+        who.gids.extend(more.filter_map(|group| known(group, "SupplementaryGroups")));
+        // What is tried is tried with the groups of who runs this.
+        let ours = Self::us().gids;
+        who.is_us &= who.is_root() || who.gids.iter().all(|gid| ours.contains(gid));
+        (who, problem)
     }
 
     fn of_process(pid: u32) -> Result<Self, Failure> {
@@ -202,12 +232,23 @@ impl Who {
 
 impl From<&User> for Who {
     fn from(user: &User) -> Self {
-        let groups = std::ffi::CString::new(user.name.clone()).ok();
-        let groups = groups.and_then(|name| getgrouplist(&name, user.gid).ok());
-        let gids = groups.unwrap_or_else(|| vec![user.gid]).into_iter().map(Gid::as_raw).collect();
+        let gids = groups_of(&user.name, user.gid.as_raw());
         let is_us = user.uid == Uid::effective();
         Self { name: user.name.clone(), uid: user.uid.as_raw(), gids, is_us }
     }
+}
+
+/// The groups that user `name` is a member of, and `gid`.
+fn groups_of(name: &str, gid: u32) -> Vec<u32> {
+    let groups = std::ffi::CString::new(name).ok();
+    let groups = groups.and_then(|name| getgrouplist(&name, Gid::from_raw(gid)).ok());
+    groups.map_or_else(|| vec![gid], |groups| groups.into_iter().map(Gid::as_raw).collect())
+}
+
+/// Of a group by its name or number.
+fn gid_of(group: &str) -> Option<u32> {
+    let named = Group::from_name(group).ok().flatten().map(|group| group.gid.as_raw());
+    named.or_else(|| group.parse().ok())
 }
 
 fn name_of(uid: Uid) -> String {

@@ -9,10 +9,16 @@ use crate::doctor::subject::Subject;
 
 pub(in crate::doctor) fn judge(unit: &Unit, subject: &Subject, findings: &mut Findings) {
     start_up(unit, findings);
+    reload(unit, findings);
+    sockets(unit, findings);
     kill_mode(unit, findings);
     restart(unit, findings);
     command(unit, &subject.path, findings);
-    view(unit, subject.path.parent().unwrap_or(Path::new("/")), findings);
+    if subject.master.is_some() {
+        findings.ok("unit_paths", "the service runs: what it sees was looked at itself");
+    } else {
+        view(unit, subject.path.parent().unwrap_or(Path::new("/")), findings);
+    }
     user(unit, findings);
     privileges(unit, subject, findings);
 }
@@ -31,6 +37,44 @@ fn start_up(unit: &Unit, findings: &mut Findings) {
         ),
         found => findings.ok("unit_type", format!("Type={}", found.unwrap_or("simple"))),
     }
+}
+
+/// A reload is over when the master says so, which it does for the signal that restarts it.
+fn reload(unit: &Unit, findings: &mut Findings) {
+    if unit.get("Type") != Some("notify-reload") {
+        return;
+    }
+    // systemctl tells it by its number.
+    let signal = unit.get("ReloadSignal").unwrap_or("SIGHUP");
+    if ["SIGHUP", "HUP", "1"].contains(&signal) {
+        return findings.warn(
+            "unit_reload",
+            "a reload sends SIGHUP, which is the program's own and restarts nothing: systemctl reload \
+             waits until its timeout",
+            "set ReloadSignal=SIGUSR2, or what the key `restart_signal` says",
+        );
+    }
+    findings.ok("unit_reload", format!("ReloadSignal={signal}"));
+}
+
+/// systemd is told over a UNIX socket, and the control socket is one.
+fn sockets(unit: &Unit, findings: &mut Findings) {
+    if !unit.forbids_family("AF_UNIX") {
+        return findings.ok("unit_sockets", "UNIX sockets are not forbidden");
+    }
+    let advice = "add AF_UNIX to RestrictAddressFamilies";
+    if unit.get("Type").is_some_and(|kind| kind.starts_with("notify")) {
+        return findings.fail(
+            "unit_sockets",
+            "RestrictAddressFamilies forbids AF_UNIX: systemd is never told that the service is ready",
+            advice,
+        );
+    }
+    findings.warn(
+        "unit_sockets",
+        "RestrictAddressFamilies forbids AF_UNIX: there is no control socket, and no word to systemd",
+        advice,
+    );
 }
 
 fn kill_mode(unit: &Unit, findings: &mut Findings) {
@@ -125,6 +169,13 @@ fn view(unit: &Unit, directory: &Path, findings: &mut Findings) {
     let (found, advice) = match rule.right {
         Right::ReadWrite => {
             return findings.ok("unit_paths", format!("{shown} can be written, by {setting}"));
+        }
+        Right::Elsewhere => {
+            return findings.warn(
+                "unit_paths",
+                format!("the unit shows another directory at {shown}, by {setting}: it was not looked at"),
+                "name the control socket of the service while it runs",
+            );
         }
         Right::ReadOnly => (
             format!("{shown} is read-only for the unit, by {setting}"),

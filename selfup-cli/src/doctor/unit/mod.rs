@@ -6,7 +6,10 @@ mod paths;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::{Command, Stdio};
+
+use tokio::process::Command;
+
+use super::asked;
 
 /// The settings of a service.
 #[derive(Debug, Default)]
@@ -44,12 +47,27 @@ impl Unit {
         self.settings.get(key)?.last().map(String::as_str)
     }
 
-    fn is_on(&self, key: &str) -> bool {
+    pub(super) fn is_on(&self, key: &str) -> bool {
         self.get(key).is_some_and(|value| ["yes", "true", "on", "1"].contains(&value))
     }
 
+    /// Whether `RestrictAddressFamilies` has no `family`: a list of those that are left, or, behind
+    /// a tilde, of those that are not. The first one decides which, and later ones add or take away.
+    fn forbids_family(&self, family: &str) -> bool {
+        let (mut is_denying, mut is_listed) = (None, false);
+        for value in self.settings.get("RestrictAddressFamilies").into_iter().flatten() {
+            let words = value.trim_start_matches('~');
+            let is_inverted = words.len() != value.len();
+            let is_added = *is_denying.get_or_insert(is_inverted) == is_inverted;
+            if words.split_whitespace().any(|word| word == family) {
+                is_listed = is_added;
+            }
+        }
+        is_denying.is_some_and(|is_denying| is_denying == is_listed)
+    }
+
     /// The words of a setting that is a list.
-    fn words(&self, key: &str) -> impl Iterator<Item = &str> {
+    pub(super) fn words(&self, key: &str) -> impl Iterator<Item = &str> {
         self.settings.get(key).into_iter().flatten().flat_map(|value| value.split_whitespace())
     }
 }
@@ -73,9 +91,8 @@ fn show(name: &str, is_user: bool) -> Result<Unit, String> {
     if is_user {
         systemctl.arg("--user");
     }
-    // It gives up by itself when nobody answers on the bus.
     systemctl.args(["show", "--no-pager", "--property", &KEYS.join(","), "--", name]);
-    let shown = systemctl.stdin(Stdio::null()).env("LC_ALL", "C").output();
+    let shown = asked::output(systemctl.env("LC_ALL", "C"));
     let shown =
         shown.map_err(|error| format!("unit {name} cannot be asked for: systemctl: {error}"))?;
     if !shown.status.success() {
@@ -94,18 +111,23 @@ fn show(name: &str, is_user: bool) -> Result<Unit, String> {
 }
 
 /// All that is judged.
-const KEYS: [&str; 24] = [
+const KEYS: [&str; 30] = [
     "LoadState",
     "Type",
+    "ReloadSignal",
     "KillMode",
     "Restart",
     "ExecStart",
     "User",
+    "Group",
+    "SupplementaryGroups",
     "DynamicUser",
     "NoNewPrivileges",
     "ProtectSystem",
     "ProtectHome",
     "PrivateTmp",
+    "BindPaths",
+    "BindReadOnlyPaths",
     "ReadOnlyPaths",
     "ReadWritePaths",
     "InaccessiblePaths",
@@ -119,11 +141,36 @@ const KEYS: [&str; 24] = [
     "ConfigurationDirectory",
     "RootDirectory",
     "RootImage",
+    "RestrictAddressFamilies",
 ];
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn families_are_those_that_are_left_or_those_that_are_not() {
+        let forbids = |values: &[&str]| {
+            let mut unit = Unit::default();
+            values.iter().for_each(|value| unit.add("RestrictAddressFamilies", value));
+            unit.forbids_family("AF_UNIX")
+        };
+        for values in
+            [&["AF_INET AF_INET6"][..], &["none"], &["~AF_UNIX"], &["AF_UNIX", "~AF_UNIX"]]
+        {
+            assert!(forbids(values), "{values:?}");
+        }
+        for values in [
+            &[][..],
+            &["~"],
+            &["~AF_INET"],
+            &["AF_INET", "AF_UNIX"],
+            &["~AF_UNIX", "AF_UNIX"],
+            &["AF_INET", ""],
+        ] {
+            assert!(!forbids(values), "{values:?}");
+        }
+    }
 
     #[test]
     fn the_unit_of_a_process_is_in_its_control_group() {

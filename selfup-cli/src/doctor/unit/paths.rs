@@ -9,6 +9,8 @@ use super::Unit;
 pub(super) enum Right {
     Hidden,
     ReadOnly,
+    /// What is seen there lies at another place.
+    Elsewhere,
     ReadWrite,
 }
 
@@ -39,8 +41,9 @@ pub(super) fn no_exec(unit: &Unit, directory: &Path) -> Option<String> {
 
 /// Whether a path could only be told by systemd itself.
 pub(super) fn has_specifiers(unit: &Unit) -> bool {
-    let mut words =
-        ["ReadWritePaths", "StateDirectory"].into_iter().flat_map(|key| unit.words(key));
+    let mut words = ["ReadWritePaths", "BindPaths", "StateDirectory"]
+        .into_iter()
+        .flat_map(|key| unit.words(key));
     words.any(|word| word.contains('%'))
 }
 
@@ -87,6 +90,14 @@ fn rules(unit: &Unit) -> Vec<Rule> {
     ] {
         unit.words(key).filter_map(place).for_each(|place| add(place, right, key.to_owned()));
     }
+    for word in unit.words("BindPaths") {
+        let Some((from, to)) = bound(word) else { continue };
+        let right = if from == to { Right::ReadWrite } else { Right::Elsewhere };
+        add(to, right, format!("BindPaths={word}"));
+    }
+    for (_, to) in unit.words("BindReadOnlyPaths").filter_map(bound) {
+        add(to, Right::ReadOnly, "BindReadOnlyPaths".to_owned());
+    }
     for (key, root) in DIRECTORIES {
         for name in unit.words(key) {
             // "name:link" has a link besides.
@@ -102,6 +113,16 @@ fn rules(unit: &Unit) -> Vec<Rule> {
 fn place(word: &str) -> Option<PathBuf> {
     let path = word.trim_start_matches(['-', '+']).split(':').next()?;
     (path.starts_with('/') && !path.contains('%')).then(|| path.into())
+}
+
+/// What is shown where, by a word such as `-/srv/app:/opt/app:norbind`.
+fn bound(word: &str) -> Option<(PathBuf, PathBuf)> {
+    let from = place(word)?;
+    let to = match word.split(':').nth(1).filter(|to| !to.is_empty()) {
+        Some(to) => place(to)?,
+        None => from.clone(),
+    };
+    Some((from, to))
 }
 
 const DIRECTORIES: [(&str, &str); 5] = [
@@ -152,6 +173,21 @@ mod tests {
         assert_eq!(right(&[("ProtectHome", "read-only")], "/root"), Some(Right::ReadOnly));
         assert_eq!(right(&[("PrivateTmp", "yes")], "/tmp/app"), Some(Right::Hidden));
         assert_eq!(right(&[("InaccessiblePaths", "/opt")], "/opt/app"), Some(Right::Hidden));
+    }
+
+    #[test]
+    fn what_is_bound_is_as_it_is_bound() {
+        let strict = ("ProtectSystem", "strict");
+        for (key, value, expected) in [
+            ("BindPaths", "-/srv/app", Right::ReadWrite),
+            ("BindPaths", "/x /srv:/srv:norbind", Right::ReadWrite),
+            ("BindPaths", "/data:/srv/app", Right::Elsewhere),
+            ("BindPaths", "/srv/app:/data", Right::ReadOnly),
+            ("BindReadOnlyPaths", "/data:/srv/app:rbind", Right::ReadOnly),
+        ] {
+            assert_eq!(right(&[strict, (key, value)], "/srv/app"), Some(expected), "{value}");
+        }
+        assert_eq!(right(&[("BindReadOnlyPaths", "/srv")], "/srv/app"), Some(Right::ReadOnly));
     }
 
     #[test]

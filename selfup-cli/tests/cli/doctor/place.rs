@@ -227,6 +227,62 @@ fn what_a_package_has_is_a_warning() {
 }
 
 #[test]
+fn a_package_manager_that_does_not_answer_is_not_waited_for() {
+    let (site, tools) = (Site::new(), tempfile::tempdir().unwrap());
+    install(&tools.path().join("rpm"), b"#!/bin/sh\nexec sleep 100000\n");
+    let search = format!("{}:{}", tools.path().display(), std::env::var("PATH").unwrap());
+    let path = site.path();
+    let mut command = selfup(&["doctor", "--json", path.to_str().unwrap()]);
+    let seen = Seen::of(&Ran::of(command.env("PATH", &search).output().unwrap()));
+    seen.is("package", "warning", "it has not answered within 10 s");
+}
+
+/// What `/proc` says of the process that looks.
+#[test]
+fn a_network_file_system_is_a_failure() {
+    if !is_root() {
+        return;
+    }
+    let site = Site::new();
+    for kind in ["nfs", "nfs4", "cifs", "smb3"] {
+        let mounts = site.write("mounts", format!("1 0 8:1 / / rw - {kind} server:/x rw\n"));
+        let script = "mount --bind \"$1\" /proc/$$/mountinfo && exec \"$2\" doctor --json \"$2\"";
+        let mut command = Command::new("unshare");
+        command.args(["-m", "sh", "-c", script, "sh"]).arg(mounts).arg(site.path());
+        let seen = Seen::of(&Ran::of(command.output().unwrap()));
+        seen.is(
+            "network",
+            "failure",
+            &format!("the binary lies on {kind}, where it cannot be locked"),
+        );
+    }
+}
+
+/// In a root of its own, for this machine's is to have no such file.
+#[test]
+fn the_root_of_a_container_is_known_by_its_signs() {
+    if !is_root() {
+        return;
+    }
+    let site = Site::new();
+    let doctor = |sign: &str| {
+        let script = "mount -t tmpfs none \"$1\" && cd \"$1\" && cp \"$2\" app && mkdir run \
+                      && for place in bin lib lib64 usr proc; do [ ! -e \"/$place\" ] || \
+                      { mkdir $place && mount --rbind \"/$place\" $place; } || exit; done; \
+                      [ -z \"$3\" ] || touch \"$3\"; exec chroot . /app doctor --json /app";
+        let root = site.directory().join("root");
+        let _ = fs::create_dir(&root);
+        let mut command = Command::new("unshare");
+        command.args(["-m", "sh", "-c", script, "sh"]).arg(root).arg(env!("CARGO_BIN_EXE_selfup"));
+        Seen::of(&Ran::of(command.arg(sign).output().unwrap()))
+    };
+    doctor("").is("container", "ok", "on tmpfs, at /");
+    for sign in [".dockerenv", "run/.containerenv"] {
+        doctor(sign).is("container", "warning", "the layer of a container (tmpfs at /)");
+    }
+}
+
+#[test]
 fn a_clock_that_is_behind_is_a_warning() {
     let site = Site::new();
     let file = fs::File::options().write(true).open(site.path()).unwrap();

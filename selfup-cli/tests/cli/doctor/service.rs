@@ -38,6 +38,18 @@ fn the_service_says_which_binary_it_is() {
 }
 
 #[test]
+fn what_a_service_sees_counts_and_not_what_its_unit_says() {
+    let site = Site::new();
+    let unit = "[Service]\nProtectSystem=strict\nNoExecPaths=/\n";
+    let unit = site.write("app.service", unit);
+    let fake = Fake::answering(200, &status(std::process::id(), site.path().to_str().unwrap()));
+    let arguments = ["--socket", &fake.socket(), "--unit", unit.to_str().unwrap()];
+    let seen = Seen::of(&run(&[&["doctor", "--json"][..], &arguments].concat()));
+    seen.is("unit_paths", "ok", "what it sees was looked at itself");
+    assert!(!seen.document.to_string().contains("unit_exec"), "{}", seen.document);
+}
+
+#[test]
 fn what_it_says_of_upgrades_is_believed() {
     let site = Site::new();
     let good = status(std::process::id(), site.path().to_str().unwrap());

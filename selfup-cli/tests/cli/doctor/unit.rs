@@ -1,12 +1,14 @@
 //! Units, as they are written, and as systemd shows them.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::process::Command;
 
 use super::{Seen, doctor};
 use crate::ran::{Ran, selfup};
 use crate::site::{Site, install, is_root, tool};
 
-const GOOD: &str = "Type=notify-reload\nKillMode=mixed\nRestart=on-failure\n";
+const GOOD: &str = "Type=notify-reload\nReloadSignal=SIGUSR2\nKillMode=mixed\nRestart=on-failure\n";
 
 /// What the doctor says of a service whose unit has these settings.
 fn with(site: &Site, settings: &str) -> Seen {
@@ -28,6 +30,8 @@ fn a_good_unit_is_good() {
     assert_eq!(seen.code, 0, "{}", seen.document);
     for name in [
         "unit_type",
+        "unit_reload",
+        "unit_sockets",
         "unit_kill_mode",
         "unit_restart",
         "unit_command",
@@ -49,6 +53,12 @@ fn each_setting_that_is_in_the_way_is_named() {
         ("KillMode=", "unit_kill_mode", "warning", "KillMode=control-group"),
         ("Type=forking", "unit_type", "failure", "Type=forking"),
         ("Type=oneshot", "unit_type", "failure", "Type=oneshot"),
+        ("ReloadSignal=", "unit_reload", "warning", "a reload sends SIGHUP"),
+        ("ReloadSignal=1", "unit_reload", "warning", "a reload sends SIGHUP"),
+        ("RestrictAddressFamilies=AF_INET AF_INET6", "unit_sockets", "failure", "never told"),
+        ("Type=exec\nRestrictAddressFamilies=~AF_UNIX", "unit_sockets", "warning", "control"),
+        (&format!("BindReadOnlyPaths={root}"), "unit_paths", "failure", "by BindReadOnlyPaths"),
+        (&format!("BindPaths=/nowhere:{root}"), "unit_paths", "warning", "another directory"),
         ("Restart=no", "unit_restart", "warning", "never put back"),
         ("ExecStart=\nExecStart=-/bin/sh -c app", "unit_command", "warning", "starts /bin/sh"),
         ("ExecStart=\nExecStart=/bin/true", "unit_command", "warning", "starts /bin/true"),
@@ -110,6 +120,78 @@ fn the_user_of_the_unit_is_who_replaces_the_binary() {
     let seen = with(&site, "User=nobody");
     seen.is("directory", "failure", "user nobody may create no file");
     assert_eq!(seen.document["user"], "user nobody");
+}
+
+#[test]
+fn what_a_unit_binds_can_be_written() {
+    let site = Site::new();
+    let directory = site.directory().canonicalize().unwrap();
+    let settings = format!("ProtectSystem=strict\nBindPaths={}", directory.display());
+    with(&site, &settings).is("unit_paths", "ok", "by BindPaths");
+}
+
+#[test]
+fn the_groups_of_the_unit_count() {
+    if !is_root() {
+        return;
+    }
+    let site = Site::new();
+    chown(site.directory(), Some(0), Some(1)).unwrap();
+    fs::set_permissions(site.directory(), Permissions::from_mode(0o775)).unwrap();
+    with(&site, "User=nobody").is("directory", "failure", "user nobody may create no file");
+    for groups in
+        ["Group=daemon", "Group=1", "SupplementaryGroups=games daemon", "SupplementaryGroups=1"]
+    {
+        let seen = with(&site, &format!("User=nobody\n{groups}"));
+        seen.is("directory", "ok", "user nobody may create files");
+    }
+    // In place of the one that the user logs in with.
+    chown(site.directory(), Some(0), Some(65534)).unwrap();
+    with(&site, "User=nobody").is("directory", "ok", "may create files");
+    with(&site, "User=nobody\nGroup=daemon").is("directory", "failure", "may create no file");
+    let seen = with(&site, "User=nobody\nGroup=nobody-s-own");
+    seen.is("user", "warning", "Group=nobody-s-own, which is no group of this machine");
+}
+
+#[test]
+fn a_user_of_the_unit_who_is_not_here_is_a_warning() {
+    let site = Site::new();
+    let seen = with(&site, "User=nobody-here");
+    seen.is("user", "warning", "User=nobody-here, who is no user of this machine");
+    let seen = with(&site, "User=nobody-here\nDynamicUser=yes");
+    let findings = seen.document["findings"].as_array().unwrap();
+    assert!(!findings.iter().any(|it| it["name"] == "user"), "systemd makes one: {findings:?}");
+}
+
+#[test]
+fn the_unit_of_the_example_is_good() {
+    if !is_root() {
+        return;
+    }
+    let (site, example) = (Site::new(), include_str!("../../../../examples/systemd/app.service"));
+    assert!(example.contains("\nUser=app\n"), "{example}");
+    let unit = site.write("app.service", example.replace("\nUser=app\n", "\nUser=nobody\n"));
+    // As its head says, in a mount namespace.
+    let script = "mount -t tmpfs none /opt && install -D -m 755 \"$1\" /opt/app/app \
+                  && chown -R nobody: /opt/app && exec \"$1\" doctor --json --unit \"$2\" /opt/app/app";
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", script, "sh"]).arg(site.path()).arg(unit);
+    let seen = Seen::of(&Ran::of(command.output().unwrap()));
+    let findings = seen.document["findings"].as_array().unwrap();
+    let bad: Vec<_> = findings.iter().filter(|finding| finding["verdict"] != "ok").collect();
+    assert!(bad.is_empty(), "{bad:?}");
+    seen.is("unit_paths", "ok", "by ReadWritePaths");
+}
+
+#[test]
+fn a_manager_that_does_not_answer_is_not_waited_for() {
+    let (site, tools) = (Site::new(), tempfile::tempdir().unwrap());
+    install(&tools.path().join("systemctl"), b"#!/bin/sh\nexec sleep 100000\n");
+    let search = format!("{}:{}", tools.path().display(), std::env::var("PATH").unwrap());
+    let path = site.path();
+    let mut command = selfup(&["doctor", "--json", path.to_str().unwrap(), "--unit", "app"]);
+    let seen = Seen::of(&Ran::of(command.env("PATH", &search).output().unwrap()));
+    seen.is("unit", "warning", "has not answered within 10 s");
 }
 
 #[test]
