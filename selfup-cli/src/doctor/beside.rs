@@ -4,7 +4,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use nix::unistd::{Gid, Uid, getgroups, setegid, seteuid, setgroups};
+use nix::unistd::{Uid, seteuid};
+use rustix::thread::{capabilities, set_capabilities};
 use selfup::__cli::{Remembered, Survey};
 
 use super::finding::{Findings, Verdict};
@@ -20,42 +21,37 @@ pub(super) fn examine(subject: &Subject, survey: &Survey, findings: &mut Finding
     }
 }
 
-/// Root may read what the service would not believe, and the other way round: what belongs to the
-/// user of the service is good for that user alone.
+/// What belongs to the user of the service is good for that user alone, and not for root, who looks.
 fn read<T>(who: &Who, read: impl Fn() -> Result<T, selfup::Error>) -> Result<T, selfup::Error> {
     let by_us = read();
     if by_us.is_ok() || who.is_us || !Uid::effective().is_root() {
         return by_us;
     }
-    match Other::taking_the_place_of(who) {
+    match Named::as_other(Uid::from_raw(who.uid)) {
         Ok(_until_here) => read().or(by_us),
         Err(_) => by_us,
     }
 }
 
-/// This process, as long as it goes by the rights of another user.
-struct Other {
-    gid: Gid,
-    groups: Vec<Gid>,
-}
+/// Root, by the name of another user. It keeps its capabilities: without them, the kernel lets nobody
+/// into the view of a service that has one of its own and a capability besides.
+struct Named;
 
-impl Other {
-    fn taking_the_place_of(who: &Who) -> nix::Result<Self> {
-        let us = Self { gid: Gid::effective(), groups: getgroups()? };
-        let groups: Vec<_> = who.gids.iter().copied().map(Gid::from_raw).collect();
-        // Dropped where one of them fails, it undoes the others.
-        setgroups(&groups)?;
-        groups.first().map_or(Ok(()), |first| setegid(*first))?;
-        seteuid(Uid::from_raw(who.uid))?;
-        Ok(us)
+impl Named {
+    fn as_other(user: Uid) -> std::io::Result<Self> {
+        let capabilities = capabilities(None)?;
+        seteuid(user)?;
+        // Dropped, it is root again.
+        let named = Self;
+        set_capabilities(None, capabilities)?;
+        Ok(named)
     }
 }
 
-impl Drop for Other {
+impl Drop for Named {
     fn drop(&mut self) {
+        // With which its capabilities are back, too. Whatever stays can only do less.
         let _ = seteuid(Uid::from_raw(0));
-        let _ = setegid(self.gid);
-        let _ = setgroups(&self.groups);
     }
 }
 

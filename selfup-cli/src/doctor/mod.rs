@@ -4,7 +4,7 @@
 //! name that stays. What a service needs of the place of its binary is asked with the service's own
 //! checks, which *try* where trying leaves nothing behind: as the user who runs this. For another
 //! user mode bits are compared, which knows no access control list; what upgrades wrote down beside
-//! the binary, root reads with that user's rights, for only whom it belongs to may believe it. Of a
+//! the binary, root reads by that user's name, for only whom it belongs to may believe it. Of a
 //! service that runs, what counts is its view, whatever its unit says: its file systems are those of
 //! its master's mount namespace.
 //!

@@ -1,5 +1,7 @@
 //! The binary of a service that runs: its user, and its view.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::process::{Child, Command};
 
 use super::Seen;
@@ -95,6 +97,33 @@ fn the_user_is_that_of_the_master() {
     let seen = doctor(site.path().to_str().unwrap(), master.0.id());
     assert_eq!(seen.document["user"], "user nobody");
     seen.is("directory", "failure", "user nobody may create no file");
+}
+
+/// As a unit with `ProtectSystem` and `AmbientCapabilities` has it.
+#[test]
+fn what_a_master_with_a_view_and_a_capability_of_its_own_wrote_is_good_for_it() {
+    if !is_root() {
+        return;
+    }
+    let (site, sockets) = (Site::new(), Site::new());
+    chown(site.directory(), Some(0), Some(65534)).unwrap();
+    fs::set_permissions(site.directory(), Permissions::from_mode(0o770)).unwrap();
+    let history = site.write(".app.selfup-history", r#"{"version":1,"refused":[]}"#);
+    chown(&history, Some(65534), Some(65534)).unwrap();
+    fs::set_permissions(&history, Permissions::from_mode(0o600)).unwrap();
+    let socket = sockets.directory().join("s");
+    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    fs::set_permissions(&socket, Permissions::from_mode(0o777)).unwrap();
+    let mut command = Command::new("unshare");
+    command.args(["-m", "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]);
+    command.args(["--inh-caps=+net_bind_service", "--ambient-caps=+net_bind_service"]);
+    command.arg(site.path()).args(["status", "--timeout", "1h", "--socket"]).arg(&socket);
+    let master = Master::start(&mut command);
+    let _held = listener.accept().unwrap();
+    let seen = doctor(site.path().to_str().unwrap(), master.0.id());
+    assert_eq!(seen.document["user"], "user nobody");
+    seen.is("refused", "ok", "nothing is");
+    super::of(&site).is("history", "warning", "cannot be read");
 }
 
 #[test]
