@@ -152,7 +152,9 @@ mod tests {
     fn families_are_those_that_are_left_or_those_that_are_not() {
         let forbids = |values: &[&str]| {
             let mut unit = Unit::default();
-            values.iter().for_each(|value| unit.add("RestrictAddressFamilies", value));
+            for value in values {
+                unit.add("RestrictAddressFamilies", value);
+            }
             unit.forbids_family("AF_UNIX")
         };
         for values in

@@ -70,7 +70,7 @@ fn what_it_says_of_upgrades_is_believed() {
 
 #[test]
 fn another_program_at_the_path_is_a_failure() {
-    let site = Site::of(&std::fs::read("/bin/true").unwrap());
+    let site = Site::of(&fs::read("/bin/true").unwrap());
     let running = Site::new();
     let listener = std::os::unix::net::UnixListener::bind(running.directory().join("s")).unwrap();
     let mut command = Command::new(running.path());
