@@ -60,14 +60,15 @@ impl Service {
 
 impl ServiceBuilder {
     /// Has it start as the first process of a namespace, as in a container, where this user may
-    /// make one. Where not, that is said aloud.
+    /// make one, and with every signal at its default action. Where not, that is said aloud.
     ///
     /// # Panics
     ///
     /// Where not, in CI.
     #[must_use]
     pub fn as_first_process(self) -> Option<Self> {
-        let mut unshare = vec!["unshare", "--fork", "--kill-child", "--pid", "--mount-proc"];
+        let mut unshare = vec!["env", "--default-signal"];
+        unshare.extend(["unshare", "--fork", "--kill-child", "--pid", "--mount-proc"]);
         if !nix::unistd::Uid::effective().is_root() {
             unshare.push("--map-root-user");
         }

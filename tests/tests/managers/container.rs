@@ -48,7 +48,8 @@ fn contained(volume: bool) -> Option<ServiceBuilder> {
          {is_read_only}; mount -o remount,bind,ro /; exec {}",
         entry()
     );
-    let unshare = ["unshare", "--fork", "--kill-child", "--pid", "--mount-proc"];
+    let namespaces = ["--fork", "--kill-child", "--pid", "--mount-proc"];
+    let unshare = [&["env", "--default-signal", "unshare"], &namespaces[..]].concat();
     let tried = Command::new(unshare[0]).args(&unshare[1..]).arg("true").status();
     assert!(tried.is_ok_and(|status| status.success()), "root may make namespaces");
     let published = format!("{mounted}/published");
