@@ -76,6 +76,17 @@ impl Channel {
         seqpacket::send(self.0.as_fd(), &packet, descriptors)
     }
 
+    /// Sends what the other side may refuse: `WouldBlock` once what it has not read takes half of the
+    /// room. So however often it is asked, there is room for what the two sides owe each other.
+    ///
+    /// That holds as long as one thread at a time asks.
+    pub(crate) fn ask(&self, message: &impl Serialize) -> io::Result<()> {
+        if seqpacket::is_half_full(self.0.as_fd())? {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        self.send(message)
+    }
+
     /// Waits for a message.
     pub(crate) fn receive<T: DeserializeOwned>(&self) -> io::Result<Received<T>> {
         self.take(true)

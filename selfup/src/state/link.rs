@@ -6,7 +6,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -37,6 +37,8 @@ pub(crate) struct Link {
     runtime: OnceLock<Handle>,
     /// Whether a beat waits for the runtime to answer it.
     is_beating: AtomicBool,
+    /// Held by who asks the master for something.
+    asking: Mutex<()>,
 }
 
 impl Link {
@@ -54,6 +56,7 @@ impl Link {
             open: Arc::default(),
             runtime: OnceLock::new(),
             is_beating: AtomicBool::new(false),
+            asking: Mutex::default(),
         }
     }
 
@@ -108,6 +111,13 @@ impl Link {
     pub(super) fn say(&self, message: &FromChild) -> io::Result<()> {
         let channel = self.channel.as_ref().ok_or(io::ErrorKind::Unsupported)?;
         channel.send(message)
+    }
+
+    /// Says what the program wants of its master; an error without one, or if that has plenty to read.
+    pub(super) fn ask(&self, message: &FromChild) -> io::Result<()> {
+        let channel = self.channel.as_ref().ok_or(io::ErrorKind::Unsupported)?;
+        let _one_at_a_time = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        channel.ask(message)
     }
 
     /// Says once that the program can serve, or begins its trial, which then says so.
@@ -198,6 +208,10 @@ impl Link {
 #[cfg(selfup_supervised)]
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsFd as _;
+
+    use nix::poll::{PollFd, PollFlags, poll};
+
     use super::*;
 
     /// A child that obeys, and the master's end of its channel.
@@ -212,6 +226,8 @@ mod tests {
     }
 
     fn heard(master: &Channel) -> FromChild {
+        let mut readable = [PollFd::new(master.as_fd(), PollFlags::POLLIN)];
+        assert_eq!(poll(&mut readable, 60_000_u16), Ok(1), "it says nothing");
         match master.receive().unwrap() {
             Received::Message(message, _) => message,
             Received::End => panic!("the channel ended"),
@@ -226,6 +242,24 @@ mod tests {
         link.open().begin();
         master.send(&FromMaster::Beat).unwrap();
         assert_eq!(heard(&master), FromChild::Beat { open: Some(0) });
+    }
+
+    #[test]
+    fn what_is_owed_to_the_master_reaches_it_however_much_the_program_asks_for() {
+        let (link, master) = linked();
+        let ask = || (0..10_000).filter(|_| link.ask(&FromChild::CheckNow).is_ok()).count();
+        let asked = std::thread::scope(|scope| {
+            let all: Vec<_> = (0..4).map(|_| scope.spawn(ask)).collect();
+            all.into_iter().map(|one| one.join().unwrap()).sum::<usize>()
+        });
+        assert!((50..10_000).contains(&asked), "asked {asked} times");
+        for _ in 0..8 {
+            master.send(&FromMaster::Beat).unwrap();
+        }
+        master.send(&FromMaster::Pause).unwrap();
+        let owed = std::iter::from_fn(|| Some(heard(&master))).skip(asked).take(9);
+        let beats = owed.take_while(|said| matches!(said, FromChild::Beat { .. })).count();
+        assert_eq!(beats, 8, "and then the pause");
     }
 
     #[test]

@@ -9,7 +9,8 @@ impl State {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unsupported`] without a master, [`ErrorKind::Handoff`] if it takes no messages.
+    /// [`ErrorKind::Unsupported`] without a master, [`ErrorKind::Handoff`] if it has not come to what it was
+    /// asked for before.
     pub fn restart(&self) -> Result<()> {
         self.ask(&FromChild::Restart, "restart")
     }
@@ -66,6 +67,6 @@ impl State {
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
         let failed = || format!("the master was not asked for a {what}; try again");
-        self.0.link.say(message).context(ErrorKind::Handoff, failed)
+        self.0.link.ask(message).context(ErrorKind::Handoff, failed)
     }
 }

@@ -3,9 +3,10 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
+use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg,
-    sendmsg, socketpair,
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, getsockopt,
+    recvmsg, sendmsg, socketpair, sockopt,
 };
 
 use super::fd::adopt;
@@ -31,6 +32,17 @@ pub(crate) fn send(
     let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
     let sent = sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(packet)], control, flags, None)?;
     if sent == packet.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+}
+
+/// Whether what the other end has yet to read takes half of the room for it, or more.
+pub(crate) fn is_half_full(socket: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut unread = 0;
+    // SAFETY: the request writes an int to where it is told to, and that is one.
+    let asked = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut unread) };
+    Errno::result(asked)?;
+    let unread: libc::c_int = unread;
+    let room = getsockopt(&socket, sockopt::SndBuf)?;
+    Ok(usize::try_from(unread).is_ok_and(|unread| unread >= room / 2))
 }
 
 /// A packet that came, and the descriptors that came with it, close-on-exec.
