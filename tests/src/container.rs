@@ -1,7 +1,7 @@
 //! A machine of its own with a real systemd, in a container whose files are Debian's.
 //!
 //! `.ci/run` makes the tree of files; nothing is written into it, for what the container writes goes to
-//! memory. The network is the host's, so its loopback is that of the test.
+//! memory.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
@@ -23,6 +24,18 @@ pub struct Container {
     machine: String,
     init: Pid,
     directory: TempDir,
+    /// Two that run share one cgroup, and each kills what is in it.
+    _only: Flock<File>,
+}
+
+/// What a container has for a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Network {
+    /// The host's, so its loopback is that of the test.
+    Host,
+    /// A loopback of its own, whose ports nobody else has.
+    Own,
 }
 
 impl Container {
@@ -32,7 +45,7 @@ impl Container {
     ///
     /// If it does not start, or if it cannot be had and the variable `CI` is `true`.
     #[must_use]
-    pub fn boot() -> Option<Self> {
+    pub fn boot(network: Network) -> Option<Self> {
         let tree = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/systemd");
         if let Err(missing) = is_possible(&tree) {
             let words = format!("SKIPPED: no container with a systemd: {missing}");
@@ -40,6 +53,8 @@ impl Container {
             eprintln!("{words}");
             return None;
         }
+        let only = File::create(tree.with_extension("lock")).expect("the directory is ours");
+        let only = Flock::lock(only, FlockArg::LockExclusive).map_err(|(_, error)| error);
         let directory = tempfile::tempdir().expect("a temporary directory");
         let shared = directory.path().join("opt");
         std::fs::create_dir(&shared).expect("the directory is ours");
@@ -53,6 +68,7 @@ impl Container {
             .args(["--pdeathsig", "KILL", "systemd-nspawn", "--quiet", "--boot"])
             .args(["--volatile=overlay", "--register=no", "--keep-unit", "--link-journal=no"])
             .args(["--console=pipe", "--machine", &machine])
+            .args((network == Network::Own).then_some("--private-network"))
             .arg("-D")
             .arg(tree)
             .arg(bind)
@@ -64,7 +80,13 @@ impl Container {
             .spawn()
             .expect("the container starts");
         let leader = Pid::from_raw(nspawn.id().cast_signed());
-        let mut container = Self { nspawn, machine, init: leader, directory };
+        let mut container = Self {
+            nspawn,
+            machine,
+            init: leader,
+            directory,
+            _only: only.expect("nobody holds it for ever"),
+        };
         container.init = eventually("the container has a systemd", || {
             let has_ended = container.nspawn.try_wait().expect("it is our child").is_some();
             assert!(!has_ended, "the container ended: {}", container.console());
@@ -149,9 +171,17 @@ impl Container {
         console.map(|bytes| text(&bytes)).unwrap_or_default()
     }
 
+    /// What a command has to begin with to run in it.
+    #[must_use]
+    pub fn entrance(&self) -> Vec<String> {
+        let init = self.init.to_string();
+        ["nsenter", "-t", &init, "-m", "-u", "-i", "-n", "-p", "-C"].map(str::to_owned).to_vec()
+    }
+
     fn entering(&self, command: &[&str]) -> Command {
-        let mut entering = Command::new("nsenter");
-        entering.args(["-t", &self.init.to_string(), "-m", "-u", "-i", "-n", "-p", "-C"]);
+        let entrance = self.entrance();
+        let mut entering = Command::new(&entrance[0]);
+        entering.args(&entrance[1..]);
         entering.args(command).stdin(Stdio::null()).env("SYSTEMD_PAGER", "");
         entering
     }

@@ -7,6 +7,7 @@
 
 mod certificate;
 mod client;
+mod clock;
 mod container;
 mod control;
 pub mod faults;
@@ -18,6 +19,7 @@ mod mounted;
 mod names;
 mod nginx;
 mod operator;
+mod package;
 mod port;
 mod process;
 mod published;
@@ -25,6 +27,7 @@ mod publisher;
 mod release;
 mod scratch;
 mod service;
+mod shell;
 mod signer;
 mod sockets;
 #[cfg(feature = "stores")]
@@ -41,13 +44,15 @@ use std::time::Duration;
 
 pub use self::certificate::Certificate;
 pub use self::client::{Connection, Load, get, try_get};
-pub use self::container::Container;
+pub use self::clock::Clock;
+pub use self::container::{Container, Network};
 pub use self::control::{Control, Remote};
 pub use self::manager::{Manager, Told};
 pub use self::mounted::Mounted;
 pub use self::names::Names;
 pub use self::nginx::Nginx;
 pub use self::operator::{Operator, Pending, Reply};
+pub use self::package::Package;
 pub use self::port::Port;
 pub use self::process::{Processes, children_of, eventually, send, status_of};
 pub use self::published::Published;
@@ -55,6 +60,7 @@ pub use self::publisher::{Answer, Beside, Publisher};
 pub use self::release::Release;
 pub use self::scratch::Scratch;
 pub use self::service::{Service, ServiceBuilder};
+pub use self::shell::Shell;
 pub use self::signer::Signer;
 pub use self::sockets::clients_of;
 pub use self::succession::{Fault, descriptors_of};

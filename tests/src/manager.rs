@@ -106,14 +106,18 @@ impl Manager {
     pub fn wait_until(&self, what: &str, is_it: impl Fn(&Told) -> bool) -> Told {
         let until = Instant::now() + PATIENCE;
         let mut before = Vec::new();
-        while let Some(said) = self.hear_within(Duration::from_secs(20)) {
+        loop {
+            let left =
+                until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+            let Some(said) = self.hear_within(left) else {
+                panic!("{what} was not said, but {before:#?}")
+            };
             if is_it(&said) {
                 return said;
             }
             before.push(said.text.clone());
             assert!(Instant::now() < until, "{what} was not said, but {before:#?}");
         }
-        panic!("{what} was not said, but {before:#?}");
     }
 
     /// Waits for a status that contains `text`.

@@ -48,6 +48,22 @@ pub enum Seen {
     Answers,
 }
 
+impl Block {
+    /// Asserts that what it `printed` has all that it is to show.
+    ///
+    /// # Panics
+    ///
+    /// If it has not.
+    pub fn assert_shown(&self, printed: &str) {
+        let What::Run { seen, .. } = &self.what else { return };
+        for seen in seen {
+            if let Seen::Shows(text) = seen {
+                assert!(printed.contains(text), "{} shows no {text:?}: {printed}", self.place);
+            }
+        }
+    }
+}
+
 /// The blocks of a room, in their order.
 ///
 /// # Panics

@@ -19,7 +19,7 @@ pub(super) struct Desk;
 
 /// Nobody asks.
 #[derive(Debug)]
-#[allow(dead_code, reason = "for the feature")]
+#[expect(dead_code, reason = "with the feature somebody does")]
 pub(super) enum Heard {
     Asked(Infallible),
     Found,

@@ -1,51 +1,36 @@
 //! Wall clocks that are set while a service runs, and between one master and the next.
 
 use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use selfup_tests::{Answer, Load, Publisher, Release, Service, eventually};
+use selfup_tests::{Answer, Clock, Load, Publisher, Release, Service, eventually};
 
 use crate::site::{PREVIOUS, builder};
 
 /// A service whose wall clock shows what it is told.
 struct Place {
     publisher: Publisher,
-    preloaded: PathBuf,
-    offset: PathBuf,
+    clock: Clock,
     temporary: tempfile::TempDir,
 }
 
 impl Place {
     fn new() -> Self {
         let temporary = tempfile::tempdir().expect("a temporary directory");
-        let [preloaded, offset] = ["clock.so", "offset"].map(|name| temporary.path().join(name));
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/clock.c");
-        let mut compiler = Command::new("cc");
-        compiler.args(["-shared", "-fPIC", "-Wall", "-Werror", "-o"]).arg(&preloaded).arg(source);
-        assert!(compiler.status().is_ok_and(|status| status.success()), "it compiles");
         let current = Release::good();
         fs::create_dir(temporary.path().join("place")).expect("it can be made");
         current.install(&temporary.path().join("place/app"));
         let publisher = Publisher::start(Answer::Dated(current));
-        Self { publisher, preloaded, offset, temporary }
+        Self { publisher, clock: Clock::build(), temporary }
     }
 
     /// Starts what lies there, and waits until it has found out that there is nothing new.
     fn start(&self, probation: &str) -> Service {
         let builder = builder(&self.temporary.path().join("place"), &self.publisher);
-        let builder = builder.set("LD_PRELOAD", &self.preloaded).set("CLOCK_OFFSET", &self.offset);
+        let [library, offset] = self.clock.variables();
+        let builder = builder.set(library.0, library.1).set(offset.0, offset.1);
         builder.set("PROBATION", probation).start()
-    }
-
-    /// Has the clock show `seconds` since 1970.
-    fn set(&self, seconds: u64) {
-        let offset = seconds.cast_signed() - now().cast_signed();
-        let new = self.offset.with_extension("new");
-        fs::write(&new, offset.to_string()).expect("it can be written");
-        fs::rename(new, &self.offset).expect("it is ours");
     }
 
     /// A running service that was offered a release that failed.
@@ -76,11 +61,6 @@ impl Place {
     }
 }
 
-fn now() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.expect("this machine's clock is sane").as_secs()
-}
-
 /// That the history has one time for a retry, some `step` after `seconds` since 1970: so the service
 /// does see the clock that it is given.
 fn assert_retry(service: &Service, seconds: u64, step: u64) {
@@ -97,9 +77,9 @@ fn assert_a_jump_changes_no_back_off(to: u64) {
     let place = Place::new();
     let begun = Instant::now();
     let (mut service, _) = place.refusing();
-    assert_retry(&service, now(), 60);
+    assert_retry(&service, Clock::now(), 60);
     let load = Load::start(service.address(), PAUSING, 1);
-    place.set(to);
+    place.clock.set(to);
     place.assert_waits(&service, 1);
     service.wait_for_nth(REFUSED, 2);
     assert!(begun.elapsed() >= FIRST_STEP, "{:?}", begun.elapsed());
@@ -115,7 +95,7 @@ fn assert_a_start_in_1970_waits() {
     let place = Place::new();
     let (mut service, _) = place.refusing();
     assert!(service.stop().success());
-    place.set(EPOCH);
+    place.clock.set(EPOCH);
     let begun = Instant::now();
     let mut again = place.start("0s");
     place.assert_waits(&again, 0);
@@ -143,14 +123,14 @@ fn a_start_years_ahead_tries_a_refused_release_once_and_a_clock_set_right_again_
     let place = Place::new();
     let (mut service, _) = place.refusing();
     assert!(service.stop().success());
-    place.set(AHEAD);
+    place.clock.set(AHEAD);
     let mut again = place.start("0s");
     again.wait_for(REFUSED);
     place.assert_waits(&again, 1);
     assert_retry(&again, AHEAD, 600);
     assert!(again.stop().success());
 
-    place.set(now());
+    place.clock.set(Clock::now());
     let mut third = place.start("0s");
     place.assert_waits(&third, 0);
     place.assert_upgrades(&third);
@@ -167,7 +147,7 @@ fn a_clock_that_jumps_during_a_trial_neither_shortens_nor_prolongs_it() {
         let (release, begun) = (Release::good(), Instant::now());
         place.publisher.publish(Answer::Dated(release.clone()));
         service.wait_for("event paused: generation 1 ");
-        place.set(to);
+        place.clock.set(to);
         service.wait_for("event committed: generation 2 ");
         assert!(begun.elapsed() >= Duration::from_secs(3), "{:?}", begun.elapsed());
         service.assert_runs(&release);
@@ -188,7 +168,7 @@ fn a_trial_goes_on_in_the_next_master_whatever_year_it_starts_in() {
         service.signal(Signal::SIGKILL);
         service.wait();
         service.processes().wait_until_gone();
-        place.set(to);
+        place.clock.set(to);
         let mut again = place.start("0s");
         again.assert_files(&[PREVIOUS]);
         again.assert_runs(&release);

@@ -10,9 +10,18 @@ mod service;
 use selfup_tests::manual::{What, blocks};
 
 /// Rooms, and who runs what is in them. `checkout` is run by `.ci/run`, `supervisord` and `runit` by the suite
-/// `managers`, `systemd` by the suite of that name in a container.
-const ROOMS: [&str; 8] =
-    ["checkout", "machine", "new", "runit", "service", "signing", "supervisord", "systemd"];
+/// `managers`, `systemd` and `booted` by the suite `systemd` in its containers.
+const ROOMS: [&str; 9] = [
+    "booted",
+    "checkout",
+    "machine",
+    "new",
+    "runit",
+    "service",
+    "signing",
+    "supervisord",
+    "systemd",
+];
 
 #[test]
 fn every_block_of_commands_is_run_by_a_suite() {

@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::unistd::{Pid, Uid};
-use selfup_tests::manual::{Block, Seen, What};
+use selfup_tests::manual::Block;
 use selfup_tests::{PATIENCE, children_of, eventually};
 use tempfile::TempDir;
 
@@ -90,7 +90,7 @@ impl Room {
     /// Runs them to their end. What they leave in the background goes on.
     pub(crate) fn run(&self, commands: &str, variables: &[(&str, OsString)]) -> Done {
         let mut running = self.start(commands, variables);
-        let status = running.wait_within(PATIENCE);
+        let status = running.wait();
         Done { status, output: running.output() }
     }
 
@@ -110,21 +110,16 @@ impl Room {
 impl Done {
     /// Asserts that commands came to a good end, and printed what they had to.
     pub(crate) fn assert(&self, block: &Block) {
-        let Block { place, what, text, .. } = block;
+        let Block { place, text, .. } = block;
         assert!(self.status.success(), "{place}: {}\n{text}\n{}", self.status, self.output);
-        let What::Run { seen, .. } = what else { return };
-        for seen in seen {
-            if let Seen::Shows(shown) = seen {
-                assert!(self.output.contains(shown), "{place} shows no {shown:?}: {}", self.output);
-            }
-        }
+        block.assert_shown(&self.output);
     }
 }
 
 impl Running {
-    /// Waits for the end, longer than for anything else.
-    pub(crate) fn wait_within(&mut self, patience: Duration) -> ExitStatus {
-        let until = Instant::now() + patience;
+    /// Waits for the end.
+    fn wait(&mut self) -> ExitStatus {
+        let until = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.shell.try_wait().unwrap() {
                 return status;

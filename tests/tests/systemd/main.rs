@@ -1,23 +1,24 @@
 //! A real systemd has a service start, reload, upgrade, stop, crash and hang.
 //!
-//! One container is booted for all of it, and each step has the service for itself.
+//! One container is booted for nearly all of it, and each step has the service for itself.
 #![allow(clippy::expect_used, reason = "what is not as it should be fails the test")]
 
 mod down;
+mod fresh;
 mod manual;
 mod reload;
 mod unit;
 
 use std::time::Instant;
 
-use selfup_tests::Container;
+use selfup_tests::{Container, Network};
 
 /// Fails, or comes to its end.
 type Step = fn(&Container);
 
 #[test]
 fn systemd_is_at_home_with_a_service_that_upgrades_itself() {
-    let Some(container) = Container::boot() else { return };
+    let Some(container) = Container::boot(Network::Host) else { return };
     container.must(&["useradd", "--system", "app"]);
     let steps: [(&str, Step); 12] = [
         ("the shown units have nothing that systemd complains of", reload::units_are_valid),

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use selfup_tests::Mounted;
+use selfup_tests::{Clock, Mounted};
 
 use super::{Seen, doctor, of};
 use crate::ran::{Ran, selfup};
@@ -258,28 +258,56 @@ fn a_network_file_system_is_a_failure() {
     }
 }
 
+/// What the doctor says of a binary at `path` in a root of its own, in which there is an empty file `sign`, too.
+fn rooted(path: &str, sign: &str) -> Seen {
+    let script = "mount -t tmpfs none \"$1\" && cd \"$1\" && mkdir -p run \"$(dirname \"$3\")\" && cp \"$2\" \"$3\" \
+                  && for place in bin lib lib64 usr proc; do [ ! -e \"/$place\" ] || \
+                  { mkdir $place && mount --rbind \"/$place\" $place; } || exit; done; \
+                  touch \"$4\" && exec chroot . \"/$3\" doctor --json \"/$3\"";
+    let site = Site::new();
+    let root = site.directory().join("root");
+    fs::create_dir(&root).unwrap();
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", script, "sh"]).arg(root).arg(env!("CARGO_BIN_EXE_selfup"));
+    Seen::of(&Ran::of(command.args([path, sign]).output().unwrap()))
+}
+
 /// In a root of its own, for this machine's is to have no such file.
 #[test]
 fn the_root_of_a_container_is_known_by_its_signs() {
     if !is_root() {
         return;
     }
-    let site = Site::new();
-    let doctor = |sign: &str| {
-        let script = "mount -t tmpfs none \"$1\" && cd \"$1\" && cp \"$2\" app && mkdir run \
-                      && for place in bin lib lib64 usr proc; do [ ! -e \"/$place\" ] || \
-                      { mkdir $place && mount --rbind \"/$place\" $place; } || exit; done; \
-                      [ -z \"$3\" ] || touch \"$3\"; exec chroot . /app doctor --json /app";
-        let root = site.directory().join("root");
-        let _ = fs::create_dir(&root);
-        let mut command = Command::new("unshare");
-        command.args(["-m", "sh", "-c", script, "sh"]).arg(root).arg(env!("CARGO_BIN_EXE_selfup"));
-        Seen::of(&Ran::of(command.arg(sign).output().unwrap()))
-    };
-    doctor("").is("container", "ok", "on tmpfs, at /");
+    rooted("app", "no-sign").is("container", "ok", "on tmpfs, at /");
     for sign in [".dockerenv", "run/.containerenv"] {
-        doctor(sign).is("container", "warning", "the layer of a container (tmpfs at /)");
+        rooted("app", sign).is("container", "warning", "the layer of a container (tmpfs at /)");
     }
+}
+
+#[test]
+fn a_file_of_a_store_that_never_changes_is_a_failure() {
+    if !is_root() {
+        return;
+    }
+    for (path, whose) in [
+        ("nix/store/abc-app-1.0/bin/app", "/nix/store is the store of Nix"),
+        ("gnu/store/abc-app-1.0/bin/app", "/gnu/store is the store of Guix"),
+        ("snap/app/12/bin/app", "/snap is where snaps are mounted"),
+        ("ostree/deploy/app", "/ostree is the repository of OSTree"),
+    ] {
+        rooted(path, "no-sign").is("package", "failure", whose);
+    }
+}
+
+#[test]
+fn a_clock_that_was_never_set_is_a_failure() {
+    let (site, clock) = (Site::new(), Clock::build());
+    clock.set(24 * 3600);
+    let [library, offset] = clock.variables();
+    let mut command = selfup(&["doctor", "--json"]);
+    command.arg(site.path()).env(library.0, library.1).env(offset.0, offset.1);
+    let seen = Seen::of(&Ran::of(command.output().unwrap()));
+    seen.is("clock", "failure", "the clock shows a year before this version of selfup was made");
 }
 
 #[test]
