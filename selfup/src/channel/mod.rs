@@ -11,6 +11,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -127,6 +128,15 @@ impl Channel {
 pub(crate) fn lost_descriptors(error: &io::Error) -> bool {
     seqpacket::DescriptorsLost::is_why(error)
 }
+
+/// Whether the kernel had no memory for what was asked of a channel: both ends are there, and what was
+/// said is, too.
+pub(crate) fn is_passing(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOMEM | libc::ENOBUFS))
+}
+
+/// How long to wait before it is asked again.
+pub(crate) const PAUSE: Duration = Duration::from_millis(100);
 
 impl From<OwnedFd> for Channel {
     fn from(fd: OwnedFd) -> Self {

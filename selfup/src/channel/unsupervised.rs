@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -46,3 +47,9 @@ impl Channel {
 pub(crate) fn lost_descriptors(_error: &io::Error) -> bool {
     false
 }
+
+pub(crate) fn is_passing(_error: &io::Error) -> bool {
+    false
+}
+
+pub(crate) const PAUSE: Duration = Duration::ZERO;

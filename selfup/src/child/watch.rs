@@ -8,7 +8,7 @@ use tokio::sync::mpsc::Sender;
 
 use super::Child;
 use crate::channel::message::FromChild;
-use crate::channel::{Channel, Received};
+use crate::channel::{self, Channel, Received};
 use crate::identity::Generation;
 use crate::sys;
 use crate::sys::pidfd::{Process, Status};
@@ -100,6 +100,7 @@ impl Watch {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
                 Err(error) if is_unreadable(&error) => {}
+                Err(error) if channel::is_passing(&error) => tokio::time::sleep(channel::PAUSE).await,
                 Ok(Received::End) | Err(_) => return false,
             }
         }

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use nix::unistd::Pid;
-use tokio::sync::oneshot;
+use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use super::plan::Finding;
 use crate::origin::Origin;
@@ -18,15 +18,21 @@ pub(super) struct Examiner {
     pub(super) allow_unmarked: bool,
     /// The look that is being taken, if one is.
     looking: Option<oneshot::Receiver<Examined>>,
+    /// Why no other one is.
+    refused: Option<&'static str>,
 }
 
 /// What was found, and which file may be started.
 pub(super) type Examined = (Finding, Option<Vetted>);
 
 impl Examiner {
-    /// Compares what lies at the path with what the process `serving` executes. An earlier look
-    /// that has not come back yet is forgotten.
+    /// Compares what lies at the path with what the process `serving` executes. As long as an earlier
+    /// look has not come back there is no other: each is a thread, and may hang where that one does.
     pub(super) fn examine(&mut self, origin: &Origin, serving: Pid, rehearsal: Option<String>) {
+        if self.is_looking() {
+            self.refused = Some(STUCK);
+            return;
+        }
         let (report, receiver) = oneshot::channel();
         self.looking = Some(receiver);
         let (origin, allow_unmarked) = (origin.clone(), self.allow_unmarked);
@@ -45,8 +51,16 @@ impl Examiner {
         }
     }
 
+    fn is_looking(&mut self) -> bool {
+        let looking = self.looking.as_mut();
+        looking.is_some_and(|look| matches!(look.try_recv(), Err(TryRecvError::Empty)))
+    }
+
     /// What was found. Cancel-safe.
     pub(super) async fn report(&mut self) -> Examined {
+        if let Some(text) = self.refused.take() {
+            return (Finding::Refused(text.into()), None);
+        }
         let Some(receiver) = &mut self.looking else { return std::future::pending().await };
         let examined = receiver.await.unwrap_or_else(|_| {
             let text =
@@ -57,6 +71,9 @@ impl Examiner {
         examined
     }
 }
+
+const STUCK: &str = "an earlier look at the binary has not come back; see whether its file system \
+     answers";
 
 /// The file that a process executes, whatever has become of its path.
 pub(super) fn executed_by(pid: Pid) -> PathBuf {
@@ -83,4 +100,25 @@ fn examine(origin: &Origin, serving: Pid, demands: Demands<'_>) -> Examined {
 
 fn is_executed_by(pid: Pid, inode: Inode) -> bool {
     Inode::at(&executed_by(pid)).is_ok_and(|executed| executed == inode)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_look_that_does_not_come_back_is_the_only_one() {
+        let origin = Origin::of_test("/nowhere/app".into(), &[], &[]);
+        let (hung, looking) = oneshot::channel();
+        let mut examiner = Examiner { looking: Some(looking), ..Examiner::default() };
+        for _ in 0..2 {
+            examiner.examine(&origin, Pid::this(), None);
+            let (finding, _) = examiner.report().await;
+            assert!(matches!(finding, Finding::Refused(why) if why == STUCK));
+        }
+        hung.send((Finding::Same, None)).unwrap();
+        examiner.examine(&origin, Pid::this(), None);
+        let (finding, _) = examiner.report().await;
+        assert!(matches!(finding, Finding::Refused(why) if why.contains("leads to no file")));
+    }
 }

@@ -19,9 +19,13 @@ impl Master {
         }
         let observer = &self.observer;
         let preparation = self.preparation.get_or_insert_with(|| Preparation::begin(observer, now));
+        let is_overdue = preparation.is_overdue(now);
         match preparation.progress(self.upgrader.park(), now) {
             // The last of all: from here on clients wait.
             Progress::Ready if self.desk.close(self.serving()) => return true,
+            Progress::Ready if is_overdue => {
+                self.stay("the thread of the control socket does not end; restart the service".into());
+            }
             Progress::Ready => self.look_at = Some(now + LOOK),
             Progress::Waits(until) => self.look_at = Some(until),
             Progress::Overdue(reason) => self.stay(reason),

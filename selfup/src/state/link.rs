@@ -16,7 +16,7 @@ use super::gate::{Gate, Phase};
 use super::health::Trial;
 use super::open::Open;
 use crate::channel::message::{FromChild, FromMaster, Welcome};
-use crate::channel::{Channel, Received};
+use crate::channel::{self, Channel, Received};
 use crate::sys;
 
 /// What a program can say to its master, if it has one.
@@ -156,12 +156,16 @@ impl Link {
 
     /// Does what the master says, until it is gone.
     fn obey(self: &Arc<Self>, gate: &Gate) {
-        let Some(channel) = &self.channel else { return };
+        let Some(line) = &self.channel else { return };
         loop {
-            let message = match channel.receive() {
+            let message = match line.receive() {
                 Ok(Received::Message(message, _)) => message,
                 // What cannot be read comes from a later version.
                 Err(error) if error.get_ref().is_some() => continue,
+                Err(error) if channel::is_passing(&error) => {
+                    std::thread::sleep(channel::PAUSE);
+                    continue;
+                }
                 Ok(Received::End) | Err(_) => return,
             };
             match message {

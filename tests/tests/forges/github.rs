@@ -44,7 +44,7 @@ fn a_file_with_a_name_costs_no_request_of_the_api_and_an_idle_poll_is_one_head()
 }
 
 #[test]
-fn an_idle_poll_of_the_api_has_no_body_even_if_somebody_else_downloads() {
+fn an_idle_poll_of_the_api_has_no_body_but_after_somebody_has_downloaded() {
     let forge = forge();
     let name = for_here("app");
     forge.publish(release("v1.0.0", &name));

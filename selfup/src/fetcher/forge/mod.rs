@@ -82,14 +82,16 @@ mod site;
 ///
 /// Which file of the release it is, [`asset`](Forge::asset) says, or the names of the files do.
 ///
-/// What is asked when nothing changed, each time one request whose answer has no body:
+/// What is asked when nothing changed, each time one request:
 ///
 /// - With the name of the file, and without a token: a `HEAD` for `releases/latest/download/NAME`, whose
-///   redirect names the newest tag. GitHub does not count it against any quota. A file that is replaced
-///   under the same tag is not noticed.
+///   redirect names the newest tag. The answer has no body, and GitHub does not count it against any
+///   quota. A file that is replaced under the same tag is not noticed.
 /// - Otherwise: the API, by `releases/latest` and the `ETag` of the last answer. GitHub answers 60 such
 ///   requests in an hour to one address, 5,000 to one token, and does not count those with a token to
-///   which nothing changed. Where the quota is used up, the next poll is when it is renewed.
+///   which nothing changed. The answer has no body then, but for one poll after a file of the release was
+///   downloaded, by whomever: it tells how often that was. Where the quota is used up, the next poll is
+///   when it is renewed.
 /// - With [`prerelease`](Forge::prerelease), or with how a [`tag`](Forge::tag) begins: the API, by the
 ///   list of releases and its `ETag`.
 ///
@@ -150,7 +152,8 @@ pub fn gitlab(project: impl Into<String>) -> Forge {
 /// When nothing changed, a poll is one request, a `HEAD` for the page `releases/latest`, whose redirect
 /// names the newest tag, without a body. A file that is replaced under the same tag is not noticed.
 /// With a [`tag`](Forge::tag) and an [`asset`](Forge::asset) it is a `GET` for that file, conditional on its
-/// `ETag`, which a file that is replaced has anew; Gitea counts it as a download. With a
+/// `ETag`, which a file that is replaced has anew, and one more where that file lies in a storage to which
+/// it redirects; Gitea counts it as a download. With a
 /// [`token`](Forge::token), a tag alone or [`prerelease`](Forge::prerelease) it is a request of the API,
 /// which gives no `ETag`: it is answered in full, some kilobytes, and the file's number, length and date
 /// are compared.

@@ -75,12 +75,13 @@ pub(in crate::fetcher) mod sibling;
 /// asked for without a `Content-Encoding`; where a server adds one all the same, what it sends counts as
 /// what is published.
 ///
-/// Up to 10 redirects are followed, none from https to http. Headers and password go to the scheme,
-/// host and port of `url` alone. Servers speak HTTP/2 or HTTP/1.1, as they like, over TLS 1.2 or 1.3.
-/// The certificates that the system trusts are trusted, and [`ca`](Http::ca) adds to them. The proxies of
-/// the environment are used, except for a URL on the loopback interface, unless [`proxy`](Http::proxy)
-/// says otherwise: `HTTPS_PROXY` and `HTTP_PROXY`, or else `ALL_PROXY`, which may be a SOCKS proxy
-/// (`socks5://` or `socks5h://`), and none for the hosts in `NO_PROXY`.
+/// Up to 10 redirects are followed, each of which is a request more, none from https to http. Headers
+/// and password go to the scheme, host and port of `url` alone. Servers speak HTTP/2 or HTTP/1.1, as
+/// they like, over TLS 1.2 or 1.3. The certificates that the system trusts are trusted, and
+/// [`ca`](Http::ca) adds to them. The proxies of the environment are used, except for a URL on the
+/// loopback interface, unless [`proxy`](Http::proxy) says otherwise: `HTTPS_PROXY` and `HTTP_PROXY`, or
+/// else `ALL_PROXY`, which may be a SOCKS proxy (`socks5://` or `socks5h://`), and none for the hosts in
+/// `NO_PROXY`.
 ///
 /// Where the service [verifies](crate::Builder::verify) signatures, that of a new binary is read from
 /// its URL with `.minisig` behind the path; see [`signature`](Http::signature). A SHA-256 is asked

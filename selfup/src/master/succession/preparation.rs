@@ -47,6 +47,11 @@ impl Preparation {
         Self { until: now + PATIENCE, told, told_until: now + LAST }
     }
 
+    /// Whether it is not to be waited for any longer.
+    pub(in crate::master) fn is_overdue(&self, now: Instant) -> bool {
+        self.until <= now
+    }
+
     /// Whether all is so, if the upgrade thread `is_parked`.
     pub(in crate::master) fn progress(&mut self, is_parked: bool, now: Instant) -> Progress {
         let reason = if is_parked {
@@ -55,8 +60,7 @@ impl Preparation {
             Some("the upgrade thread is busy with code that does not come back".to_owned())
         };
         if let Some(reason) = reason {
-            let is_overdue = self.until <= now;
-            return if is_overdue {
+            return if self.is_overdue(now) {
                 Progress::Overdue(reason)
             } else {
                 Progress::Waits(now + LOOK)
