@@ -185,3 +185,21 @@ fn a_restart_and_an_upgrade_asked_for_together_both_come_to_pass() {
     published.service.assert_on_disk(&release);
     assert!(published.service.stop().success());
 }
+
+/// It is taken and looked at in pieces. How much a gigabyte costs, and how long it takes, is in the
+/// benchmark `pipeline`.
+#[test]
+fn a_large_release_costs_the_master_no_memory() {
+    let mut published = Published::start(&[("NO_RESTART_AFTER_FETCH", "1")]);
+    let before = published.service.memory("VmHWM");
+    let mut bytes = Release::good().bytes().to_vec();
+    bytes.resize(256 << 20, 0);
+    let large = Release::of(bytes);
+    published.publisher.publish(Answer::Whole(large.clone()));
+    published.service.wait_for("event upgraded: ");
+    let found = std::fs::read(published.service.binary()).expect("it is there");
+    assert!(found == large.bytes(), "it is in place");
+    let grown = published.service.memory("VmHWM").saturating_sub(before);
+    assert!(grown <= 8 * 1024, "the master had grown by {grown} KiB");
+    assert!(published.service.stop().success());
+}
