@@ -179,10 +179,10 @@ impl Clerk {
         patience: Duration,
     ) -> Result<Answer, Refused> {
         tokio::select! {
-            // What is known is told, whatever else is so.
+            // The loop answers all that it has taken up before it has this thread stop.
             biased;
             answer = answered => answer.map_err(|_| gone()),
-            () = self.stopped.wait() => Err(is_stopped("goes on, if it can")),
+            () = self.stopped.wait() => Err(is_stopped("was not taken up")),
             () = sleep(patience) => {
                 let words = "the time is over; what was asked for goes on, and GET /status tells \
                              what becomes of it";

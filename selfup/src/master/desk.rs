@@ -178,7 +178,8 @@ impl Desk {
     /// Answers everybody, as it is while `serving` does, and has the socket served no more. Says
     /// whether that is so.
     pub(super) fn close(&mut self, serving: Generation) -> bool {
-        // What is still on its way to the loop is cut, which its client is told.
+        // What is still on its way to the loop is not taken up, which its client is told.
+        while self.asked.try_recv().is_ok() {}
         self.tickets.succeed(serving);
         self.front.close()
     }
@@ -192,7 +193,7 @@ impl Desk {
     pub(super) async fn next(&mut self) -> Heard {
         tokio::select! {
             // This desk keeps a sender: it never ends.
-            Some(asked) = self.asked.recv() => Heard::Asked(asked),
+            Some(asked) = self.asked.recv(), if !self.front.is_closing() => Heard::Asked(asked),
             () = self.identities.found() => Heard::Found,
         }
     }

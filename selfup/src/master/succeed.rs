@@ -24,7 +24,9 @@ impl Master {
             // The last of all: from here on clients wait.
             Progress::Ready if self.desk.close(self.serving()) => return true,
             Progress::Ready if is_overdue => {
-                self.stay("the thread of the control socket does not end; restart the service".into());
+                self.stay(
+                    "the thread of the control socket does not end; restart the service".into(),
+                );
             }
             Progress::Ready => self.look_at = Some(now + LOOK),
             Progress::Waits(until) => self.look_at = Some(until),

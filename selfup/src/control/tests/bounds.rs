@@ -199,7 +199,7 @@ fn a_stop_answers_what_is_known_and_keeps_who_comes_for_the_next_server() {
     thread.stop();
     let told = answered(waits);
     assert_eq!(told.status, 503);
-    assert!(told.error().contains("goes on, if it can"), "{}", told.body);
+    assert!(told.error().contains("was not taken up"), "{}", told.body);
     assert!(asked.answer.is_closed());
     ended(thread);
     let early = served.send("GET /status HTTP/1.1\r\nHost: selfup\r\n\r\n");

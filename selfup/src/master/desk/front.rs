@@ -111,6 +111,11 @@ impl Front {
         !self.is_closing
     }
 
+    /// Whether its clients have been told that nobody takes up what they ask for.
+    pub(super) fn is_closing(&self) -> bool {
+        self.is_closing
+    }
+
     /// When to look whether a thread that was told to end has done so. Nothing else tells.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.is_closing.then(|| Instant::now() + LOOK)
