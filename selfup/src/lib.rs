@@ -168,6 +168,8 @@ mod role;
 mod serve;
 mod state;
 mod sys;
+#[cfg(all(test, unix))]
+mod testing;
 #[cfg_attr(not(selfup_supervised), path = "upgrade/unsupervised.rs")]
 mod upgrade;
 

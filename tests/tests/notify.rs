@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{SockaddrIn, getsockname};
-use selfup_tests::{Answer, Manager, Published, Publisher, Release, Service, ServiceBuilder, get};
+use selfup_tests::{
+    Answer, Manager, PATIENCE, Published, Publisher, Release, Service, ServiceBuilder, get,
+};
 
 /// A service that `manager` has started, and that wants to be fed each two seconds if it is `watched`.
 fn managed(manager: &Manager, release: &Release, watched: bool) -> ServiceBuilder {
@@ -102,7 +104,9 @@ fn a_master_that_was_replaced_goes_on_telling_and_none_of_it_leaks() {
     let manager = Manager::listen();
     let first = Release::good();
     let source = Publisher::start(Answer::Whole(first.clone()));
-    let builder = managed(&manager, &first, true).set("FDSTORE", "16");
+    // A new master has half of that to take over.
+    let watched = managed(&manager, &first, false).set("WATCHDOG_USEC", "20000000");
+    let builder = watched.set("FDSTORE", "16");
     let mut published = Published::of(builder, source, &[("INTERVAL", "100ms")]);
     manager.wait_for("READY=1");
     published.publisher.publish(Answer::Whole(first.again()));
@@ -160,22 +164,28 @@ fn a_watchdog_is_fed_for_a_program_that_never_stops_asking() {
 fn a_watchdog_is_fed_for_the_generation_that_waits_behind_one_that_does_not_answer() {
     let manager = Manager::listen();
     let builder = managed(&manager, &Release::good(), true);
-    let mut service = builder.set("PROBATION", "1h").set("TERMINATE_TIMEOUT", "1s").start();
+    let mut service = builder.set("PROBATION", "1h").start();
     manager.wait_for("READY=1");
     service.signal(Signal::SIGUSR2);
     service.wait_for("event paused: generation 1 ");
-    kill(service.pid_of(2), Signal::SIGSTOP).unwrap();
+    let stopped = service.pid_of(2);
+    kill(stopped, Signal::SIGSTOP).unwrap();
+    // It is given up when it has not answered for ten seconds: unfed, nobody would hear anything
+    // until then.
+    let hungry = Duration::from_secs(8);
     while service.lines("event resumed: generation 1 ").is_empty() {
-        assert!(manager.hear_within(NO_FOOD).is_some(), "the service is killed by its manager");
+        assert!(manager.hear_within(hungry).is_some(), "the service is killed by its manager");
     }
     manager.wait_for("WATCHDOG=1");
     assert!(service.get("/").contains(" 1 "));
+    // It is drained, of which a stopped process hears nothing.
+    kill(stopped, Signal::SIGKILL).unwrap();
     assert!(service.stop().success());
 }
 
 #[test]
 fn a_new_master_that_hangs_is_given_up_before_the_watchdog_gives_up_the_service() {
-    const WATCHDOG: Duration = Duration::from_secs(8);
+    const WATCHDOG: Duration = Duration::from_secs(20);
     let manager = Manager::listen();
     let first = Release::good();
     let source = Publisher::start(Answer::Whole(first.clone()));
@@ -218,9 +228,16 @@ fn a_manager_that_reads_nothing_holds_nothing_up() {
         service.restart(next);
     }
     assert!(service.get("/").contains(" 40 "));
-    let said = rest(&manager, Duration::from_secs(3));
-    let count = |word: &str| said.iter().filter(|said| said.starts_with(word)).count();
-    assert_eq!((count("RELOADING=1"), count("READY=1")), (39, 40), "{said:#?}");
+    let count =
+        |said: &[String], word: &str| said.iter().filter(|said| said.starts_with(word)).count();
+    let mut said = Vec::new();
+    while count(&said, "READY=1") < 40
+        && let Some(told) = manager.hear_within(PATIENCE)
+    {
+        said.push(told.text.clone());
+    }
+    said.extend(rest(&manager, Duration::from_millis(100)));
+    assert_eq!((count(&said, "RELOADING=1"), count(&said, "READY=1")), (39, 40), "{said:#?}");
     assert!(service.stop().success());
 }
 

@@ -92,7 +92,7 @@ fn a_request_that_is_open_is_answered_before_the_next_generation_starts() {
 #[test]
 fn a_request_without_end_is_cut_off_at_its_deadline() {
     let alone = Alone::new();
-    let mut service = alone.service(&[("TERMINATE_TIMEOUT", "500ms")]);
+    let mut service = alone.service(&[("TERMINATE_TIMEOUT", "10s")]);
     let (mut held, _) = service.hold();
     held.ask("/sleep?3600000");
     service.restart(2);

@@ -40,9 +40,9 @@ impl Site {
     }
 }
 
+/// Puts a program at `path`, which can be executed at once, whatever other tests start meanwhile.
 pub(crate) fn install(path: &Path, bytes: &[u8]) {
-    fs::write(path, bytes).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    selfup_tests::Release::of(bytes).install(path);
 }
 
 /// The bytes of a whole binary with a note.

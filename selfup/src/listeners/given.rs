@@ -177,6 +177,7 @@ mod tests {
     use std::os::fd::AsRawFd as _;
 
     use super::*;
+    use crate::testing::eventually;
 
     fn given(names: &[&str]) -> Given {
         let socket = |(index, name): (usize, &&str)| GivenSocket {
@@ -224,7 +225,8 @@ mod tests {
 
     #[test]
     fn what_was_kept_is_listened_on_with_whoever_waits_there() {
-        let texts = ["127.0.0.1:0", "127.0.0.1:0", "udp:127.0.0.1:0", "unix:@selfup-kept"];
+        let named = format!("unix:@selfup-kept-{}", std::process::id());
+        let texts = ["127.0.0.1:0", "127.0.0.1:0", "udp:127.0.0.1:0", &named];
         let before = bind(&texts, &Given::default());
         let mut given = handed_on(&before);
         let locals: Vec<_> = before.iter().map(|bound| bound.local.clone()).collect();
@@ -245,7 +247,7 @@ mod tests {
         let after = bind(&["udp:127.0.0.1:0"], &given);
         let names = given.let_go_of_kept();
         assert_eq!(names, ["selfup-tcp-127.0.0.1-0", "selfup-udp-127.0.0.1-0"]);
-        std::net::TcpStream::connect(local.as_tcp().unwrap()).unwrap_err();
+        eventually("it is closed", || std::net::TcpStream::connect(local.as_tcp().unwrap()).err());
         assert_eq!(after[0].kind, Kind::Udp);
         assert!(given.sockets().is_empty());
     }

@@ -3,6 +3,7 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 use super::*;
 use crate::event::Verbosity;
+use crate::testing::eventually;
 
 /// A manager that listens, and what a service is told of it.
 fn listening() -> (tempfile::TempDir, UnixDatagram, Manager) {
@@ -72,9 +73,11 @@ fn what_waits_for_a_manager_is_bounded_and_its_last_word_is_kept() {
 fn a_manager_that_is_gone_is_not_waited_for_and_is_heard_of_again_when_it_is_back() {
     let (directory, socket, mut manager) = listening();
     drop(socket);
+    let path = directory.path().join("notify");
+    let client = UnixDatagram::unbound().unwrap();
+    eventually("nobody listens", || client.connect(&path).err());
     manager.say("STATUS=1".into());
     assert!(manager.is_lost && manager.retry_at().is_none());
-    let path = directory.path().join("notify");
     std::fs::remove_file(&path).unwrap();
     manager.say("STATUS=2".into());
     let socket = UnixDatagram::bind(&path).unwrap();

@@ -164,6 +164,7 @@ mod tests {
 
     use super::super::gate::Phase;
     use super::*;
+    use crate::testing::eventually;
 
     fn readiness() -> Readiness<Socket> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -215,7 +216,7 @@ mod tests {
         let mut context = Context::from_waker(Waker::noop());
         assert!(waiting.as_mut().poll(&mut context).is_pending());
         readiness.close(&Gate::new(Phase::Draining).unwrap()).unwrap();
-        TcpListener::bind(address).unwrap();
+        eventually("the port is free", || TcpListener::bind(address).ok());
         assert!(readiness.duplicate().is_err(), "the number is no listener any more");
     }
 

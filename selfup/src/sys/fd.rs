@@ -146,6 +146,7 @@ mod tests {
     use std::os::fd::IntoRawFd;
 
     use super::*;
+    use crate::testing::eventually;
 
     #[test]
     fn a_replaced_listener_frees_its_port_while_it_is_still_borrowed() {
@@ -153,7 +154,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let null = std::fs::File::open("/dev/null").unwrap();
         replace(listener.as_fd(), null.as_fd()).unwrap();
-        drop(std::net::TcpListener::bind(address).unwrap());
+        eventually("the port is free", || std::net::TcpListener::bind(address).ok());
         drop(listener);
     }
 

@@ -15,6 +15,7 @@ fn with_nothing_open_the_end_comes_at_once() {
     service.restart(2);
     service.wait_for("served 1: ");
     assert!(service.stop().success());
+    service.wait_for("served 2: ");
     assert_eq!(service.lines("event drain_timed_out"), [""; 0]);
     let served = service.lines("served ");
     assert!(served.len() == 2 && served.iter().all(|line| line.ends_with(" 0 cut")), "{served:?}");

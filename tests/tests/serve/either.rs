@@ -140,7 +140,8 @@ fn a_slow_request_is_answered_by_the_generation_that_took_it(start: Start) {
     let mut service = start(service());
     let mut slow = service.open();
     assert!(!slow.get("/").is_last);
-    slow.ask("/sleep?4000").unwrap();
+    // Longer than the restart takes.
+    slow.ask("/sleep?15000").unwrap();
     service.restart(2);
     service.wait_until_served_by(2);
     let answer = slow.answer().unwrap();
@@ -175,7 +176,7 @@ fn a_body_goes_on_across_a_restart(start: Start) {
 
 /// A client that does not wait for answers hears which was the last, and no reset.
 fn what_is_sent_behind_the_last_request_does_not_undo_its_answer(start: Start) {
-    let mut service = start(service().set("LINGER", "1s"));
+    let mut service = start(service().set("LINGER", "10s"));
     let mut client = service.open();
     client.post(2).unwrap();
     client.say(b"x").unwrap();

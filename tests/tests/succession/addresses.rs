@@ -14,7 +14,7 @@ const BEFORE: &str = "127.0.0.1:0,127.0.0.2:0";
 /// Without [`GOES`], with [`COMES`], and with releases from somewhere else.
 fn changed(flaw: &str, publisher: &Publisher) -> Release {
     let url = publisher.url();
-    let settings = format!("ADDRESS={STAYS},{COMES} FETCHER={url} TERMINATE_TIMEOUT=500ms");
+    let settings = format!("ADDRESS={STAYS},{COMES} FETCHER={url} TERMINATE_TIMEOUT=10s");
     Release::configured(&format!("{settings} {flaw}"))
 }
 

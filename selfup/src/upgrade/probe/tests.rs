@@ -6,7 +6,11 @@ use super::*;
 use crate::role::Part;
 use crate::upgrade::testing::test_path;
 
+/// For whoever is to miss it.
 const QUICK: Limits = Limits { time: Duration::from_millis(500), output: 1 << 20 };
+
+/// For whoever is not, however busy the machine is.
+const AMPLE: Limits = Limits { time: Duration::from_secs(60), ..QUICK };
 
 /// Starts the test binary again as [`the_candidate`], which behaves as `part` says.
 fn play(part: &str, limits: Limits) -> Result<Option<Vec<String>>> {
@@ -107,13 +111,13 @@ fn refusal(part: &str, limits: Limits) -> String {
     let begun = Instant::now();
     let error = play(part, limits).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Probe, "{}", error.chain());
-    assert!(begun.elapsed() < limits.time + Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < limits.time + AMPLE.time, "{:?}", begun.elapsed());
     error.chain()
 }
 
 #[test]
 fn a_candidate_that_answers_and_ends_is_taken() {
-    assert_eq!(play("good", Limits::default()).unwrap().unwrap(), [":3000", "[::1]:4000"]);
+    assert_eq!(play("good", AMPLE).unwrap().unwrap(), [":3000", "[::1]:4000"]);
 }
 
 #[cfg(feature = "systemd")]
@@ -126,7 +130,7 @@ fn a_candidate_that_feeds_no_watchdog_is_refused_where_there_is_one() {
         let env =
             [("TEST_CANDIDATE", part), ("NOTIFY_SOCKET", "/nowhere"), ("WATCHDOG_USEC", usec)];
         let origin = Origin::of_test(PathBuf::from("/app"), &args, &env);
-        probe(&exe, &origin, None, Limits::default(), None)
+        probe(&exe, &origin, None, AMPLE, None)
     };
     let error = probed("older", "30000000").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Probe);
@@ -138,7 +142,7 @@ fn a_candidate_that_feeds_no_watchdog_is_refused_where_there_is_one() {
 /// As `part`, asked to take over `snapshot`.
 fn take_over(part: &str, snapshot: &str) -> Result<Option<Vec<String>>> {
     let exe = std::env::current_exe().unwrap();
-    probe(&exe, &origin_for(part), Some(snapshot), Limits::default(), None)
+    probe(&exe, &origin_for(part), Some(snapshot), AMPLE, None)
 }
 
 #[test]
@@ -171,17 +175,18 @@ fn a_snapshot_that_is_longer_than_a_packet_is_not_sent() {
 
 #[test]
 fn it_gets_the_environment_of_a_child_without_the_process_managers() {
-    let listed = play("environment", Limits::default()).unwrap().unwrap();
+    let listed = play("environment", AMPLE).unwrap().unwrap();
     assert!(listed.contains(&"LISTEN_ADDRESS".to_owned()), "{listed:?}");
     assert!(!listed.contains(&"LISTEN_PID".to_owned()), "{listed:?}");
 }
 
 #[test]
 fn an_answer_alone_is_not_enough() {
-    assert!(refusal("forged", Limits::default()).contains("another token"));
-    assert!(refusal("garbles", Limits::default()).contains("could not be understood"));
-    assert!(refusal("stays", QUICK).contains("answered, but had not ended after 500ms"));
-    let config = refusal("config", Limits::default());
+    assert!(refusal("forged", AMPLE).contains("another token"));
+    assert!(refusal("garbles", AMPLE).contains("could not be understood"));
+    let limits = Limits { time: Duration::from_secs(10), ..QUICK };
+    assert!(refusal("stays", limits).contains("answered, but had not ended after 10s"));
+    let config = refusal("config", AMPLE);
     let words = "its config cannot work here: no config: `address` \"x\" has no port";
     assert!(config.contains(words), "{config}");
 }
@@ -195,7 +200,7 @@ fn silence_ends_at_the_deadline() {
 
 #[test]
 fn what_it_printed_is_in_the_error() {
-    let words = refusal("panics", Limits::default());
+    let words = refusal("panics", AMPLE);
     assert!(words.contains("ended without an answer, with exit status 101"), "{words}");
     assert!(words.contains("no database at example.com"), "{words}");
 }
@@ -207,15 +212,14 @@ fn programs_that_know_nothing_of_selfup_are_refused() {
     let refusal = |path: &str, origin: &Origin, limits| {
         probe(Path::new(path), origin, None, limits, None).unwrap_err().chain()
     };
-    let exits = refusal("/bin/true", &silent, Limits::default());
+    let exits = refusal("/bin/true", &silent, AMPLE);
     assert!(exits.contains("ended without an answer, with exit status 0"), "{exits}");
     // Its stdin is null, so it ends by itself.
-    let copies = refusal("/bin/cat", &silent, Limits::default());
+    let copies = refusal("/bin/cat", &silent, AMPLE);
     assert!(copies.contains("ended without an answer"), "{copies}");
-    let begun = Instant::now();
-    let floods = refusal("/usr/bin/yes", &silent, Limits::default());
+    let floods = refusal("/usr/bin/yes", &silent, AMPLE);
     assert!(floods.contains("it printed more than 1048576 bytes and was killed"), "{floods}");
-    assert!(floods.len() < 3 * 4096 && begun.elapsed() < Limits::default().time, "{begun:?}");
+    assert!(floods.len() < 3 * 4096, "{}", floods.len());
     let sleeper = Origin::of_test(PathBuf::from("/app"), &["sleep", "600"], &[]);
     assert!(refusal("/bin/sleep", &sleeper, QUICK).contains("did not answer within"));
 }
@@ -223,7 +227,7 @@ fn programs_that_know_nothing_of_selfup_are_refused() {
 #[test]
 fn what_it_started_ends_with_it_whatever_that_has_left() {
     for _ in 0..5 {
-        let listed = play("leaves", Limits::default()).unwrap().unwrap();
+        let listed = play("leaves", AMPLE).unwrap().unwrap();
         let stray: i32 = listed[0].parse().unwrap();
         assert!(!Path::new(&format!("/proc/{stray}")).exists(), "{stray} is reaped, too");
     }
@@ -231,7 +235,7 @@ fn what_it_started_ends_with_it_whatever_that_has_left() {
 
 #[test]
 fn who_answers_without_end_is_heard_twice() {
-    let words = refusal("repeats", Limits::default());
+    let words = refusal("repeats", AMPLE);
     assert!(words.contains("it answered more than once and was killed"), "{words}");
 }
 
@@ -242,7 +246,7 @@ fn its_process_group_ends_with_it() {
     let script = format!("sleep 600 & echo $! > {0}.new; mv {0}.new {0}; wait", pids.display());
     let origin =
         Origin::of_test(PathBuf::from("/app"), &["sh", "-c", &script], &[("PATH", "/bin")]);
-    let limits = Limits { time: Duration::from_secs(2), ..QUICK };
+    let limits = Limits { time: Duration::from_secs(10), ..QUICK };
     probe(Path::new("/bin/sh"), &origin, None, limits, None).unwrap_err();
     let pid: i32 = std::fs::read_to_string(&pids).unwrap().trim().parse().unwrap();
     assert!(!Path::new(&format!("/proc/{pid}")).exists(), "{pid} is reaped, too");
@@ -278,16 +282,16 @@ fn a_text_file_is_not_run_and_a_busy_file_is_waited_for() {
     let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(&path, permissions).unwrap();
     let origin = origin_for("good");
-    let error = probe(&path, &origin, None, Limits::default(), None).unwrap_err();
+    let error = probe(&path, &origin, None, AMPLE, None).unwrap_err();
     assert!(error.to_string().contains("could not be executed"), "{}", error.chain());
 
     std::fs::copy(std::env::current_exe().unwrap(), &path).unwrap();
     let mut writer = Writer::of(&path);
-    let busy = probe(&path, &origin, None, Limits::default(), None).unwrap_err();
+    let busy = probe(&path, &origin, None, AMPLE, None).unwrap_err();
     assert!(busy.chain().contains("Text file busy"), "{}", busy.chain());
     assert_eq!(busy.kind(), ErrorKind::Spawn, "that is not the candidate's doing");
     let closer = std::thread::spawn(move || writer.close());
-    assert_eq!(probe(&path, &origin, None, Limits::default(), None).unwrap().unwrap().len(), 2);
+    assert_eq!(probe(&path, &origin, None, AMPLE, None).unwrap().unwrap().len(), 2);
     closer.join().unwrap();
 }
 
