@@ -19,6 +19,18 @@ pub fn get(address: SocketAddr, target: &str) -> String {
         .unwrap_or_else(|error| panic!("GET {target} was not answered: {error}"))
 }
 
+/// Asks until `generation` answers, and gives its answer.
+///
+/// # Panics
+///
+/// If it never does, or if a request is not answered.
+pub fn served_by(address: SocketAddr, generation: u64) -> String {
+    let name = format!(" {generation} ");
+    crate::eventually(&format!("generation {generation} answers"), || {
+        Some(get(address, "/")).filter(|answer| answer.contains(&name))
+    })
+}
+
 /// [`get`], with what went wrong.
 ///
 /// # Errors

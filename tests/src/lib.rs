@@ -5,6 +5,7 @@
 //! processes print, and every wait ends at [`PATIENCE`], by which a machine would have to be stuck.
 #![allow(clippy::expect_used, reason = "what goes wrong in the harness fails the test at once")]
 
+mod again;
 mod certificate;
 mod client;
 mod clock;
@@ -42,8 +43,9 @@ mod witness;
 
 use std::time::Duration;
 
+pub use self::again::{Busy, serve_once_free, serves_where_it_waited};
 pub use self::certificate::Certificate;
-pub use self::client::{Connection, Load, get, try_get};
+pub use self::client::{Connection, Load, get, served_by, try_get};
 pub use self::clock::Clock;
 pub use self::container::{Container, Network};
 pub use self::control::{Control, Remote};

@@ -104,6 +104,15 @@ impl Service {
         self.assert_on_disk(release);
     }
 
+    /// Waits until `generation` answers, and gives its answer.
+    ///
+    /// A commit is told before that: where the one before has not said in time that it is paused, it may answer
+    /// once more.
+    #[expect(clippy::must_use_candidate, reason = "often it is only waited for")]
+    pub fn wait_until_served_by(&self, generation: u64) -> String {
+        crate::served_by(self.address(), generation)
+    }
+
     /// That the binary on disk is `release`, byte for byte.
     ///
     /// # Panics

@@ -209,7 +209,7 @@ fn a_file_that_may_not_be_executed_or_is_none_is_refused_with_the_reason() {
 
 /// Deploys what fails on trial twice, and then what does not.
 fn fails_on_trial(flaw: &str, lost: usize) {
-    let (mut service, notes) = noted(&[("PROBATION", "2s"), ("READY_TIMEOUT", "5s")]);
+    let (mut service, notes) = noted(&[("PROBATION", "2s"), ("READY_TIMEOUT", "15s")]);
     let before = service.get("/");
     let load = Load::start(service.address(), "/", 2);
     let flawed = Release::flawed(flaw);

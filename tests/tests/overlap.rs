@@ -105,7 +105,7 @@ fn a_request_without_end_is_cut_off_at_its_deadline() {
 /// Publishes what fails on trial, and then what does not.
 fn upgrade_fails(flaw: &str, words: &str, lost: usize) {
     let alone = Alone::new();
-    let mut published = alone.published(&[("PROBATION", "2s"), ("READY_TIMEOUT", "3s")]);
+    let mut published = alone.published(&[("PROBATION", "2s"), ("READY_TIMEOUT", "15s")]);
     let service = &published.service;
     let before = fs::read(service.binary()).expect("the binary is there");
     let load = Load::start(service.address(), "/", 4);
@@ -129,7 +129,7 @@ fn an_upgrade_that_crashes_at_its_start_is_answered_by_the_previous_binary() {
 
 #[test]
 fn an_upgrade_that_is_never_ready_is_answered_by_the_previous_binary() {
-    upgrade_fails("never-ready", "it was not ready within 3s", 0);
+    upgrade_fails("never-ready", "it was not ready within 15s", 0);
 }
 
 #[test]

@@ -56,10 +56,10 @@ fn where_upgrades_are_required_a_directory_that_cannot_be_written_ends_the_start
 
 #[test]
 fn a_deploy_by_hand_during_a_trial_stays_when_the_trial_fails() {
-    let mut published = Published::start(&[("READY_TIMEOUT", "5s")]);
+    let mut published = Published::start(&[("READY_TIMEOUT", "20s")]);
+    let by_hand = Release::good();
     published.publisher.publish(Answer::Whole(Release::flawed("never-ready")));
     published.service.wait_for("event child_started: generation 2 ");
-    let by_hand = Release::good();
     by_hand.install(&published.service.binary());
     published.service.wait_for("event restart_abandoned: ");
     published.publisher.wait_for("GET 304", 2);

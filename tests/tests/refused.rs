@@ -219,8 +219,9 @@ fn a_binary_that_crashes_at_its_start_is_rolled_back() {
 
 #[test]
 fn a_binary_that_is_never_ready_is_rolled_back() {
-    let words = &["it was not ready within 3s", "raise `ready_timeout`"];
-    is_rolled_back("never-ready", &[("READY_TIMEOUT", "3s")], words);
+    // The good one that comes after it has no longer.
+    let words = &["it was not ready within 15s", "raise `ready_timeout`"];
+    is_rolled_back("never-ready", &[("READY_TIMEOUT", "15s")], words);
 }
 
 #[test]
@@ -238,7 +239,7 @@ fn bad_files_are_refused_one_after_another_and_a_good_one_after_them_is_taken() 
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = directory.path().join("published");
     let builder = ServiceBuilder::new(&first).set("FETCHER", path.clone());
-    let mut service = builder.set("READY_TIMEOUT", "3s").start();
+    let mut service = builder.set("READY_TIMEOUT", "15s").start();
     let load = Load::start(service.address(), "/", 2);
     let half = Release::cut_short(0).bytes().len() / 2;
     let bad = [
@@ -251,14 +252,17 @@ fn bad_files_are_refused_one_after_another_and_a_good_one_after_them_is_taken() 
         (Release::flawed("probe-fails"), "it ended without an answer"),
         (Release::flawed("bad-config"), "its config cannot work here"),
         (Release::flawed("exits"), "generation 2 failed: it ended before its time"),
-        (Release::flawed("never-ready"), "generation 3 failed: it was not ready within 3s"),
+        (Release::flawed("never-ready"), "generation 3 failed: it was not ready within 15s"),
     ];
     for (count, (release, words)) in bad.iter().enumerate() {
         // Executable or not makes no difference.
         if count % 2 == 0 {
             release.install(&path);
         } else {
-            fs::write(&path, release.bytes()).expect("the file can be written");
+            // One that is written where it is looked for looks whole in every pause of its writer.
+            let beside = directory.path().join("beside");
+            fs::write(&beside, release.bytes()).expect("the file can be written");
+            fs::rename(&beside, &path).expect("the file can be renamed");
         }
         service.wait_for(words_of(release, words).as_str());
         service.assert_files(&[]);

@@ -135,7 +135,7 @@ fn a_trial_whose_master_was_killed_is_passed_with_who_is_left() {
 #[test]
 fn a_trial_whose_master_was_killed_is_failed_with_who_is_left() {
     let mut first = Published::start(&[("READY_TIMEOUT", "10m")]);
-    let mut second = follower(&first, &[("READY_TIMEOUT", "3s")]);
+    let mut second = follower(&first, &[("READY_TIMEOUT", "15s")]);
     let before = second.get("/");
     first.publisher.publish(Answer::Whole(Release::flawed("never-ready")));
     first.service.wait_for("event child_started: generation 2 ");

@@ -17,7 +17,8 @@ fn crowd(kind: Kind) -> usize {
 
 fn assert_that_restarts_cost_nothing(wire: &str, protocol: Protocol) {
     const RESTARTS: u64 = 5;
-    let builder = ServiceBuilder::new(&Release::of_fixture("measured"));
+    // Longer than a client takes to ask once more on a slow machine, and shorter than a drain may be.
+    let builder = ServiceBuilder::new(&Release::of_fixture("measured")).set("LINGER", "20s");
     let (builder, wire) = Wire::prepare(wire, protocol, builder);
     let mut service = builder.start();
     let toll = Toll::of(crowd, wire(&service), protocol).restarts(RESTARTS);

@@ -126,8 +126,10 @@ fn each_refusal_has_its_status() {
         (405, 1, "another version of selfup"),
     ] {
         let fake = Fake::answering(status, r#"{"error":"it is busy"}"#);
+        // Who is busy is asked again for so long.
+        let timeout = if status == 503 { "5s" } else { "100s" };
         for command in ["status", "restart"] {
-            let ran = run(&[command, "--timeout", "1s", "--socket", &fake.socket()]);
+            let ran = run(&[command, "--timeout", timeout, "--socket", &fake.socket()]);
             assert_eq!(ran.code, code, "{status} {command}: {ran:?}");
             assert!(ran.err.contains(words), "{status} {command}: {ran:?}");
         }

@@ -17,7 +17,16 @@ impl Site {
     }
 
     pub(crate) fn of(bytes: &[u8]) -> Self {
-        let site = Self { directory: tempfile::tempdir().unwrap() };
+        Self::within(tempfile::tempdir().unwrap(), bytes)
+    }
+
+    /// On the disk that is built on, wherever temporary files are.
+    pub(crate) fn on_disk() -> Self {
+        Self::within(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap(), &sample())
+    }
+
+    fn within(directory: TempDir, bytes: &[u8]) -> Self {
+        let site = Self { directory };
         // Others may look at it.
         fs::set_permissions(site.directory(), fs::Permissions::from_mode(0o755)).unwrap();
         install(&site.path(), bytes);

@@ -18,10 +18,10 @@ fn a_restart_is_answered_once_it_is_committed() {
 fn one_that_is_abandoned_says_why_whenever_it_fails() {
     for (flaw, reason) in [
         ("exits", "it ended before its time: exit status 9"),
-        ("never-ready", "it was not ready within 3s"),
+        ("never-ready", "it was not ready within 15s"),
         ("dies-soon", "it ended before its time: exit status 8"),
     ] {
-        let (mut service, operator) = service(&[("PROBATION", "1h"), ("READY_TIMEOUT", "3s")]);
+        let (mut service, operator) = service(&[("PROBATION", "1h"), ("READY_TIMEOUT", "15s")]);
         let before = service.get("/");
         Release::flawed(flaw).install(&service.binary());
         let said = operator.post("/restart");

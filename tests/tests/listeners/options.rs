@@ -1,6 +1,6 @@
 //! What an address says behind its `?`.
 
-use selfup_tests::{Published, Release, Service, get};
+use selfup_tests::{Published, Release, Service, get, served_by};
 
 #[test]
 fn two_names_for_one_address_are_served_by_one_socket_that_an_upgrade_may_part() {
@@ -16,10 +16,10 @@ fn two_names_for_one_address_are_served_by_one_socket_that_an_upgrade_may_part()
     let url = published.publisher.url();
     let one = Release::configured(&format!("ADDRESS={address}?name=b FETCHER={url}"));
     published.succeed(&one);
-    assert!(get(address, "/").contains(" 2 "));
+    served_by(address, 2);
     let again = Release::configured(&format!("ADDRESS={both} FETCHER={url}"));
     published.succeed(&again);
-    assert!(get(address, "/").contains(" 3 "));
+    served_by(address, 3);
     assert!(published.service.stop().success());
 }
 
@@ -33,7 +33,7 @@ fn options_that_change_leave_the_listener_where_it_is() {
     assert!(get(address, "/state").contains(options));
     assert_eq!(queue_of(&published.service), "9");
     published.succeed(&Release::configured(&format!("ADDRESS=127.0.0.1:0 FETCHER={url}")));
-    assert!(get(address, "/").contains(" 3 "));
+    served_by(address, 3);
     assert_eq!(queue_of(&published.service), "1024");
     assert!(published.service.stop().success());
 }

@@ -1,5 +1,5 @@
 use nix::sys::signal::Signal;
-use selfup_tests::{Answer, Published, Release, Service, ServiceBuilder};
+use selfup_tests::{Answer, Published, Release, Service, serve_once_free};
 
 use super::client::{Packets, ask, succeed, wait_until_free};
 
@@ -68,8 +68,7 @@ fn a_new_master_takes_the_port_that_an_orphan_lets_go_of() {
     assert_eq!(ask(address), 1);
     service.signal(Signal::SIGKILL);
     service.wait();
-    let next = ServiceBuilder::new(&Release::good()).set("ADDRESS", format!("udp:{address}"));
-    let mut next = next.start();
+    let mut next = serve_once_free(&format!("udp:{address}"));
     assert_eq!(ask(address), 1);
     assert!(next.stop().success());
     service.processes().wait_until_gone();

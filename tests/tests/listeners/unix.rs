@@ -8,6 +8,7 @@ use nix::libc;
 use nix::sys::signal::Signal;
 use selfup_tests::{
     Answer, Published, Publisher, Release, Service, ServiceBuilder, eventually, send,
+    serve_once_free, serves_where_it_waited,
 };
 
 use super::client::{Load, get, succeed, try_get};
@@ -97,8 +98,7 @@ fn what_a_killed_master_leaves_is_the_next_ones() {
     let address = format!("unix:{}", path.display());
     kill_master(&mut service);
     assert_eq!(inode(&path), before, "no child removes it");
-    let next = ServiceBuilder::new(&Release::good()).set("ADDRESS", address);
-    let mut next = next.start();
+    let mut next = serve_once_free(&address);
     assert!(get(&path, "/").contains(" 1 "));
     assert_ne!(inode(&path), before);
     // The orphan answers, ends, and does not touch what is another's.
@@ -128,18 +128,26 @@ fn a_path_where_somebody_listens_is_left_alone() {
 
 #[test]
 fn a_second_service_waits_for_the_path_of_one_that_ends() {
+    // It waits for seconds, and this machine may be slower.
+    assert!((0..10).any(|_| waits_for_the_path_of_one_that_ends()));
+}
+
+/// Or has given up before the other had ended.
+fn waits_for_the_path_of_one_that_ends() -> bool {
     let (builder, path) = at_path("");
     let mut service = builder.start();
     let address = format!("unix:{}", path.display());
     let second = ServiceBuilder::new(&Release::good()).set("ADDRESS", &address).spawn();
     let pause = format!("{} ", libc::SYS_clock_nanosleep);
     eventually("it waits for its next try", || {
-        let call = std::fs::read_to_string(format!("/proc/{}/syscall", second.pid())).ok()?;
-        call.starts_with(&pause).then_some(())
+        let call = std::fs::read_to_string(format!("/proc/{}/syscall", second.pid()));
+        let has_ended = !second.lines("it is in use; ").is_empty();
+        (has_ended || call.is_ok_and(|call| call.starts_with(&pause))).then_some(())
     });
     assert!(service.stop().success());
-    second.wait_for("serving 1 ");
-    assert!(get(&path, "/").contains(" 1 "));
+    let serves = serves_where_it_waited(&second);
+    assert!(!serves || get(&path, "/").contains(" 1 "));
+    serves
 }
 
 #[test]

@@ -122,6 +122,8 @@ fn a_storm_of_orphans_is_reaped_while_a_first_process_is_restarted() {
     eventually("only the program is left", || (children_of(master).len() == 1).then_some(()));
     eprintln!("{ORPHANS} orphans in {storm:?}, reaped {:?} after the first", begun.elapsed());
     assert_eq!(service.lines("[selfup]"), [""; 0]);
+    // By then nobody else accepts.
+    service.wait_for("drained 3 ");
     Connection::open(address).ask("/exit?7");
     assert_eq!(service.wait().code(), Some(7), "the status of the program was nobody else's");
 }

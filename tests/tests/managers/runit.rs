@@ -40,7 +40,8 @@ impl Manager for Runit {
     }
 
     fn pid(&self) -> Option<Pid> {
-        site::pid(&fs::read_to_string(self.directory().join("supervise/pid")).unwrap())
+        // Nor is there one before runsv has written of its first start.
+        site::pid(&fs::read_to_string(self.directory().join("supervise/pid")).ok()?)
     }
 
     fn reload(&self) {

@@ -2,15 +2,22 @@
 
 use nix::libc;
 use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use selfup_tests::{Connection, Release, eventually, manual};
 
 use crate::manager::Manager;
 use crate::site::Site;
 
+/// What it takes for the service once it is another process than `before`: a manager may start a program first, and
+/// write of it then.
+fn told_pid<M: Manager>(manager: &M, before: Option<Pid>) -> Pid {
+    eventually("its process is told", || manager.pid().filter(|pid| Some(*pid) != before))
+}
+
 /// An upgrade, the succession behind it included, under load.
 pub(crate) fn upgrade<M: Manager>(log: &str) {
     let Some(manager) = M::try_start(Site::new(log)) else { return };
-    let (site, pid) = (manager.site(), manager.pid().unwrap());
+    let (site, pid) = (manager.site(), told_pid(&manager, None));
     let load = site.load();
     for generation in 2..=3 {
         let release = Release::good();
@@ -29,7 +36,7 @@ pub(crate) fn upgrade<M: Manager>(log: &str) {
 
 pub(crate) fn reload<M: Manager>(log: &str) {
     let Some(manager) = M::try_start(Site::new(log)) else { return };
-    let (site, pid) = (manager.site(), manager.pid().unwrap());
+    let (site, pid) = (manager.site(), told_pid(&manager, None));
     let load = site.load();
     for generation in 2..=3 {
         manager.reload();
@@ -43,7 +50,7 @@ pub(crate) fn reload<M: Manager>(log: &str) {
 /// A release that starts, and dies at once.
 pub(crate) fn bad_release<M: Manager>(log: &str) {
     let Some(manager) = M::try_start(Site::new(log)) else { return };
-    let (site, pid) = (manager.site(), manager.pid().unwrap());
+    let (site, pid) = (manager.site(), told_pid(&manager, None));
     let load = site.load();
     site.publish(&Release::flawed("crashes"));
     site.wait_for("event rolled_back: ");
@@ -57,12 +64,11 @@ pub(crate) fn bad_release<M: Manager>(log: &str) {
 pub(crate) fn crash<M: Manager>(log: &str) {
     let Some(manager) = M::try_start(Site::new(log)) else { return };
     let site = manager.site();
-    let first = manager.pid().unwrap();
+    let first = told_pid(&manager, None);
     Connection::open(site.address()).ask("/exit?7");
     site.wait_for_nth("serving 1 ", 2);
     assert!(manager.ends().contains(&M::words_of_exit(7)), "{}", manager.ends());
-    let second = manager.pid().unwrap();
-    assert_ne!(first, second, "it was started again");
+    let _started_again = told_pid(&manager, Some(first));
     Connection::open(site.address()).ask(&format!("/kill?{}", libc::SIGKILL));
     site.wait_for_nth("serving 1 ", 3);
     assert!(manager.ends().contains(&M::words_of_signal(libc::SIGKILL)), "{}", manager.ends());
@@ -75,14 +81,14 @@ pub(crate) fn killed_master<M: Manager>(log: &str) {
     let site = manager.site();
     let mut held = Connection::open(site.address());
     let before = site.get("/");
-    let killed = manager.pid().unwrap();
+    let killed = told_pid(&manager, None);
     kill(killed, Signal::SIGKILL).unwrap();
     site.wait_for_nth("serving 1 ", 2);
     assert_ne!(site.get("/"), before, "another process answers");
     held.ask("/");
     assert_eq!(held.answer().unwrap(), before, "the orphan finishes");
     assert!(manager.ends().contains(&M::words_of_signal(libc::SIGKILL)), "{}", manager.ends());
-    assert_ne!(manager.pid().unwrap(), killed);
+    let _started_again = told_pid(&manager, Some(killed));
 }
 
 /// What the manual tells an operator to do, ending in a stop.

@@ -9,7 +9,7 @@ mod versions;
 
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
 use selfup_tests::{
     Answer, Fault, Load, Published, Publisher, Release, Service, ServiceBuilder, descriptors_of,
     eventually, status_of,
@@ -105,7 +105,7 @@ fn an_execution_that_fails_changes_nothing() {
 #[test]
 fn a_master_executes_nothing_but_what_was_committed() {
     let first = Release::good();
-    let mut service = ServiceBuilder::new(&first).set("PROBATION", "2s").start();
+    let mut service = ServiceBuilder::new(&first).set("PROBATION", "1h").start();
     let load = Load::start(service.address(), "/", 2);
     let second = Release::good();
     second.install(&service.binary());
@@ -113,6 +113,7 @@ fn a_master_executes_nothing_but_what_was_committed() {
     service.wait_for("event paused: generation 1 ");
     // Whoever puts this there does not wait for the end of the probation.
     Release::program("/usr/bin/yes").install(&service.binary());
+    let load = end_probation(&service, 1, load);
     service.wait_for("event committed: generation 2 ");
     let line = service.wait_for("event warning: the master goes on with the code it has");
     assert!(line.contains("another file was put at the path meanwhile"), "{line}");
@@ -126,11 +127,22 @@ fn a_master_executes_nothing_but_what_was_committed() {
     service.wait_for_nth("event restart_abandoned: ", 2);
     second.install(&service.binary());
     service.signal(Signal::SIGUSR2);
+    let load = end_probation(&service, 2, load);
     service.wait_for("event master_replaced: ");
     service.assert_master_runs(&second);
     load.wait_for(20);
     assert_eq!(load.stop(), [""; 0]);
     assert!(service.stop().success());
+}
+
+/// The death of the `old` generation, which is paused, ends the probation of the next one. What it had accepted is
+/// answered before, and the load is another.
+fn end_probation(service: &Service, old: u64, load: Load) -> Load {
+    service.wait_for(&format!("event paused: generation {old} "));
+    let next = Load::start(service.address(), "/", 2);
+    assert_eq!(load.stop(), [""; 0]);
+    kill(service.pid_of(old), Signal::SIGKILL).expect("it is there");
+    next
 }
 
 #[test]

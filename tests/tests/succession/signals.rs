@@ -13,7 +13,7 @@ use selfup_tests::{
 #[test]
 fn no_signal_to_the_program_is_lost_in_a_succession() {
     // On probation for longer than a signal takes to be told: none goes to who drains.
-    let mut published = Published::start(&[("TELLS", "1"), ("PROBATION", "500ms")]);
+    let mut published = Published::start(&[("TELLS", "1"), ("PROBATION", "3s")]);
     let is_done = AtomicBool::new(false);
     let (service, done) = (&published.service, &is_done);
     std::thread::scope(|scope| {
@@ -80,6 +80,8 @@ fn the_end_of_the_program_at_the_moment_of_a_succession_is_the_end_of_the_servic
         let mut published = Published::start(&[]);
         published.publisher.publish(Answer::Whole(Release::good()));
         published.service.wait_for(moment);
+        // By then nobody else accepts.
+        published.service.wait_for("draining 1 ");
         Connection::open(published.service.address()).ask("/exit?3");
         assert_eq!(published.service.wait().code(), Some(3), "at {moment:?}");
         published.service.processes().wait_until_gone();

@@ -1,8 +1,9 @@
 //! A service that ends, of its own accord or not, and what becomes of its clients.
 
+use std::path::PathBuf;
 use std::thread::JoinHandle;
 
-use selfup_tests::{Container, Port, try_get};
+use selfup_tests::{Connection, Container, Port, try_get};
 
 use super::unit::Unit;
 
@@ -25,10 +26,15 @@ pub(crate) fn a_stop_drains(container: &Container) {
     // A drain may take longer than systemd would wait by itself.
     let unit = Unit::new(container, &["TERMINATE_TIMEOUT=60s"], &["TimeoutStopSec=1s"]);
     unit.start();
-    let slow = clients(&unit, "/sleep?4000");
-    wait_until_connected(container, &unit, 5);
-    assert!(unit.systemctl("stop app.service"));
-    let answers = all_are_answered(container, slow);
+    let mut slow: Vec<_> = (0..5).map(|_| Connection::open(unit.address())).collect();
+    // Connections are accepted in their order.
+    assert!(unit.get("/").contains(" 1 "));
+    let mut stopping = container.spawn(&["systemctl", "stop", "app.service"]);
+    unit.wait_for_line("draining 1 ");
+    slow.iter_mut().for_each(|client| client.ask("/sleep?4000"));
+    let answers: std::io::Result<Vec<_>> = slow.into_iter().map(Connection::answer).collect();
+    let answers = answers.unwrap_or_else(|error| panic!("{error}\n{}", container.journal()));
+    assert!(stopping.wait().expect("it is our child").success());
     assert!(answers.iter().all(|answer| answer.contains(" 1 ")), "{answers:?}");
     assert_eq!(
         (unit.show("Result").as_str(), unit.show("ExecMainStatus").as_str()),
@@ -65,17 +71,22 @@ pub(crate) fn a_crash_is_the_exit_status(container: &Container) {
 }
 
 pub(crate) fn a_killed_master_loses_no_connection_that_waits(container: &Container) {
-    let unit = Unit::new(container, &[], &["RestartSec=3s"]);
+    let go = Go::at(container);
+    let unit = Unit::new(container, &[], &[&format!("ExecStartPre={}", Go::WAIT)]);
+    go.open();
     unit.start();
+    go.close();
     let (main, program) = (unit.show("MainPID"), unit.pid_of(1));
     // Nobody accepts these.
     unit.signal("STOP", &program);
     let before = clients(&unit, "/");
     wait_until_connected(container, &unit, 5);
     unit.signal("KILL", &main);
-    unit.wait_until("SubState", "auto-restart");
+    unit.wait_until("SubState", "start-pre");
     // And nobody is there for those.
     let between = clients(&unit, "/");
+    wait_until_connected(container, &unit, 10);
+    go.open();
     let answers = all_are_answered(container, before);
     assert_eq!(answers.len() + all_are_answered(container, between).len(), 10);
     unit.wait_until("ActiveState", "active");
@@ -85,12 +96,15 @@ pub(crate) fn a_killed_master_loses_no_connection_that_waits(container: &Contain
 }
 
 pub(crate) fn a_restart_loses_no_connection_that_waits(container: &Container) {
-    let unit = Unit::new(container, &[], &["ExecStopPost=/bin/sleep 2"]);
+    let go = Go::at(container);
+    let unit = Unit::new(container, &[], &[&format!("ExecStopPost={}", Go::WAIT)]);
     unit.start();
     let address = unit.address();
     let mut restarting = container.spawn(&["systemctl", "restart", "app.service"]);
     unit.wait_until("SubState", "stop-post");
     let between = clients(&unit, "/");
+    wait_until_connected(container, &unit, 5);
+    go.open();
     all_are_answered(container, between);
     assert!(restarting.wait().expect("it is our child").success());
     assert_eq!(unit.address(), address);
@@ -99,21 +113,56 @@ pub(crate) fn a_restart_loses_no_connection_that_waits(container: &Container) {
 }
 
 pub(crate) fn a_master_that_hangs_is_started_again(container: &Container) {
-    let unit = Unit::new(container, &[], &["WatchdogSec=2s", "TimeoutAbortSec=2s"]);
+    // Long enough for one that does not hang, on a slow machine.
+    let unit = Unit::new(container, &[], &["WatchdogSec=10s", "TimeoutAbortSec=2s"]);
     unit.start();
     let main = unit.show("MainPID");
-    assert!(unit.get("/").contains(" 1 "));
+    let first = unit.get("/");
+    assert!(first.contains(" 1 "));
     unit.signal("STOP", &main);
-    unit.wait_until("NRestarts", "1");
-    unit.wait_until("ActiveState", "active");
-    assert_ne!(unit.show("MainPID"), main);
-    assert!(unit.get("/").contains(" 1 "));
+    wait_until_started_again(&unit, &main);
+    let (main, second) = (unit.show("MainPID"), unit.get("/"));
+    assert!(second.contains(" 1 ") && second != first);
     // And a program that hangs, under a master that does not.
-    let program = unit.pid_of(1);
-    unit.signal("STOP", &program);
-    unit.wait_until("NRestarts", "2");
-    unit.wait_until("ActiveState", "active");
+    let program = second.split(' ').nth(1).expect("it says who it is");
+    unit.signal("STOP", program);
+    wait_until_started_again(&unit, &main);
     assert!(unit.get("/").contains(" 1 "));
+}
+
+/// Until another process than `main` is that of a service which serves.
+fn wait_until_started_again(unit: &Unit<'_>, main: &str) {
+    unit.wait_for("MainPID", "of another", |pid| pid != "0" && pid != main);
+    unit.wait_until("ActiveState", "active");
+}
+
+/// What holds up a start or a stop until the test says go: a file.
+struct Go(PathBuf);
+
+impl Go {
+    /// A command of the unit that ends when it is there.
+    const WAIT: &str = "/bin/sh -c 'until [ -e /opt/go ]; do sleep 0.1; done'";
+
+    fn at(container: &Container) -> Self {
+        let go = Self(container.opt().join("go"));
+        go.close();
+        go
+    }
+
+    fn open(&self) {
+        std::fs::write(&self.0, "").expect("the directory is ours");
+    }
+
+    fn close(&self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+impl Drop for Go {
+    fn drop(&mut self) {
+        // Whoever still waits is to end.
+        self.open();
+    }
 }
 
 pub(crate) fn a_socket_is_activated_by_its_name(container: &Container) {

@@ -14,6 +14,7 @@ fn a_new_program_is_started_by_its_unit_upgraded_by_a_copy_and_rolled_back() {
     let package = Package::begin(&opt.join("work"));
     let mut builder = package.shell(&[]);
     let mut machine = Shell::start(&container.entrance(), &[], &opt.join("output"));
+    let mut versions = ["(0.2.0) serves", "(0.3.0) serves", "(0.2.0) serves"].into_iter();
     for block in manual::blocks() {
         match &block.what {
             What::File(path) => package.write(path, &block.text),
@@ -22,10 +23,22 @@ fn a_new_program_is_started_by_its_unit_upgraded_by_a_copy_and_rolled_back() {
                 package.write("app.service", include_str!("../../../examples/systemd/app.service"));
                 let _ = machine.run("cd /opt/work/app", Package::BUILD);
             }
-            What::Run { room, .. } if room == "booted" => machine.follow(&block, Package::BUILD),
+            What::Run { room, .. } if room == "booted" => {
+                machine.follow(&block, Package::BUILD);
+                wait_for_status(&container, versions.next().expect("one a block"));
+            }
             _ => {}
         }
     }
+    assert_eq!(versions.next(), None, "one a block");
     let told = container.must(&["systemctl", "show", "app.service", "-p", "NRestarts,Result"]);
     assert_eq!(told.trim(), "Result=success\nNRestarts=0", "{}", container.journal());
+}
+
+/// A version is told as soon as its file was read, which may be after the commands.
+fn wait_for_status(container: &Container, words: &str) {
+    container.wait_for(words, || {
+        let status = ["systemctl", "show", "app.service", "--value", "-p", "StatusText"];
+        container.must(&status).contains(words).then_some(())
+    });
 }

@@ -92,19 +92,13 @@ impl<'a> Unit<'a> {
 
     /// The process of a generation, in the container.
     pub(crate) fn pid_of(&self, generation: u64) -> String {
-        let what = format!("serving {generation} ");
-        let line = self.container.wait_for(&what, || {
-            self.lines().into_iter().rev().find(|line| line.starts_with(&what))
-        });
+        let line = self.wait_for_line(&format!("serving {generation} "));
         line.rsplit(' ').next().expect("it ends with the process").to_owned()
     }
 
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
-        let what = "event bound: ";
-        let line = self
-            .container
-            .wait_for(what, || self.lines().into_iter().rev().find(|line| line.starts_with(what)));
+        let line = self.wait_for_line("event bound: ");
         let address = line.rsplit(' ').next().and_then(|address| address.parse().ok());
         address.expect("the event ends with the address")
     }
@@ -112,6 +106,18 @@ impl<'a> Unit<'a> {
     pub(crate) fn get(&self, target: &str) -> String {
         try_get(self.address(), target)
             .unwrap_or_else(|error| panic!("{target}: {error}\n{}", self.container.journal()))
+    }
+
+    pub(crate) fn wait_until_served_by(&self, generation: u64) {
+        let name = format!(" {generation} ");
+        let what = format!("generation {generation} answers");
+        self.container.wait_for(&what, || self.get("/").contains(&name).then_some(()));
+    }
+
+    /// Waits until it has printed a line that begins like this.
+    pub(crate) fn wait_for_line(&self, begin: &str) -> String {
+        self.container
+            .wait_for(begin, || self.lines().into_iter().rev().find(|line| line.starts_with(begin)))
     }
 
     /// What it has printed in this step.

@@ -24,9 +24,14 @@ fn configs() -> (ServerConfig, ClientConfig) {
     let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
     let mut roots = RootCertStore::empty();
     roots.add(made.cert.der().clone()).unwrap();
-    let config = ServerConfig::builder().with_no_client_auth();
+    // Not by `builder()`, which would make one the default of the whole process: another test sees that there is none.
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider.clone());
+    let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
     let server = config.with_single_cert(vec![made.cert.der().clone()], key.into()).unwrap();
-    let client = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let client = ClientConfig::builder_with_provider(provider);
+    let client = client.with_safe_default_protocol_versions().unwrap();
+    let client = client.with_root_certificates(roots).with_no_client_auth();
     (server, client)
 }
 
