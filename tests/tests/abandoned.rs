@@ -26,10 +26,10 @@ fn fail_onto(release: &Release, variables: &[(&str, &str)], events: &[&str]) {
 
 #[test]
 fn a_generation_that_never_gets_ready_is_killed_and_the_one_before_goes_on() {
-    let abandoned = "restart abandoned, generation 2 failed: it was not ready within 3s";
+    let abandoned = "restart abandoned, generation 2 failed: it was not ready within 10s";
     let killed = "event child_exited: generation 2 ended: signal SIGKILL";
     let release = Release::flawed("never-ready");
-    fail_onto(&release, &[("READY_TIMEOUT", "3s")], &[abandoned, killed]);
+    fail_onto(&release, &[("READY_TIMEOUT", "10s")], &[abandoned, killed]);
 }
 
 #[test]

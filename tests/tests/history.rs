@@ -114,7 +114,7 @@ fn a_first_generation_that_is_never_ready_is_rolled_back_while_the_master_lives(
     let bad = Release::flawed("never-ready");
     let (mut published, first) = waiting(&bad);
     assert!(published.service.stop().success());
-    let mut again = next(&published, &[("READY_TIMEOUT", "3s")]).spawn();
+    let mut again = next(&published, &[("READY_TIMEOUT", "10s")]).spawn();
     again.wait_for("event committed: generation 2 ");
     assert_rolled_back(&again, &published.publisher, &first, &bad);
     assert!(again.stop().success());
