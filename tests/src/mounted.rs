@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use tempfile::TempDir;
 
@@ -36,14 +37,17 @@ impl Mounted {
         self.mount(MsFlags::MS_REMOUNT, mebibytes).expect("its size can be changed");
     }
 
-    /// Makes it read-only.
+    /// Makes it read-only, once nothing in it is being written.
     ///
     /// # Panics
     ///
-    /// If something in it is being written.
+    /// If the kernel refuses.
     pub fn forbid_writing(&self, mebibytes: usize) {
         let flags = MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
-        self.mount(flags, mebibytes).expect("it can be made read-only");
+        let mounted = crate::eventually("nothing in it is being written", || {
+            Some(self.mount(flags, mebibytes)).filter(|it| *it != Err(Errno::EBUSY))
+        });
+        mounted.expect("it can be made read-only");
     }
 
     /// Makes it hold files that cannot be executed.

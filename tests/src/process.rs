@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use nix::unistd::Pid;
 
-use crate::PATIENCE;
+use crate::{PATIENCE, Watched};
 
 /// Asks `look` until it finds something.
 ///
@@ -86,6 +86,12 @@ impl Processes {
 
     /// Waits until there is none left.
     pub fn wait_until_gone(&self) {
-        eventually("every process is gone", || self.ids().is_empty().then_some(()));
+        // One that ends has no binary any more a while before its files are closed.
+        let mut seen = BTreeSet::new();
+        eventually("every process is gone", || {
+            seen.extend(self.ids());
+            seen.retain(|id: &u32| !Watched::new(Pid::from_raw(id.cast_signed())).is_gone());
+            seen.is_empty().then_some(())
+        });
     }
 }

@@ -326,6 +326,8 @@ impl Shared {
     ) -> io::Result<()> {
         let (bytes, tag) = (release.bytes(), release.id());
         let (length, last) = (bytes.len(), bytes.len() - 1);
+        // Who has it may look at once at what was answered.
+        self.note("GET 206".to_owned());
         write!(
             stream,
             "HTTP/1.1 206 X\r\nETag: \"{tag}\"\r\nContent-Range: bytes {from}-{last}/{length}\r\n\
@@ -333,7 +335,6 @@ impl Shared {
             length - from
         )?;
         stream.write_all(&bytes[from..])?;
-        self.note("GET 206".to_owned());
         stream.shutdown(Shutdown::Both)
     }
 

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use nix::unistd::Pid;
 use selfup::BinaryId;
 
-use crate::{Published, Release, Service, ServiceBuilder, children_of, eventually, status_of};
+use crate::{Published, Release, Service, ServiceBuilder, Watched, children_of, eventually};
 
 impl Published {
     /// Publishes `release`, and waits until the master runs it, too.
@@ -52,7 +52,7 @@ impl Service {
     #[must_use]
     pub fn wait_for_one_child(&self) -> Pid {
         eventually("there is one child, and no zombie", || match children_of(self.pid())[..] {
-            [child] if !status_of(child, "State").starts_with('Z') => Some(child),
+            [child] if !Watched::new(child).is_gone() => Some(child),
             _ => None,
         })
     }

@@ -133,8 +133,25 @@ fn a_binary_that_was_moved_away_is_missed_and_taken_once_it_is_back() {
     assert!(service.stop().success());
 }
 
+/// As Linux 6.11 did: ETXTBSY was gone there for a while.
+fn may_write_what_runs() -> bool {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let sleep = directory.path().join("sleep");
+    fs::copy("/bin/sleep", &sleep).expect("it can be copied");
+    let mut running = Command::new(&sleep).arg("60").spawn().expect("it can be executed");
+    let opened = fs::OpenOptions::new().write(true).open(&sleep);
+    running.kill().expect("it is ours");
+    running.wait().expect("it is ours");
+    opened.is_ok()
+}
+
 #[test]
 fn a_copy_over_the_binary_that_runs_fails_and_harms_nothing() {
+    if may_write_what_runs() {
+        eprintln!("SKIPPED: this kernel lets anybody write a binary that is executed");
+        assert!(std::env::var_os("CI").is_none(), "skipped in CI");
+        return;
+    }
     let (mut service, notes) = noted(&[]);
     let before = fs::read(service.binary()).expect("the binary is there");
     let error = fs::write(service.binary(), "no binary").expect_err("it is executed");

@@ -74,7 +74,8 @@ fn the_master_waits_for_a_generation_that_still_drains() {
     early.ask("/sleep?200");
     assert_eq!(early.answer().unwrap(), before);
     assert_eq!(service.wait().code(), Some(3));
-    assert_eq!(service.lines("event child_exited: ").len(), 2, "both were waited for");
+    // Both were waited for.
+    service.wait_for_nth("event child_exited: ", 2);
 }
 
 #[test]
@@ -187,7 +188,8 @@ fn a_subreaper_reaps_what_its_program_leaves_behind() {
 fn a_process_that_gets_no_orphans_spends_nothing_on_them() {
     let service = Service::with(&[]);
     let threads = std::fs::read_dir(format!("/proc/{}/task", service.pid())).unwrap().flatten();
-    let names = threads.map(|thread| std::fs::read_to_string(thread.path().join("comm")).unwrap());
+    // One of them may have ended since.
+    let names = threads.filter_map(|it| std::fs::read_to_string(it.path().join("comm")).ok());
     assert_eq!(names.filter(|name| name == "selfup-orphans\n").count(), 0);
 }
 

@@ -5,7 +5,8 @@ use selfup_tests::{Answer, Load, Published, Publisher, Release, ServiceBuilder};
 
 /// Publishes what cannot be taken, and then what can.
 fn is_tried_again(bad: impl Fn(Release) -> Answer, answered: &str, words: &str) {
-    let mut published = Published::start(&[]);
+    let silence = if answered == "GET stalled" { "2s" } else { "30s" };
+    let mut published = Published::start(&[("SILENCE", silence)]);
     let load = Load::start(published.service.address(), "/", 2);
     let release = Release::good();
     published.publisher.publish(bad(release.clone()));
@@ -93,7 +94,8 @@ fn a_server_that_is_down_at_the_start_is_asked_again() {
 fn a_first_download_that_stalls_holds_up_neither_the_program_nor_its_restarts() {
     let second = Release::good();
     let source = Publisher::start(Answer::Stalled(second.clone(), 100_000));
-    let mut published = Published::of(ServiceBuilder::new(&Release::good()), source, &[]);
+    let builder = ServiceBuilder::new(&Release::good()).set("SILENCE", "2s");
+    let mut published = Published::of(builder, source, &[]);
     published.service.wait_for_staged_file();
     published.service.restart(2);
     assert!(published.service.get("/").contains(" 2 "));

@@ -1,5 +1,7 @@
 //! New generations that say themselves that they are not well, or no longer say anything.
 
+use std::time::{Duration, Instant};
+
 use nix::sys::signal::{Signal, kill};
 use selfup_tests::{
     Answer, Load, Published, Publisher, Release, Service, ServiceBuilder, eventually,
@@ -8,7 +10,9 @@ use selfup_tests::{
 /// Restarts under load onto a release with this flaw, which shows on its trial: generation 1 goes on,
 /// and at most `lost` requests are, which the release had accepted.
 fn is_followed_by_the_paused_one(flaw: &str, why: &str, lost: usize) {
-    let mut service = Service::with(&[("PROBATION", "1h"), ("TERMINATE_TIMEOUT", "2s")]);
+    // Where none may be lost, what was accepted has all the time that it needs.
+    let terminate = if lost > 0 { "2s" } else { "30s" };
+    let mut service = Service::with(&[("PROBATION", "1h"), ("TERMINATE_TIMEOUT", terminate)]);
     let before = service.get("/");
     let load = Load::start(service.address(), "/", 4);
     Release::flawed(flaw).install(&service.binary());
@@ -75,7 +79,7 @@ fn a_generation_that_blocks_its_runtime_on_probation_is_followed_by_the_paused_o
 fn an_upgrade_that_says_nothing_any_more_is_undone_though_no_hook_says_so() {
     let first = Release::good();
     let source = Publisher::start(Answer::Whole(first.clone()));
-    let settings = [("PROBATION", "5s"), ("TERMINATE_TIMEOUT", "2s")];
+    let settings = [("PROBATION", "9s"), ("TERMINATE_TIMEOUT", "2s")];
     let mut published = Published::of(ServiceBuilder::new(&first), source, &settings);
     published.publisher.wait_for("GET 304", 1);
     published.publisher.publish(Answer::Whole(first.again()));
@@ -97,14 +101,16 @@ fn a_generation_that_is_stopped_for_a_moment_on_probation_is_committed() {
     let mut service = Service::with(&[("PROBATION", "4s")]);
     service.signal(Signal::SIGUSR2);
     service.wait_for("event paused: generation 1 ");
-    let second = service.pid_of(2);
+    let (paused, second) = (Instant::now(), service.pid_of(2));
     kill(second, Signal::SIGSTOP).expect("it lives");
+    // On a machine that stalled for longer it may be committed already.
+    let is_on_trial = paused.elapsed() < Duration::from_secs(2);
     // Its probation goes by, and it owes an answer: nothing happens that could be waited for.
-    std::thread::sleep(std::time::Duration::from_secs(6));
+    std::thread::sleep(Duration::from_secs(5));
     let is_early = !service.lines("event committed: ").is_empty();
     kill(second, Signal::SIGCONT).expect("it lives");
     service.wait_for("event committed: generation 2 ");
-    assert!(!is_early, "it was committed while it owed an answer");
+    assert!(!is_early || !is_on_trial, "it was committed while it owed an answer");
     assert!(service.stop().success());
 }
 
@@ -141,6 +147,7 @@ fn the_first_generation_serves_whatever_its_hook_says() {
     let release = Release::flawed("unwell-at-start");
     let mut service = ServiceBuilder::new(&release).set("HEALTH", "tells").start();
     assert!(service.get("/").contains(" 1 "));
+    service.wait_for("asked 1");
     assert_eq!(service.lines("asked ").len(), 1);
     assert!(service.stop().success());
 }

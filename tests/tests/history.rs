@@ -224,7 +224,7 @@ fn a_rollback_is_answered_in_the_middle_of_a_slow_download() {
     published.publisher.wait_for("GET 304", 1);
     published.upgrade(&Release::good());
     let third = Release::good();
-    // Longer than its first bytes take, nothing is left of it but the time-out of a minute.
+    // Longer than its first bytes take, nothing is left of it but a time-out of half a minute.
     published.publisher.publish(Answer::Stalled(third, 1 << 20));
     published.service.wait_for_staged_file();
     assert_eq!(published.service.get("/rollback"), "Ok(())\n");

@@ -125,7 +125,8 @@ fn the_proxies_of_the_environment_are_asked_and_none_where_it_says_so() {
     let line = service.wait_for("event fetch_failed: ");
     assert!(line.contains("dns error"), "{line}");
     assert!(service.stop().success());
-    assert_eq!(source.front().asked().len(), asked);
+    // The end gives up a poll that is under way, and its answer may be noted behind it.
+    assert!(source.front().asked().len() <= asked + 1);
 }
 
 /// A label has 63 characters at most (RFC 1035, section 2.3.4).

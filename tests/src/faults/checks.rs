@@ -17,8 +17,9 @@ use crate::{Load, Names, Release, Service, ServiceBuilder, eventually};
 /// If that is not so.
 pub fn each_fault_is_an_error<S: Source>(way: Way) {
     let source = S::start(way);
-    let mut poller = Poller::new(source.fetcher());
+    let mut poller = Poller::new(source.fetcher("30s"));
     for fault in Fault::ALL.into_iter().filter(|fault| source.front().knows(*fault)) {
+        poller.ask_by(source.fetcher(fault.silence()));
         let release = Release::good();
         source.publish(&release);
         source.front().fail(fault);
@@ -52,7 +53,8 @@ pub fn each_fault_is_an_error<S: Source>(way: Way) {
 /// If that is not so.
 pub fn no_fault_is_noticed<S: Source>(way: Way, faults: &[Fault]) {
     let source = S::start(way);
-    let (mut service, mut generation) = (serving(&source, "100ms"), 1);
+    let silence = if faults.contains(&Fault::Stalled) { "2s" } else { "30s" };
+    let (mut service, mut generation) = (serving(&source, "100ms", silence), 1);
     let load = Load::start(service.address(), "/", 2);
     for fault in faults.iter().copied().filter(|fault| source.front().knows(*fault)) {
         let before = failures(&service);
@@ -81,7 +83,7 @@ pub fn no_fault_is_noticed<S: Source>(way: Way, faults: &[Fault]) {
 pub fn an_idle_poll_is_one_request<S: Source>() {
     let source = S::start(Way::Plain);
     source.publish(&Release::good());
-    let mut poller = Poller::new(source.fetcher());
+    let mut poller = Poller::new(source.fetcher("30s"));
     assert!(poller.take().expect("nothing is wrong").is_some());
     poller.keep();
     let before = source.front().asked().len();
@@ -119,7 +121,10 @@ pub fn a_name_is_waited_for<S: Source>() {
         names.know(Some(NAME));
         service.wait_for(&format!("event committed: generation {generation} "));
         service.assert_runs(&release);
+        // A poll that knows the name already may find what is published next.
+        let failed = service.lines("event fetch_failed: ").len();
         names.know(None);
+        service.wait_for_nth("event fetch_failed: ", failed + 1);
     }
     load.wait_for(50);
     assert_eq!(load.stop(), [""; 0]);
@@ -134,7 +139,7 @@ pub fn a_name_is_waited_for<S: Source>() {
 /// If one does not come.
 pub fn publish_to_serving<S: Source>() {
     let source = S::start(Way::Plain);
-    let mut service = serving(&source, "1s");
+    let mut service = serving(&source, "1s", "30s");
     let mut times: Vec<Duration> = Vec::new();
     for _ in 0..5 {
         // A release that is published while another is on trial waits for that.
@@ -153,10 +158,10 @@ pub fn publish_to_serving<S: Source>() {
 }
 
 /// A service of a release that is published, which has found out that it runs already.
-fn serving<S: Source>(source: &S, interval: &str) -> Service {
+fn serving<S: Source>(source: &S, interval: &str, silence: &str) -> Service {
     let release = Release::good();
     source.publish(&release);
-    let service = builder(source, &release, interval).start();
+    let service = builder(source, &release, interval).set("SILENCE", silence).start();
     source.front().wait_for(2);
     service
 }

@@ -12,6 +12,7 @@ use std::time::{Instant, SystemTime};
 use nix::sys::socket::{Shutdown, setsockopt, shutdown, sockopt};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use tempfile::TempDir;
+use tokio::sync::{RwLock, RwLockReadGuard};
 
 use super::{Asked, Fault, RETRY_AFTER, Reply, Request, ca_of, http_2};
 use crate::{Certificate, PATIENCE, Port};
@@ -49,7 +50,9 @@ pub(super) struct Shared {
     answer: Box<dyn Fn(&Request) -> Reply + Send + Sync>,
     trusted: Arc<ServerConfig>,
     unknown: Arc<ServerConfig>,
-    fault: Mutex<Option<Fault>>,
+    /// Held by each client from when it is let in until it has its answer: a fault begins and ends between
+    /// answers, and what is published behind it is for nobody who was let in before.
+    pub(super) fault: Arc<RwLock<Option<Fault>>>,
     has_tags: AtomicBool,
     asked: Mutex<Vec<Asked>>,
     more: Condvar,
@@ -73,7 +76,7 @@ impl Front {
             answer: Box::new(answer),
             trusted,
             unknown,
-            fault: Mutex::default(),
+            fault: Arc::default(),
             has_tags: AtomicBool::new(true),
             asked: Mutex::default(),
             more: Condvar::new(),
@@ -159,9 +162,9 @@ impl Front {
         }
     }
 
-    /// Goes wrong from now on.
+    /// Goes wrong from now on, once those are answered who were let in before.
     pub fn fail(&self, fault: Fault) {
-        *lock(&self.shared.fault) = Some(fault);
+        *self.shared.fault.blocking_write() = Some(fault);
         if fault == Fault::Refused {
             self.close();
         }
@@ -169,7 +172,8 @@ impl Front {
 
     /// Goes well from now on.
     pub fn heal(&self) {
-        if lock(&self.shared.fault).take() == Some(Fault::Refused) {
+        let healed = self.shared.fault.blocking_write().take();
+        if healed == Some(Fault::Refused) {
             self.open();
         }
     }
@@ -242,7 +246,12 @@ impl std::fmt::Debug for Shared {
 impl Shared {
     fn serve(&self, mut stream: &TcpStream) -> io::Result<()> {
         stream.set_read_timeout(Some(PATIENCE))?;
-        let fault = self.fault();
+        let held = self.fault.blocking_read();
+        let fault = *held;
+        if fault == Some(Fault::Refused) {
+            // It came just before the door was closed.
+            return Ok(());
+        }
         if self.way == Way::TlsByProxy {
             let Some(request) = Request::read(&mut stream)? else { return Ok(()) };
             if request.method != "CONNECT" || request.target != format!("{HOST}:443") {
@@ -251,12 +260,12 @@ impl Shared {
             stream.write_all(b"HTTP/1.1 200 X\r\n\r\n")?;
         }
         if !matches!(self.way, Way::Tls | Way::TlsByProxy) {
-            return self.converse(stream, stream, fault);
+            return self.converse(stream, stream, held);
         }
         let connection =
             ServerConnection::new(self.certificate(fault)).map_err(io::Error::other)?;
         let mut secure = StreamOwned::new(connection, stream);
-        let served = self.converse(&mut secure, stream, fault);
+        let served = self.converse(&mut secure, stream, held);
         if served.is_ok() && fault.is_none() {
             secure.conn.send_close_notify();
             secure.flush()?;
@@ -268,8 +277,9 @@ impl Shared {
         &self,
         mut stream: impl Read + Write,
         raw: &TcpStream,
-        fault: Option<Fault>,
+        held: RwLockReadGuard<'_, Option<Fault>>,
     ) -> io::Result<()> {
+        let fault = *held;
         let Some(mut request) = Request::read(&mut stream)? else { return Ok(()) };
         if self.way == Way::Proxy {
             let Some(target) = request.target.strip_prefix(&format!("http://{HOST}")) else {
@@ -286,6 +296,7 @@ impl Shared {
             return Ok(setsockopt(&raw, sockopt::Linger, &now)?);
         }
         let (reply, sent) = self.reply(request, fault);
+        drop(held);
         stream.write_all(reply.head().as_bytes())?;
         stream.write_all(&reply.body[..sent])?;
         stream.flush()?;
@@ -294,10 +305,6 @@ impl Shared {
             io::copy(&mut stream, &mut io::sink())?;
         }
         Ok(())
-    }
-
-    pub(super) fn fault(&self) -> Option<Fault> {
-        *lock(&self.fault)
     }
 
     pub(super) fn certificate(&self, fault: Option<Fault>) -> Arc<ServerConfig> {

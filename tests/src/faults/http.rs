@@ -40,8 +40,8 @@ impl Source for HttpSource {
         &self.front
     }
 
-    fn fetcher(&self) -> Http {
-        let fetcher = http(self.url()).timeout("2s");
+    fn fetcher(&self, silence: &str) -> Http {
+        let fetcher = http(self.url()).timeout(silence);
         self.front.reached_by(fetcher, Http::ca, Http::proxy, Http::allow_http)
     }
 

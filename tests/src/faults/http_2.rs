@@ -1,5 +1,6 @@
 //! The front over HTTP/2, by hyper.
 
+use std::cell::Cell;
 use std::io;
 use std::net::TcpStream;
 use std::pin::Pin;
@@ -29,10 +30,19 @@ pub(super) fn serve(shared: &Arc<Shared>, stream: TcpStream) -> io::Result<()> {
 
 async fn converse(shared: Arc<Shared>, stream: TcpStream) -> io::Result<()> {
     stream.set_nonblocking(true)?;
-    let (stream, fault) = (tokio::net::TcpStream::from_std(stream)?, shared.fault());
+    let stream = tokio::net::TcpStream::from_std(stream)?;
+    let held = Arc::clone(&shared.fault).read_owned().await;
+    let fault = *held;
+    if fault == Some(Fault::Refused) {
+        // It came just before the door was closed.
+        return Ok(());
+    }
     let stream = TlsAcceptor::from(shared.certificate(fault)).accept(stream).await?;
+    let held = Cell::new(Some(held));
     let service = service_fn(move |question: Question<hyper::body::Incoming>| {
-        std::future::ready(answer(&shared, &question.into_parts().0, fault))
+        let answer = answer(&shared, &question.into_parts().0, fault);
+        drop(held.take());
+        std::future::ready(answer)
     });
     let connection = http2::Builder::new(TokioExecutor::new());
     connection.serve_connection(TokioIo::new(stream), service).await.map_err(io::Error::other)

@@ -46,8 +46,8 @@ pub trait Source {
     /// What stands before it.
     fn front(&self) -> &Front;
 
-    /// The fetcher that asks it, silent for two seconds at most.
-    fn fetcher(&self) -> Self::Fetcher;
+    /// The fetcher that asks it, and gives up what is silent for so long.
+    fn fetcher(&self, silence: &str) -> Self::Fetcher;
 
     /// The variables of the fixture by which it has that fetcher; the [way](Front::variables) apart.
     fn variables(&self) -> Vec<(String, String)>;
@@ -126,6 +126,12 @@ impl Fault {
 }
 
 impl Fault {
+    /// For how long a fetcher that meets it is to wait for the next bytes: where nothing else is silent,
+    /// a machine may be slow.
+    fn silence(self) -> &'static str {
+        if self == Self::Stalled { "2s" } else { "30s" }
+    }
+
     /// Whether it says when to come again.
     fn tells_when(self) -> bool {
         matches!(self, Self::TooManyRequests | Self::RateLimited)

@@ -32,6 +32,11 @@ impl<F: Fetcher> Poller<F> {
         Self { runtime: runtime.expect("a runtime"), fetcher, delivered, taken, verifies }
     }
 
+    /// Asks by this fetcher from now on, with what was taken so far.
+    pub fn ask_by(&mut self, fetcher: F) {
+        self.fetcher = fetcher;
+    }
+
     /// ... of a service that verifies signatures.
     #[must_use]
     pub fn that_verifies(self) -> Self {

@@ -107,7 +107,7 @@ impl FakeForge {
             ForgeKind::GitLab => selfup::fetcher::gitlab("owner/app"),
             ForgeKind::Gitea => selfup::fetcher::gitea("owner/app"),
         };
-        let fetcher = fetcher.base(self.front.base()).timeout("2s");
+        let fetcher = fetcher.base(self.front.base()).timeout("30s");
         self.front.reached_by(fetcher, Forge::ca, Forge::proxy, Forge::allow_http)
     }
 

@@ -73,10 +73,11 @@ impl<K: Whose> Source for ForgeSource<K> {
         &self.forge.front
     }
 
-    fn fetcher(&self) -> Forge {
+    fn fetcher(&self, silence: &str) -> Forge {
+        let fetcher = self.forge.fetcher().timeout(silence);
         match K::ASSET {
-            Some(name) => self.forge.fetcher().asset(name),
-            None => self.forge.fetcher(),
+            Some(name) => fetcher.asset(name),
+            None => fetcher,
         }
     }
 

@@ -81,8 +81,8 @@ where
         &self.front
     }
 
-    fn fetcher(&self) -> Self::Fetcher {
-        let fetcher = self.bucket.fetcher(&self.front.base()).timeout("2s");
+    fn fetcher(&self, silence: &str) -> Self::Fetcher {
+        let fetcher = self.bucket.fetcher(&self.front.base()).timeout(silence);
         self.front.reached_by(fetcher, Store::ca, Store::proxy, Store::allow_http)
     }
 

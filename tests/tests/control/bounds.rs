@@ -38,8 +38,9 @@ fn a_thousand_requests_leave_nothing_open() {
 /// How often the threads of a process have gone to sleep.
 fn sleeps(pid: Pid) -> u64 {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
-    let counts = threads.map(|thread| {
-        let status = std::fs::read_to_string(thread.path().join("status")).unwrap();
+    // One of them may have ended since.
+    let texts = threads.filter_map(|it| std::fs::read_to_string(it.path().join("status")).ok());
+    let counts = texts.map(|status| {
         let mut fields = status.lines().filter_map(|line| line.split_once(":\t"));
         let (_, count) = fields.find(|(name, _)| *name == "voluntary_ctxt_switches").unwrap();
         count.trim().parse::<u64>().unwrap()

@@ -9,7 +9,10 @@ fn a_restart_is_answered_once_it_is_committed() {
     let said = operator.post("/restart");
     said.assert_good("committed");
     assert_eq!(said.body["generation"], 2);
-    assert_eq!(service.lines("event committed: generation 2 ").len(), 1);
+    // Its event goes another way than the answer: what is not over yet shows in the status.
+    assert_eq!(operator.status()["phase"], "serving");
+    service.wait_for("event committed: generation 2 ");
+    assert_eq!(service.lines("event committed: ").len(), 1);
     assert!(service.get("/").contains(" 2 "));
     assert!(service.stop().success());
 }
@@ -21,7 +24,9 @@ fn one_that_is_abandoned_says_why_whenever_it_fails() {
         ("never-ready", "it was not ready within 15s"),
         ("dies-soon", "it ended before its time: exit status 8"),
     ] {
-        let (mut service, operator) = service(&[("PROBATION", "1h"), ("READY_TIMEOUT", "15s")]);
+        // The others have all the time that they need for their end.
+        let ready = if flaw == "never-ready" { "15s" } else { "1m" };
+        let (mut service, operator) = service(&[("PROBATION", "1h"), ("READY_TIMEOUT", ready)]);
         let before = service.get("/");
         Release::flawed(flaw).install(&service.binary());
         let said = operator.post("/restart");
@@ -44,7 +49,7 @@ fn a_file_that_may_not_be_started_is_refused() {
 
 #[test]
 fn all_that_are_asked_for_while_one_is_under_way_are_the_next_one() {
-    let (mut service, operator) = service(&[("PROBATION", "2s")]);
+    let (mut service, operator) = service(&[("PROBATION", "10s")]);
     let first = operator.begin("POST /restart");
     service.wait_for("event paused: generation 1 ");
     let later: Vec<_> = (0..3).map(|_| operator.begin("POST /restart")).collect();
@@ -56,6 +61,7 @@ fn all_that_are_asked_for_while_one_is_under_way_are_the_next_one() {
         said.assert_good("committed");
         assert_eq!(said.body["generation"], 3);
     }
+    service.wait_for_nth("event committed: ", 2);
     assert_eq!(service.lines("event committed: ").len(), 2);
     assert!(service.stop().success());
 }

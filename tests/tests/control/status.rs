@@ -1,7 +1,7 @@
 use std::process::Command;
 
 use nix::sys::signal::{Signal, kill};
-use selfup_tests::{Release, eventually};
+use selfup_tests::{Release, Watched};
 use serde_json::{Value, json};
 
 use super::{publish, published, service};
@@ -16,8 +16,11 @@ fn generation(status: &Value, number: u64) -> &Value {
 fn it_tells_what_runs_before_an_upgrade_and_after_it() {
     let (mut published, operator) = published(&[]);
     let first = Release::of(std::fs::read(published.service.binary()).unwrap());
-    let status = operator
-        .wait_for("the binary is digested", |status| generation(status, 1)["digest"].is_string());
+    // A child that is slow to answer has no number, for a moment.
+    let status = operator.wait_for("the binary is digested, and the child answers", |status| {
+        let one = generation(status, 1);
+        one["digest"].is_string() && one["open_connections"].is_u64()
+    });
     assert_eq!(status["master_pid"], published.service.pid().as_raw());
     assert_eq!(status["path"], published.service.binary().display().to_string());
     assert_eq!(
@@ -84,11 +87,7 @@ fn a_child_that_does_not_answer_costs_a_second_and_what_is_not_known_is_null() {
     let (mut service, operator) = service(&[]);
     let child = service.pid_of(1);
     kill(child, Signal::SIGSTOP).unwrap();
-    eventually("each of its threads is stopped", || {
-        let threads = std::fs::read_dir(format!("/proc/{child}/task")).unwrap().flatten();
-        let mut stats = threads.map(|it| std::fs::read_to_string(it.path().join("stat")).unwrap());
-        stats.all(|stat| stat.contains(") T ")).then_some(())
-    });
+    Watched::new(child).wait_until_stopped();
     let begun = std::time::Instant::now();
     let asked: Vec<_> = (0..4).map(|_| operator.begin("GET /status")).collect();
     for asked in asked {

@@ -64,6 +64,8 @@ fn a_release_that_runs_is_not_fetched_again_after_a_restart() {
         let mut service = start(&forge, &first, &[]);
         forge.publish(file("v1.1.0", &second));
         service.wait_for("event committed: generation 2 ");
+        // A stop does not wait for ever until what runs is remembered.
+        service.assert_files(&[".app.selfup-previous"]);
         assert!(service.stop().success());
         let fetched = forge.storage.as_ref().expect("it has one").asked().len();
         let variables = forge.variables();
