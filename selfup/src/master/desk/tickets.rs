@@ -121,8 +121,8 @@ impl Tickets {
             }
             Action::Tell(Event::RestartAbandoned { generation, reason }) => {
                 // Nothing was started then.
-                let is_refused = reason.kind() == ErrorKind::Rejected
-                    && reason.generation().is_none();
+                let is_refused =
+                    reason.kind() == ErrorKind::Rejected && reason.generation().is_none();
                 let word = if is_refused { "refused" } else { "abandoned" };
                 let generation = (!is_refused).then_some(*generation);
                 let bad = || bad(word, generation, reason.chain());

@@ -1,4 +1,5 @@
-//! The files' part of the plan: nothing is started while the binary on disk is being changed.
+//! The files' part of the plan: nothing is started while the binary on disk is being changed, but for
+//! who comes back and does not need it.
 
 use std::time::{Duration, Instant};
 
