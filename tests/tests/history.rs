@@ -6,7 +6,7 @@ use std::fs;
 
 use nix::sys::signal::Signal;
 use selfup_tests::{
-    Answer, Mounted, Published, Publisher, Release, Service, ServiceBuilder, eventually,
+    Answer, Load, Mounted, Published, Publisher, Release, Service, ServiceBuilder, eventually,
 };
 
 /// A service on whose disk `release` waits for a restart, and what runs.
@@ -201,6 +201,37 @@ fn a_rollback_by_request_brings_the_previous_binary_back_and_refuses_the_other()
     assert_eq!(published.service.get("/clear"), "Ok(())\n");
     published.service.wait_for("event committed: generation 4 ");
     published.service.assert_runs(&second);
+    assert!(published.service.stop().success());
+}
+
+#[test]
+fn a_program_on_trial_that_asks_to_be_rolled_back_is_at_once() {
+    let first = Release::good();
+    let source = Publisher::start(Answer::Whole(first.clone()));
+    let builder = ServiceBuilder::new(&first);
+    let mut published = Published::of(builder, source, &[("PROBATION", "1h")]);
+    published.publisher.wait_for("GET 304", 1);
+    let load = Load::start(published.service.address(), "/", 4);
+    let second = Release::good();
+    published.publisher.publish(Answer::Whole(second.clone()));
+    published.service.wait_for("event paused: generation 1 ");
+    published.service.assert_runs(&second);
+    // On each error, as it may be.
+    for _ in 0..3 {
+        assert_eq!(published.service.get("/rollback"), "Ok(())\n");
+    }
+    published.service.wait_for("event resumed: generation 1 ");
+    published.service.wait_for("event rolled_back: ");
+    published.service.assert_runs(&first);
+    published.publisher.wait_for("GET 304", 3);
+    published.service.assert_runs(&first);
+    let history = published.service.history().expect("it is remembered");
+    assert!(history.contains(&second.id().to_string()), "{history}");
+    load.wait_for(20);
+    let failures = load.stop();
+    assert!(failures.is_empty(), "{failures:#?}");
+    assert_eq!(published.service.lines("event rolled_back: ").len(), 1);
+    assert_eq!(published.service.lines("event committed: "), [""; 0]);
     assert!(published.service.stop().success());
 }
 

@@ -148,6 +148,37 @@ fn an_upgrade_that_dies_on_probation_is_answered_by_the_previous_binary() {
     upgrade_fails("dies-soon", "exit status 8", 1);
 }
 
+/// The thread that puts the file back is in the hook for the next release all the time.
+#[test]
+fn what_served_before_comes_back_although_its_file_cannot_yet() {
+    let alone = Alone::new();
+    let gate = alone.directory.path().join("gate");
+    let variables = [
+        ("NO_RESTART_AFTER_FETCH", "1"),
+        ("PRE_UPGRADE", "waits"),
+        ("GATE", gate.to_str().expect("it is text")),
+    ];
+    let mut published = alone.published(&variables);
+    let service = &published.service;
+    let load = Load::start(service.address(), "/", 4);
+    let bad = Release::flawed("crashes");
+    published.publisher.publish(Answer::Whole(bad.clone()));
+    service.wait_for("event upgraded: ");
+    fs::write(&gate, "").expect("it can be written");
+    published.publisher.publish(Answer::Whole(Release::good()));
+    service.wait_for("the hook waits");
+    service.signal(Signal::SIGUSR2);
+    service.wait_for("event restart_abandoned: ");
+    service.wait_for("serving 3 ");
+    assert!(service.get("/").contains(" 3 "));
+    service.assert_on_disk(&bad);
+    assert_eq!(service.lines("event warning: the file system"), [""; 0], "it waited for the file");
+    fs::remove_file(&gate).expect("it is there");
+    service.wait_for("event rolled_back: ");
+    assert_undisturbed(service, load, 0);
+    assert!(published.service.stop().success());
+}
+
 /// Deploys by hand what fails on trial, and then what does not.
 fn deploy_fails(flaw: &str, lost: usize) {
     let alone = Alone::new();

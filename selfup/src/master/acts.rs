@@ -19,7 +19,10 @@ impl Master {
             Action::Admit(generation) => self.children.tell(generation, &FromMaster::Admit),
             Action::Pause(generation) => self.children.tell(generation, &FromMaster::Pause),
             Action::Resume(generation) => self.children.tell(generation, &FromMaster::Resume),
-            Action::Yield(generation) => self.children.remember_binary(generation),
+            Action::Yield(generation) => {
+                let is_held = self.children.remember_binary(generation);
+                return (!is_held).then_some(Input::NotHeld);
+            }
             Action::Commit(generation) => self.children.commit(generation),
             Action::Drain(generation) => self.children.tell(generation, &FromMaster::Drain),
             Action::Kill(generation) => self.children.signal(generation, libc::SIGKILL, None),
@@ -97,14 +100,52 @@ impl Master {
     }
 
     /// The program asks for the previous binary.
-    pub(super) fn roll_back(&mut self) {
-        if self.proof.take().is_some() {
-            self.upgrader.order(Order::Restore(upgrade::by_request()));
-        } else if self.upgrader.roll_back().is_some() {
-            self.rollback_waits = true;
-        } else {
+    pub(super) fn roll_back(&mut self) -> Option<Input> {
+        let begun = self.begin_roll_back();
+        if begun.is_none() {
             let words = "there are no upgrades to be rolled back: no fetcher is configured";
             self.observer.warn(Error::new(ErrorKind::Rollback, words));
         }
+        begun.and_then(|RollBack { input, .. }| input)
     }
+
+    /// Has the previous binary put back, if there is anybody to do it. The upgrade thread hears of it
+    /// whatever the plan makes of it: what is on trial no more by then is gone back from, too.
+    pub(super) fn begin_roll_back(&mut self) -> Option<RollBack> {
+        if self.proof.is_some() {
+            let number = self.upgrader.count_roll_back();
+            // A restart may try once more what is on trial already.
+            let input = self.plan.tries_upgrade().then_some(Input::RollBack);
+            if input.is_none() {
+                self.proof = None;
+                self.upgrader.order(Order::Restore(upgrade::by_request()));
+            }
+            return Some(RollBack { of_first: true, number, input });
+        }
+        let number = self.upgrader.roll_back()?;
+        self.rollback_waits = true;
+        // To go back from the way back would be to stay.
+        let input = (!self.upgrader.is_going_back()).then_some(Input::RollBack);
+        Some(RollBack { of_first: false, number, input })
+    }
+
+    /// What waits in place is not tried any more once somebody has asked for what was there before.
+    pub(super) fn withdraw(&self, finding: Finding) -> Finding {
+        match finding {
+            Finding::Waiting if self.rollback_waits && !self.upgrader.is_going_back() => {
+                Finding::Withdrawn
+            }
+            finding => finding,
+        }
+    }
+}
+
+/// A rollback that was asked for.
+#[cfg_attr(not(feature = "control"), allow(dead_code, reason = "only an operator is answered"))]
+pub(super) struct RollBack {
+    /// Whether the first generation runs what goes back, so that a restart follows.
+    pub(super) of_first: bool,
+    pub(super) number: u64,
+    /// What the plan is to hear of it.
+    pub(super) input: Option<Input>,
 }

@@ -87,7 +87,7 @@ impl Children {
     }
 
     /// Whether the program of a child can serve.
-    #[cfg(feature = "systemd")]
+    #[cfg(any(feature = "control", feature = "systemd"))]
     pub(super) fn is_ready(&self, generation: Generation) -> bool {
         self.living.get(&generation).is_some_and(Child::is_ready)
     }
@@ -180,8 +180,9 @@ impl Children {
         followed.inspect_err(|_| child.discard()).map(|()| child)
     }
 
-    /// What a new generation executes: what is at the path, unless that is the file of somebody
-    /// else that has just failed, and what served before is to come back.
+    /// What a new generation executes: what is at the path, unless what served before is to come back,
+    /// and what has just failed is there still: an upgrade that is yet to be put back, or a file of
+    /// somebody else.
     fn path_for(&self, cause: Cause) -> PathBuf {
         let path = self.launch.origin.path();
         if let (Cause::Return, Some(yielded)) = (cause, &self.yielded) {
@@ -222,10 +223,11 @@ impl Children {
         }
     }
 
-    /// Keeps what `generation` runs, to start it again if what follows fails.
-    pub(super) fn remember_binary(&mut self, generation: Generation) {
+    /// Keeps what `generation` runs, to start it again if what follows fails. Says whether that could be.
+    pub(super) fn remember_binary(&mut self, generation: Generation) -> bool {
         let pid = self.pid(generation);
         self.yielded = pid.and_then(|pid| File::open(executed_by(pid)).ok());
+        self.yielded.is_some()
     }
 
     /// The sockets are this master's alone.

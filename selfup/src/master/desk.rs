@@ -222,13 +222,8 @@ impl Desk {
         self.tickets.polled(polled, serving);
     }
 
-    pub(super) fn answered(
-        &mut self,
-        number: u64,
-        came: &std::result::Result<(), String>,
-        serving: Generation,
-    ) {
-        self.tickets.answered(number, came, serving);
+    pub(super) fn answered(&mut self, number: u64, came: &std::result::Result<(), String>) {
+        self.tickets.answered(number, came);
     }
 
     pub(super) fn rests(&mut self, rests: Duration) {
@@ -267,7 +262,8 @@ impl Master {
         self.desk.listen();
         if !self.desk.tickets.is_empty() {
             let view = self.plan.view();
-            self.desk.tickets.settle(&view);
+            let is_up = view.serving.is_some_and(|serving| self.children.is_ready(serving));
+            self.desk.tickets.settle(&view, is_up);
         }
         self.tell_status();
     }

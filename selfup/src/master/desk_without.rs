@@ -78,7 +78,7 @@ impl Desk {
 
     pub(super) fn polled(&mut self, _: &Polled, _: Generation) {}
 
-    pub(super) fn answered(&mut self, _: u64, _: &std::result::Result<(), String>, _: Generation) {}
+    pub(super) fn answered(&mut self, _: u64, _: &std::result::Result<(), String>) {}
 
     pub(super) fn rests(&mut self, _: Duration) {}
 

@@ -36,8 +36,8 @@ impl Master {
                 None
             }
             News::Said(FromChild::RollBack) => {
-                self.roll_back();
-                None
+                // What has failed may ask for it until its end, and it is done already.
+                if self.plan.has_given_up(generation) { None } else { self.roll_back() }
             }
             News::Said(FromChild::ClearRefused) => {
                 self.upgrader.clear_refused();

@@ -237,7 +237,7 @@ impl Master {
                 Happening::Report(report) => self.reported(report),
                 Happening::Examined(finding, vetted) => {
                     let finding = self.children.set_looked_at(vetted, finding);
-                    return Ok(Input::Examined(finding));
+                    return Ok(Input::Examined(self.withdraw(finding)));
                 }
                 Happening::News(generation, news) => self.heard(generation, news),
                 Happening::Desk(Heard::Asked(asked)) => self.asked(asked),

@@ -24,7 +24,9 @@ use crate::error::{Error, ErrorKind};
 use crate::event::Event;
 use crate::identity::Generation;
 use crate::sys::pidfd::Status;
+use crate::upgrade::by_request;
 
+mod back;
 mod file;
 #[cfg(test)]
 mod property;
@@ -61,6 +63,8 @@ pub(crate) struct Plan {
     told: Option<(Generation, i32)>,
     /// Whether a binary was committed that the master has yet to follow.
     must_succeed: bool,
+    /// Whether what made room for another can be started whatever is at the path.
+    is_held: bool,
 }
 
 /// What waits for its turn, each remembered once. A restart outlives an upgrade that comes to
@@ -120,6 +124,7 @@ impl Plan {
             restarts_asked: 0,
             told: None,
             must_succeed: false,
+            is_held: false,
         }
     }
 
@@ -187,6 +192,8 @@ impl Plan {
                 self.gone(now, generation, status, reason, &mut out);
             }
             Input::Unfit(generation, why) => self.unfit(now, generation, &why, &mut out),
+            Input::RollBack => self.roll_back(now, &mut out),
+            Input::NotHeld => self.is_held = false,
             Input::Owes(generation, until) => self.prolong(generation, until),
             Input::NotSucceeded(why) => {
                 self.must_succeed = false;
@@ -204,7 +211,8 @@ impl Plan {
     /// When a [`Input::Tick`] is due, if nothing happens before.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let draining = self.draining.values().map(|draining| draining.until);
-        draining.chain(self.motion_ends()).chain(self.files.until()).min()
+        let others = self.motion_ends().into_iter().chain(self.back_at());
+        draining.chain(others).chain(self.files.until()).min()
     }
 
     fn motion_ends(&self) -> Option<Instant> {
@@ -229,6 +237,18 @@ impl Plan {
             Motion::Handover(trial) | Motion::Probation(trial) => Some(trial.candidate),
             _ => None,
         }
+    }
+
+    /// Whether an upgrade is on trial, or about to be once there is room.
+    pub(crate) fn tries_upgrade(&self) -> bool {
+        let is_next = self.motion == Motion::Yielding(Cause::Upgrade);
+        is_next || self.trial().is_some_and(|trial| trial.cause == Cause::Upgrade)
+    }
+
+    /// Whether this generation failed its trial, and is on its way out.
+    pub(crate) fn has_given_up(&self, generation: Generation) -> bool {
+        let is_last = self.serving.is_none_or(|serving| serving < generation);
+        is_last && self.draining.contains_key(&generation)
     }
 
     /// Whom clients and signals reach.
@@ -278,12 +298,20 @@ impl Plan {
             // What is known of it cannot change while the file system does not answer.
             Finding::Waiting if self.files != Files::Idle => self.begin(now, Cause::Deploy, out),
             Finding::Waiting => self.begin(now, Cause::Upgrade, out),
-            Finding::Refused(why) => {
-                let generation = self.newest.next();
-                let reason = Error::new(ErrorKind::Rejected, why).into();
-                out.push(Action::Tell(Event::RestartAbandoned { generation, reason }));
+            // The restart comes behind that.
+            Finding::Withdrawn if self.files == Files::Idle => {
+                self.waiting.restart = true;
+                self.restore(now, by_request(), out);
             }
+            Finding::Withdrawn => self.put_off(by_request(), out),
+            Finding::Refused(why) => self.put_off(Error::new(ErrorKind::Rejected, why), out),
         }
+    }
+
+    /// No generation is started, for this `reason`.
+    fn put_off(&self, reason: Error, out: &mut Vec<Action>) {
+        let (generation, reason) = (self.newest.next(), reason.into());
+        out.push(Action::Tell(Event::RestartAbandoned { generation, reason }));
     }
 
     fn expire(&mut self, now: Instant, out: &mut Vec<Action>) {
@@ -314,6 +342,7 @@ impl Plan {
 
     /// Begins what waits, or ends, if nothing else is going on.
     fn proceed(&mut self, now: Instant, out: &mut Vec<Action>) {
+        self.fill_gap(now, out);
         if !self.files.is_idle() {
             return;
         }
@@ -321,10 +350,6 @@ impl Plan {
             Motion::Stopping => self.try_end(out),
             Motion::Yielding(cause) if self.serving.is_none() => self.start(now, cause, out),
             Motion::Still => {
-                // The one that failed may hold what the one before it needs.
-                if self.serving.is_none() && self.draining.is_empty() {
-                    self.go_back(out);
-                }
                 if !self.can_begin() {
                     return;
                 }

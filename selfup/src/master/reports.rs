@@ -2,12 +2,16 @@
 
 use super::Master;
 use super::plan::Input;
-use super::upgrades::Report;
+use super::upgrades::{Offer, Order, Report};
 
 impl Master {
     pub(super) fn reported(&mut self, report: Report) -> Option<Input> {
         let serving = self.serving();
         match report {
+            // It would take the place of what somebody wants to go back from.
+            Report::Offered(_, Offer::Polled) if self.rollback_waits => {
+                self.upgrader.order(Order::Discard);
+            }
             Report::Offered(vetted, offer) => {
                 self.desk.offered(&vetted, offer);
                 self.children.set_candidate(vetted);
@@ -23,7 +27,7 @@ impl Master {
             Report::Polled(polled) => self.desk.polled(&polled, serving),
             Report::Answered(number, came) => {
                 self.rollback_waits &= !self.upgrader.is_last_roll_back(number);
-                self.desk.answered(number, &came, serving);
+                self.desk.answered(number, &came);
             }
             Report::Rests(rests) => self.desk.rests(rests),
             Report::Resting(number) => self.desk.resting(number),

@@ -9,6 +9,7 @@ mod attendant;
 mod board;
 mod cycle;
 mod operator;
+mod way_back;
 mod wishes;
 mod work;
 
@@ -30,6 +31,7 @@ use self::board::Board;
 #[cfg(feature = "control")]
 pub(super) use self::board::{Notice, Stand};
 use self::cycle::Cycle;
+use self::way_back::WayBack;
 use self::wishes::Wishes;
 use self::work::{Opening, Work};
 use super::busy::{Busy, Running};
@@ -117,6 +119,7 @@ struct Thread {
     board: Board,
     reports: mpsc::UnboundedReceiver<Report>,
     busy: Busy,
+    way_back: WayBack,
     parking: Parking,
     is_parked: bool,
     /// What is reported once it has ended.
@@ -206,13 +209,15 @@ impl Upgrader {
         if required {
             wait_until_open(&opening)?;
         }
-        let (busy, is_parked, last_words) = (Busy::default(), false, operator::last_words());
+        let (busy, way_back) = (Busy::default(), WayBack::default());
+        let (is_parked, last_words) = (false, operator::last_words());
         Ok(Self(Some(Thread {
             orders,
             wishes,
             board,
             reports,
             busy,
+            way_back,
             parking,
             is_parked,
             last_words,
@@ -221,8 +226,9 @@ impl Upgrader {
         })))
     }
 
-    pub(super) fn order(&self, order: Order) {
-        if let Some(thread) = &self.0 {
+    pub(super) fn order(&mut self, order: Order) {
+        if let Some(thread) = &mut self.0 {
+            thread.way_back.ordered(&order);
             // A thread that has ended reported that upgrades are off.
             let _ = thread.orders.send(order);
         }
@@ -238,6 +244,11 @@ impl Upgrader {
     /// Has the previous binary put back, and gives the number of the wish, if there is anybody to do it.
     pub(super) fn roll_back(&self) -> Option<u64> {
         Some(self.thread()?.wishes.roll_back.tell())
+    }
+
+    /// Whether that is what is offered, or in place and not decided yet.
+    pub(super) fn is_going_back(&self) -> bool {
+        self.0.as_ref().is_some_and(|thread| thread.way_back.is_under_way())
     }
 
     /// Whether nobody has asked for one since.
@@ -269,6 +280,10 @@ impl Upgrader {
             match report {
                 Some(Report::Began(what)) => thread.busy.begin(what),
                 Some(Report::Finished) => thread.busy.end(),
+                Some(Report::Offered(vetted, offer)) => {
+                    thread.way_back.offered(offer);
+                    return Report::Offered(vetted, offer);
+                }
                 Some(Report::Parked) => {
                     thread.is_parked = true;
                     return Report::Parked;

@@ -29,7 +29,8 @@ impl State {
     /// It passes a probe first, and is on trial like any candidate; so if it comes to nothing, the
     /// service stays as it is. Once it is in place, the binary that it was rolled back from is
     /// refused whoever offers it, until [`clear_refused`](Self::clear_refused). A binary that waits
-    /// on disk for a restart, or is on trial, is put back without more.
+    /// on disk for a restart, or is on trial, is put back without more: a trial ends at once, and the
+    /// generation that served before goes on. With `overlap = false` it is started again.
     ///
     /// With `no_restart` it is put in place and started by the next start of the service. What
     /// becomes of it is told as events.

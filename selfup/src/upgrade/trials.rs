@@ -141,6 +141,10 @@ impl Pipeline {
     /// `None` if the one that is in place was never tried: then it is just put back.
     pub(crate) fn previous(&mut self) -> Result<Option<Candidate>> {
         self.prepare()?;
+        if self.trial.is_some() && self.withdrawn.is_some() {
+            // It waits in place for the restart that goes back to it.
+            return Ok(None);
+        }
         if self.trial.is_some() {
             return self.restore(&by_request()).map(|()| None);
         }

@@ -1,4 +1,4 @@
-use selfup_tests::{Answer, Release};
+use selfup_tests::{Answer, Load, Release};
 use serde_json::json;
 
 use super::{polling, publish, published, service};
@@ -150,6 +150,46 @@ fn a_first_generation_on_trial_is_rolled_back_too() {
     again.signal(nix::sys::signal::Signal::SIGTERM);
     waiting.answer().assert_bad("stopping", "the service ends");
     assert!(again.wait().success());
+}
+
+#[test]
+fn a_rollback_of_an_upgrade_on_trial_does_not_wait_for_its_end() {
+    let (mut published, operator) = published(&[("PROBATION", "1h")]);
+    let first = Release::of(std::fs::read(published.service.binary()).unwrap());
+    let load = Load::start(published.service.address(), "/", 4);
+    let second = publish(&published, Release::good());
+    let check = operator.begin("POST /check");
+    published.service.wait_for("event paused: generation 1 ");
+    let said = operator.post("/rollback");
+    said.assert_good("committed");
+    assert_eq!(said.body["generation"], 1, "it was never gone");
+    check.answer().assert_bad("abandoned", "it was rolled back by request");
+    published.service.assert_runs(&first);
+    operator.post("/check").assert_bad("refused", "it was rolled back by request");
+    let status = operator.status();
+    assert_eq!(status["last_refusal"]["digest"], second.id().to_string());
+    assert_eq!(status["phase"], "serving");
+    load.wait_for(20);
+    let failures = load.stop();
+    assert!(failures.is_empty(), "{failures:#?}");
+    assert_eq!(published.service.lines("event committed: "), [""; 0]);
+    assert!(published.service.stop().success());
+}
+
+#[test]
+fn without_overlap_a_rollback_of_what_is_on_trial_is_answered_once_the_service_is_back() {
+    let (mut published, operator) = published(&[("PROBATION", "1h"), ("OVERLAP", "false")]);
+    let first = Release::of(std::fs::read(published.service.binary()).unwrap());
+    publish(&published, Release::good());
+    let check = operator.begin("POST /check");
+    published.service.wait_for("event child_ready: generation 2 ");
+    let said = operator.post("/rollback");
+    said.assert_good("committed");
+    assert_eq!(said.body["generation"], 3);
+    assert_eq!(published.service.lines("event child_ready: generation 3 ").len(), 1);
+    check.answer().assert_bad("abandoned", "it was rolled back by request");
+    published.service.assert_runs(&first);
+    assert!(published.service.stop().success());
 }
 
 #[test]

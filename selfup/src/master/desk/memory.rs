@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use crate::control::{Binary, Refusal, Upgrade};
+use crate::error::ErrorKind;
 use crate::event::{Event, bounded};
 use crate::identity::BinaryId;
 use crate::master::plan::Action;
@@ -25,7 +26,8 @@ impl Memory {
     pub(super) fn did(&mut self, action: &Action) {
         match action {
             Action::Swap => (self.pending, self.is_restoring) = (None, false),
-            Action::Restore(_) => self.is_restoring = true,
+            // What somebody asked for is told as that, whoever does it.
+            Action::Restore(reason) => self.is_restoring = reason.kind() != ErrorKind::Rejected,
             Action::Keep => self.last_upgrade = self.pending.take().or(self.last_upgrade.take()),
             _ => {}
         }
@@ -155,7 +157,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::error::{Error, ErrorKind};
+    use crate::error::Error;
     use crate::identity::Generation;
 
     fn id(byte: u8) -> BinaryId {

@@ -7,9 +7,9 @@ use tokio::sync::oneshot;
 use super::tickets::{Stage, bad, good, rested};
 use crate::control::{Answer, Ask, Asked, Outcome};
 use crate::master::Master;
+use crate::master::acts::RollBack;
 use crate::master::plan::{Input, Phase};
-use crate::master::upgrades::{Order, SOON};
-use crate::upgrade;
+use crate::master::upgrades::SOON;
 
 /// What is made of a request at once.
 enum Taken {
@@ -20,6 +20,8 @@ enum Taken {
     Waits(Stage, u64),
     /// The plan is asked for a restart.
     Restart,
+    /// The upgrade thread knows, and the plan may have a part in it.
+    RollBack(Stage, RollBack),
 }
 
 impl Master {
@@ -42,6 +44,10 @@ impl Master {
             Taken::Restart => {
                 self.desk.tickets.add(what, Stage::Asked, 0, answer);
                 return Some(Input::Restart);
+            }
+            Taken::RollBack(stage, RollBack { number, input, .. }) => {
+                self.desk.tickets.add(what, stage, number, answer);
+                return input;
             }
         }
         None
@@ -91,13 +97,8 @@ impl Master {
         if let Some((stage, number)) = self.desk.tickets.under_way(Ask::RollBack) {
             return Taken::Waits(stage, number);
         }
-        if self.proof.take().is_some() {
-            self.upgrader.order(Order::Restore(upgrade::by_request()));
-            return Taken::Waits(Stage::Left, self.upgrader.count_roll_back());
-        }
-        let Some(number) = self.upgrader.roll_back() else { return nobody() };
-        self.rollback_waits = true;
-        Taken::Waits(Stage::Wished, number)
+        let Some(begun) = self.begin_roll_back() else { return nobody() };
+        Taken::RollBack(if begun.of_first { Stage::Left } else { Stage::Wished }, begun)
     }
 }
 

@@ -53,6 +53,8 @@ pub(super) enum Stage {
     Asked,
     /// It is being looked at, started, or on trial.
     Moving,
+    /// It is back in place, and answered once a generation serves.
+    Back,
 }
 
 /// As many may wait at once. The server lets in fewer.
@@ -119,7 +121,8 @@ impl Tickets {
             }
             Action::Tell(Event::RestartAbandoned { generation, reason }) => {
                 // Nothing was started then.
-                let is_refused = reason.kind() == ErrorKind::Rejected;
+                let is_refused =
+                    reason.kind() == ErrorKind::Rejected && reason.generation().is_none();
                 let word = if is_refused { "refused" } else { "abandoned" };
                 let generation = (!is_refused).then_some(*generation);
                 let bad = || bad(word, generation, reason.chain());
@@ -144,10 +147,13 @@ impl Tickets {
         self.turn(|it| it.stage == Stage::Offered, Stage::Left);
     }
 
-    /// The plan has done all that it does for now.
-    pub(super) fn settle(&mut self, view: &View) {
+    /// The plan has done all that it does for now. Whom the service belongs to `is_up`, if it can serve.
+    pub(super) fn settle(&mut self, view: &View, is_up: bool) {
         if view.phase == Phase::Stopping {
             return self.end(|_| true, || bad("stopping", None, "the service ends".into()));
+        }
+        if is_up {
+            self.end(|it| it.stage == Stage::Back, || good("committed", view.serving));
         }
         if view.phase == Phase::Serving && view.restart_waits {
             // The file was being changed while it was looked at.
@@ -201,14 +207,11 @@ impl Tickets {
     }
 
     /// What came of the rollbacks that were asked for so far, as the thread sees it.
-    pub(super) fn answered(&mut self, number: u64, came: &Result<(), String>, serving: Generation) {
+    pub(super) fn answered(&mut self, number: u64, came: &Result<(), String>) {
         let is_it = |it: &Ticket| it.what == Ask::RollBack && it.number <= number;
         match came {
             // It was back before anything had to be started for it.
-            Ok(()) => self.end(
-                |it| is_it(it) && it.stage == Stage::Wished,
-                || good("committed", Some(serving)),
-            ),
+            Ok(()) => self.turn(|it| is_it(it) && it.stage == Stage::Wished, Stage::Back),
             Err(reason) => self.end(
                 |it| is_it(it) && !matches!(it.stage, Stage::Asked | Stage::Moving),
                 || bad("failed", None, reason.clone()),

@@ -1,4 +1,5 @@
-//! The files' part of the plan: nothing is started while the binary on disk is being changed.
+//! The files' part of the plan: nothing is started while the binary on disk is being changed, but for
+//! who comes back and does not need it.
 
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,8 @@ use crate::error::{Error, ErrorKind};
 pub(super) enum Files {
     Idle,
     Swapping(Instant),
+    /// The same, of what goes back at once: somebody asked for what was there before.
+    Withdrawing(Instant),
     Keeping(Instant),
     Restoring(Instant),
     /// One of these did not end in time. The service goes on without an upgrade.
@@ -20,15 +23,19 @@ pub(super) enum Files {
 const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Files {
-    pub(super) fn restoring(now: Instant) -> Self {
-        Self::Restoring(now + PATIENCE)
-    }
-
     pub(super) fn until(self) -> Option<Instant> {
         match self {
             Self::Idle | Self::Overdue => None,
-            Self::Swapping(until) | Self::Keeping(until) | Self::Restoring(until) => Some(until),
+            Self::Swapping(until)
+            | Self::Withdrawing(until)
+            | Self::Keeping(until)
+            | Self::Restoring(until) => Some(until),
         }
+    }
+
+    /// Since when it is waited for.
+    pub(super) fn since(self) -> Option<Instant> {
+        self.until().and_then(|until| until.checked_sub(PATIENCE))
     }
 
     /// Whether nothing is waited for.
@@ -44,10 +51,11 @@ impl Plan {
     }
 
     pub(super) fn swapped(&mut self, now: Instant, done: bool, out: &mut Vec<Action>) {
-        let was_awaited = matches!(self.files, Files::Swapping(_));
-        self.files = Files::Idle;
+        let files = std::mem::replace(&mut self.files, Files::Idle);
+        let was_awaited = matches!(files, Files::Swapping(_));
         match (done, self.motion) {
             (false, _) => {}
+            (true, _) if matches!(files, Files::Withdrawing(_)) => self.put_back(now, out),
             // A clean stop is not a failed trial: the new binary is tried at the next start.
             (true, Motion::Stopping) => self.leave(now, out),
             (true, Motion::Still) if was_awaited && self.limits.restart_after_swap => {
@@ -59,8 +67,7 @@ impl Plan {
             // Nobody waits for it any more, and the next start must not find what nobody tried.
             (true, _) => {
                 let reason = "the swap took so long that it was given up";
-                out.push(Action::Restore(Error::new(ErrorKind::Swap, reason)));
-                self.files = Files::restoring(now);
+                self.restore(now, Error::new(ErrorKind::Swap, reason), out);
             }
         }
     }
@@ -69,6 +76,12 @@ impl Plan {
     pub(super) fn keep(&mut self, now: Instant, out: &mut Vec<Action>) {
         self.files = Files::Keeping(now + PATIENCE);
         out.push(Action::Keep);
+    }
+
+    /// What was swapped in goes, for this `reason`.
+    pub(super) fn restore(&mut self, now: Instant, reason: Error, out: &mut Vec<Action>) {
+        self.files = Files::Restoring(now + PATIENCE);
+        out.push(Action::Restore(reason));
     }
 
     /// What was swapped in waits for its trial.

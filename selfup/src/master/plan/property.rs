@@ -24,7 +24,7 @@ use self::coverage::Coverage;
 use self::moves::Sequence;
 use self::rules::{Held, hold};
 use self::world::World;
-use super::{Action, Cause, Finding, Generation, Input, Limits, Motion, Plan, Status};
+use super::{Action, Cause, Files, Finding, Generation, Input, Limits, Motion, Plan, Status};
 
 /// So many sequences are driven unless the environment asks for others.
 const FEW: u64 = 4096;
@@ -84,6 +84,9 @@ impl<T: FnMut(String)> Service<'_, T> {
     fn step(&mut self, input: &Input) -> Held {
         self.coverage.before(&self.plan, &self.world, input);
         self.answer(input)?;
+        if self.world.has_lost_binary() {
+            self.answer(&Input::NotHeld)?;
+        }
         self.succeed()
     }
 

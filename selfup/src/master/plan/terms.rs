@@ -30,6 +30,10 @@ pub(in crate::master) enum Input {
     NotStarted(Generation, String),
     /// A child that lives is not to be the service.
     Unfit(Generation, String),
+    /// Somebody asks for the binary that was there before.
+    RollBack,
+    /// What makes room for the next can only be started again from its path.
+    NotHeld,
     /// A candidate that may only be committed when it has said that it lives: not before this time.
     Owes(Generation, Instant),
     /// A child ended.
@@ -51,6 +55,8 @@ pub(in crate::master) enum Finding {
     Changed,
     /// A candidate that was swapped in, and waited for a restart.
     Waiting,
+    /// The same, and somebody has asked for what was there before.
+    Withdrawn,
     /// Another one, which may not.
     Refused(String),
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 
+mod back;
 mod follow;
 mod signals;
 #[cfg(any(feature = "control", feature = "systemd"))]

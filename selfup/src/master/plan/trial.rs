@@ -2,18 +2,19 @@
 
 use std::time::Instant;
 
-use super::file::Files;
 use super::{Action, Cause, Draining, Motion, PAUSE, Plan, Trial, after, tell_warning};
 use crate::error::{Error, ErrorKind};
 use crate::event::Event;
 use crate::identity::Generation;
 use crate::sys::pidfd::Status;
+use crate::upgrade::by_request;
 
 impl Plan {
     /// Has a new generation follow, at once or when the old one is gone.
     pub(super) fn begin(&mut self, now: Instant, cause: Cause, out: &mut Vec<Action>) {
         match self.serving {
             Some(serving) if !self.limits.overlap => {
+                self.is_held = true;
                 out.push(Action::Yield(serving));
                 self.drain(now, serving, out);
                 self.motion = Motion::Yielding(cause);
@@ -28,14 +29,6 @@ impl Plan {
         let until = after(now, self.limits.ready);
         self.motion = Motion::Starting(Trial { candidate, until, cause });
         out.push(Action::Start(candidate, cause));
-    }
-
-    /// What served before is started again: it has nobody to wait for, and nothing to fall back on.
-    pub(super) fn go_back(&mut self, out: &mut Vec<Action>) {
-        let generation = self.newest.next();
-        self.newest = generation;
-        self.serving = Some(generation);
-        out.extend([Action::Start(generation, Cause::Return), Action::Admit(generation)]);
     }
 
     pub(super) fn ready(&mut self, now: Instant, generation: Generation, out: &mut Vec<Action>) {
@@ -167,12 +160,22 @@ impl Plan {
             let text = format!("generation {generation} is not well: {reason}");
             return out.push(tell_warning(Error::new(ErrorKind::NotReady, text)));
         };
+        self.reject(now, trial, Error::new(ErrorKind::NotReady, reason.to_owned()), out);
+    }
+
+    /// The candidate lives, and goes.
+    pub(super) fn reject(
+        &mut self,
+        now: Instant,
+        trial: Trial,
+        reason: Error,
+        out: &mut Vec<Action>,
+    ) {
         // Whom it has accepted, it may finish; whom the old one accepts from here on, is served.
         match self.motion {
-            Motion::Starting(_) => self.kill(now, generation, out),
-            _ => self.drain(now, generation, out),
+            Motion::Starting(_) => self.kill(now, trial.candidate, out),
+            _ => self.drain(now, trial.candidate, out),
         }
-        let reason = Error::new(ErrorKind::NotReady, reason.to_owned());
         self.give_up(now, trial, reason, out);
     }
 
@@ -193,10 +196,13 @@ impl Plan {
         }
         let reason = reason.in_generation(generation);
         if trial.cause == Cause::Upgrade {
-            let why = format!("generation {generation} failed: {reason}");
-            let why = Error::new(reason.kind(), why).in_generation(generation);
-            out.push(Action::Restore(why));
-            self.files = Files::restoring(now);
+            let why = match reason.kind() {
+                // It did nothing wrong.
+                ErrorKind::Rejected => by_request(),
+                kind => Error::new(kind, format!("generation {generation} failed: {reason}"))
+                    .in_generation(generation),
+            };
+            self.restore(now, why, out);
         }
         let reason = reason.into();
         out.push(Action::Tell(Event::RestartAbandoned { generation, reason }));

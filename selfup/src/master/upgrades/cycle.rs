@@ -195,7 +195,8 @@ impl Cycle {
         };
         if !is_wanted {
             self.work.discard(candidate);
-            return Err("the service is told to stop".into());
+            let _ = self.report.send(Report::Polled(Polled::Failed(MADE_WAY.into())));
+            return Err(MADE_WAY.into());
         }
         let swapped = self.work.swap(candidate);
         if let Err(reason) = &swapped {
@@ -295,6 +296,8 @@ impl Cycle {
         let _ = self.report.send(Report::Done(input));
     }
 }
+
+const MADE_WAY: &str = "a stop or a rollback was asked for before it was put in place; ask again";
 
 const NOT_BACK: &str =
     "the previous binary could not be put back; that is tried again at each poll";

@@ -20,7 +20,6 @@ impl Upgrader {
     }
 
     /// The number of a rollback that is ordered.
-    #[cfg(feature = "control")]
     pub(in crate::master) fn count_roll_back(&self) -> u64 {
         self.0.as_ref().map_or(0, |thread| thread.wishes.roll_back.count())
     }
@@ -68,7 +67,7 @@ mod tests {
 
     use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-    use super::super::{Board, Busy, Parking, Wishes};
+    use super::super::{Board, Busy, Parking, WayBack, Wishes};
     use super::*;
 
     /// A thread that is to end when the sender is dropped.
@@ -80,6 +79,7 @@ mod tests {
             board: Board::default(),
             reports,
             busy: Busy::default(),
+            way_back: WayBack::default(),
             parking: Parking::default(),
             is_parked: false,
             last_words: last_words(),

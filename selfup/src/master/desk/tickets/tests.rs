@@ -57,7 +57,7 @@ fn a_restart_that_is_asked_for_while_one_moves_is_the_next() {
     for action in [Action::Commit(generation(2)), Action::Examine] {
         tickets.did(&action, false);
     }
-    tickets.settle(&view(Phase::Examining, false));
+    tickets.settle(&view(Phase::Examining, false), true);
     assert_eq!((word(&mut first), word(&mut second)), ("committed", ""));
     tickets.did(&abandoned(ErrorKind::Rejected), false);
     assert_eq!(told(&mut second), Some(("refused", "why".into())));
@@ -73,7 +73,7 @@ fn an_upgrade_takes_the_place_of_a_restart_that_waits_and_not_of_a_later_one() {
     let mut restart = add(&mut tickets, Ask::Restart, Stage::Asked);
     tickets.did(&Action::Start(generation(2), Cause::Upgrade), false);
     let mut later = add(&mut tickets, Ask::Restart, Stage::Asked);
-    tickets.settle(&view(Phase::Starting, true));
+    tickets.settle(&view(Phase::Starting, true), true);
     tickets.did(&abandoned(ErrorKind::NotReady), true);
     assert_eq!((word(&mut check), word(&mut restart)), ("abandoned", "abandoned"));
     assert_eq!(word(&mut later), "");
@@ -84,7 +84,7 @@ fn a_look_that_came_to_nothing_is_taken_again() {
     let mut tickets = Tickets::new(true);
     let mut restart = add(&mut tickets, Ask::Restart, Stage::Asked);
     tickets.did(&Action::Examine, false);
-    tickets.settle(&view(Phase::Serving, true));
+    tickets.settle(&view(Phase::Serving, true), true);
     tickets.did(&abandoned(ErrorKind::NotReady), true);
     assert_eq!(word(&mut restart), "", "that was another's");
     tickets.did(&Action::Examine, false);
@@ -145,7 +145,7 @@ fn a_rollback_that_is_left_in_place_follows_the_restart_that_the_thread_asks_for
     tickets.offered(Offer::RolledBack(1));
     tickets.did(&Action::Leave, false);
     assert!(told(&mut check).is_some_and(|(word, why)| word == "waits" && why.contains("restart")));
-    tickets.answered(1, &Ok(()), generation(1));
+    tickets.answered(1, &Ok(()));
     tickets.restarted();
     for action in [Action::Examine, Action::Start(generation(2), Cause::Upgrade)] {
         tickets.did(&action, false);
@@ -169,12 +169,29 @@ fn nobody_waits_for_a_rollback_that_cannot_be_or_for_a_swap_that_was_given_up() 
     let mut tickets = Tickets::new(true);
     let mut rollback = add(&mut tickets, Ask::RollBack, Stage::Wished);
     let mut check = add(&mut tickets, Ask::Check, Stage::Offered);
-    tickets.answered(0, &Err("too early".into()), generation(1));
+    tickets.answered(0, &Err("too early".into()));
     assert_eq!(word(&mut rollback), "", "that was an earlier one");
-    tickets.answered(1, &Err("there is none".into()), generation(1));
+    tickets.answered(1, &Err("there is none".into()));
     assert_eq!(told(&mut rollback), Some(("failed", "there is none".into())));
     tickets.did(&Action::Restore(Error::new(ErrorKind::Swap, "slow")), false);
     assert_eq!(told(&mut check), Some(("failed", "slow".into())));
+}
+
+#[test]
+fn a_rollback_of_what_is_on_trial_is_answered_once_a_generation_serves_again() {
+    let mut tickets = Tickets::new(true);
+    let mut check = add(&mut tickets, Ask::Check, Stage::Moving);
+    let mut rollback = add(&mut tickets, Ask::RollBack, Stage::Wished);
+    let reason = Error::new(ErrorKind::Rejected, "why").in_generation(generation(2));
+    let generation = generation(2);
+    let reason = Arc::new(reason);
+    tickets.did(&Action::Tell(Event::RestartAbandoned { generation, reason }), false);
+    assert_eq!((word(&mut check), word(&mut rollback)), ("abandoned", ""), "it was started");
+    tickets.answered(1, &Ok(()));
+    tickets.settle(&view(Phase::Serving, false), false);
+    assert_eq!(word(&mut rollback), "");
+    tickets.settle(&view(Phase::Serving, false), true);
+    assert_eq!(word(&mut rollback), "committed");
 }
 
 #[test]
@@ -189,7 +206,7 @@ fn the_end_and_a_succession_answer_everybody() {
             .map(|(ask, stage)| add(&mut tickets, ask, stage))
             .collect();
         if is_end {
-            tickets.settle(&view(Phase::Stopping, false));
+            tickets.settle(&view(Phase::Stopping, false), true);
         } else {
             tickets.succeed(generation(7));
         }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::Plan;
 use super::rules::{Held, hold};
-use super::world::World;
+use super::world::{Child, World};
+use super::{Cause, Plan};
 
 /// No wait is longer than the longest setting, or than the file is waited for.
 const FAR: Duration = Duration::from_secs(60);
@@ -19,7 +19,22 @@ impl World {
         self.check_deadlines(plan)?;
         self.check_signal()?;
         self.check_stop()?;
+        self.check_way_back()?;
         self.check_rest()
+    }
+
+    /// Who asks for what was before has it at once, and so does a service that nobody else keeps up.
+    fn check_way_back(&self) -> Held {
+        if self.is_stopping() {
+            return Ok(());
+        }
+        let is_upgrade = |child: &Child| child.is_candidate() && child.cause == Cause::Upgrade;
+        let is_tried = self.present().any(is_upgrade) || self.cleared == Some(Cause::Upgrade);
+        let stays = self.batch.is_roll_back && is_tried && !self.program_ended;
+        hold(!stays, "what is on trial is put back when somebody asks for it")?;
+        let is_gap = self.is_between && self.cleared.is_none() && self.present().next().is_none();
+        let may_wait = self.waits_for_file() && !(self.is_held && self.has_waited_for_file());
+        hold(!is_gap || may_wait, "who is to come back does not wait for the file")
     }
 
     fn check_service(&self) -> Held {

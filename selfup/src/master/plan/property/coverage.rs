@@ -1,7 +1,7 @@
 //! How often a run came by each thing that can happen: a property that never gets anywhere holds.
 
 use super::world::World;
-use super::{Action, Cause, Input, Motion, Plan};
+use super::{Action, Cause, Files, Input, Motion, Plan};
 
 macro_rules! sights {
     ($($sight:ident)*) => {
@@ -21,6 +21,8 @@ sights! {
     ExitInExamining ExitInStarting ExitInHandover ExitInProbation CandidateToldToEnd NotStarted
     ServiceSaved NothingToSave StopInExamining StopInYielding StopInStarting StopInHandover
     StopInProbation StopWhileFileChanges StopTwice MaxDrainingReached NotEvenKilled
+    RollBackInYielding RollBackInStarting RollBackInHandover RollBackInProbation RollBackInSwap
+    RollBackOfOffer RollBackTooLate FindingWithdrawn NotHeld ReturnBeforeFile
     Succession SuccessionWithDraining SuccessionWithRestart SuccessionRefused
 }
 
@@ -73,8 +75,25 @@ impl Coverage {
             }
             Input::Restart if plan.trial().is_some() => self.see(Sight::RestartRemembered),
             Input::Examined(super::Finding::Refused(_)) => self.see(Sight::FindingRefused),
+            Input::Examined(super::Finding::Withdrawn) => self.see(Sight::FindingWithdrawn),
             Input::Examined(super::Finding::Waiting) => self.see(Sight::FindingWaiting),
             Input::Tick => self.ticked(plan, world),
+            Input::RollBack => self.rolled_back(plan),
+            _ => {}
+        }
+    }
+
+    fn rolled_back(&mut self, plan: &Plan) {
+        let trial = plan.trial().filter(|trial| trial.cause == Cause::Upgrade);
+        match plan.motion {
+            _ if trial.is_some() && plan.ended.is_some() => self.see(Sight::RollBackTooLate),
+            Motion::Yielding(Cause::Upgrade) => self.see(Sight::RollBackInYielding),
+            Motion::Starting(_) if trial.is_some() => self.see(Sight::RollBackInStarting),
+            Motion::Handover(_) if trial.is_some() => self.see(Sight::RollBackInHandover),
+            Motion::Probation(_) if trial.is_some() => self.see(Sight::RollBackInProbation),
+            Motion::Stopping => {}
+            _ if matches!(plan.files, Files::Swapping(_)) => self.see(Sight::RollBackInSwap),
+            _ if plan.waiting.upgrade => self.see(Sight::RollBackOfOffer),
             _ => {}
         }
     }
@@ -166,11 +185,21 @@ impl Coverage {
             Action::Start(_, Cause::Restart) => Sight::StartRestart,
             Action::Start(_, Cause::Deploy) => Sight::StartDeploy,
             Action::Start(_, Cause::Upgrade) => Sight::StartUpgrade,
-            Action::Start(_, Cause::Return) => Sight::StartReturn,
+            Action::Start(_, Cause::Return) => {
+                if world.waits_for_file() {
+                    self.see(Sight::ReturnBeforeFile);
+                }
+                Sight::StartReturn
+            }
             Action::Admit(_) => Sight::Admit,
             Action::Pause(_) => Sight::Pause,
             Action::Resume(_) => Sight::Resume,
-            Action::Yield(_) => Sight::Yield,
+            Action::Yield(_) => {
+                if world.loses_binary {
+                    self.see(Sight::NotHeld);
+                }
+                Sight::Yield
+            }
             Action::Commit(_) => {
                 if world.program_ended {
                     self.see(Sight::ServiceSaved);

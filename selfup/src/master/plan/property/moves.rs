@@ -21,6 +21,10 @@ pub(super) enum Move {
     Unfit(u8),
     /// One on trial was asked whether it lives, and has not answered.
     Owes(u8),
+    /// Somebody asks for the binary before.
+    RollBack,
+    /// What makes room next cannot be held by a descriptor.
+    LoseBinary,
     Exit(u8),
     /// One ends that is not the service.
     Leave(u8),
@@ -38,7 +42,7 @@ pub(super) enum Move {
 }
 
 /// How often each kind of move is made, in the order of [`one`].
-const WEIGHTS: [u32; 17] = [6, 4, 10, 12, 16, 12, 1, 2, 1, 4, 2, 1, 3, 6, 1, 1, 1];
+const WEIGHTS: [u32; 19] = [6, 4, 10, 12, 16, 12, 1, 2, 1, 4, 2, 1, 3, 6, 1, 1, 3, 1, 1];
 
 /// Most moves make no sense at the moment that they are made, so this is some 60 steps.
 const MOST_MOVES: usize = 400;
@@ -100,7 +104,7 @@ fn one(kind: usize, may_end: bool, rng: &mut Rng) -> Move {
         0 => Move::Restart,
         1 => Move::Offer,
         2 => Move::FilesDone(rng.u8(..4) > 0),
-        3 => Move::Examined(rng.u8(..5)),
+        3 => Move::Examined(rng.u8(..6)),
         4 => Move::Ready(whom),
         5 => Move::AcknowledgePause(rng.u8(..4)),
         6 => Move::NotStarted(whom),
@@ -117,6 +121,8 @@ fn one(kind: usize, may_end: bool, rng: &mut Rng) -> Move {
         13 => Move::Deadline,
         14 => Move::Wait(rng.u32(..40_000)),
         15 => Move::Owes(whom),
+        16 => Move::RollBack,
+        17 => Move::LoseBinary,
         _ => Move::Late(rng.u32(..40_000)),
     }
 }

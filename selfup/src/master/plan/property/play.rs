@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::moves::Move;
-use super::world::{Child, Work, World};
+use super::world::{Child, Job, Work, World};
 use super::{Cause, Finding, Generation, Input, Plan, Status};
 
 /// So long an answer is waited for, until it is asked for again.
@@ -31,6 +31,15 @@ impl World {
             }
             Move::FilesDone(is_done) => self.finish_file(is_done),
             Move::Examined(found) => self.finish_look(found),
+            Move::RollBack => {
+                let is_swap = |job: Job<Work>| job.work == Work::Swap && !job.is_given_up;
+                self.is_withdrawn |= self.file.is_some_and(is_swap) && !self.is_stopping();
+                Some(Input::RollBack)
+            }
+            Move::LoseBinary => {
+                self.loses_binary = true;
+                None
+            }
             Move::RefuseSuccession => {
                 self.fails_to_succeed = true;
                 None
@@ -187,7 +196,9 @@ impl World {
             Work::Swap => {
                 self.is_on_trial = is_done;
                 self.waits &= !is_done;
-                let starts = is_done && self.limits.restart_after_swap && !job.is_given_up;
+                let is_withdrawn = std::mem::take(&mut self.is_withdrawn);
+                let is_wanted = !job.is_given_up && !is_withdrawn;
+                let starts = is_done && self.limits.restart_after_swap && is_wanted;
                 if starts {
                     self.cleared = Some(Cause::Upgrade);
                     // It is what a restart would start.
@@ -210,11 +221,15 @@ impl World {
             0 => (Finding::Refused("a text file".into()), None),
             1 if self.waits && self.file.is_some() => (Finding::Waiting, Some(Cause::Deploy)),
             1 if self.waits => (Finding::Waiting, Some(Cause::Upgrade)),
+            5 if self.waits => (Finding::Withdrawn, None),
             1 | 2 => (Finding::Changed, Some(Cause::Deploy)),
             _ => (Finding::Same, Some(Cause::Restart)),
         };
         if !look.is_given_up {
             self.look_again_after_the_file();
+            // The restart comes behind what goes back.
+            let is_withdrawn = matches!(finding, Finding::Withdrawn) && !self.is_stopping();
+            self.asked_to_restart |= is_withdrawn && self.file.is_none();
             self.cleared = cause.filter(|_| !self.waits_for_file());
         }
         Some(Input::Examined(finding))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::world::{Child, Job, KILL, Work, World};
+use super::world::{Child, Job, KILL, WORK, Work, World};
 use super::{Action, Cause, Generation, Input};
 
 /// Nothing, or the rule that was broken.
@@ -12,21 +12,22 @@ pub(super) fn hold(is_so: bool, rule: &'static str) -> Held {
     if is_so { Ok(()) } else { Err(rule) }
 }
 
-/// So long a look at the file, and work on it, is waited for.
+/// So long a look at the file is waited for.
 const LOOK: Duration = Duration::from_secs(30);
-const WORK: Duration = Duration::from_secs(60);
 
 impl World {
     pub(super) fn obey_all(&mut self, input: Option<&Input>, actions: &[Action]) -> Held {
-        self.batch.actions = 0;
+        (self.batch.actions, self.batch.has_yielded) = (0, false);
         self.batch.committed = None;
         self.batch.suspends = 0;
         self.batch.forwarded.clear();
         self.batch.is_tick = matches!(input, Some(Input::Tick));
         self.batch.unfit = match input {
             Some(Input::Unfit(generation, _)) => Some(generation.get()),
+            Some(Input::RollBack) => self.upgrade_on_trial(),
             _ => None,
         };
+        self.batch.is_roll_back = matches!(input, Some(Input::RollBack));
         self.batch.signal = match input {
             Some(&Input::Signal { number, by_kernel }) => Some((number, by_kernel)),
             _ => None,
@@ -62,7 +63,8 @@ impl World {
                 self.work(Work::Swap)
             }
             Action::Discard => {
-                hold(self.is_stopping(), "an offer is turned down only by a stop")?;
+                let may = self.is_stopping() || self.batch.is_roll_back;
+                hold(may, "an offer is turned down only by a stop, or for what was before")?;
                 hold(std::mem::take(&mut self.is_offered), "only what is offered is turned down")
             }
             Action::Keep => self.keep(),
@@ -70,8 +72,11 @@ impl World {
             Action::Restore(_) => {
                 let is_open = self.candidate().is_some_and(|child| child.cause == Cause::Upgrade);
                 hold(!is_open, "nothing is put back before its trial is over")?;
-                hold(std::mem::take(&mut self.is_on_trial), "only what is on trial is put back")?;
-                self.has_waited = false;
+                let was_swapped =
+                    std::mem::take(&mut self.is_on_trial) || std::mem::take(&mut self.waits);
+                hold(was_swapped, "only what was swapped in is put back")?;
+                (self.has_waited, self.is_withdrawn) = (false, false);
+                self.cleared = self.cleared.filter(|cause| *cause != Cause::Upgrade);
                 self.work(Work::Restore)
             }
             Action::LetGo => {
@@ -110,11 +115,20 @@ impl World {
         Ok(child)
     }
 
+    fn upgrade_on_trial(&self) -> Option<u64> {
+        let child = self.candidate().filter(|child| child.cause == Cause::Upgrade);
+        child.map(|child| child.number)
+    }
+
     /// Whether something new may be begun at all.
     fn may_begin(&self) -> Held {
-        hold(!self.is_stopping() && !self.has_let_go, "nothing starts once the service stops")?;
-        hold(self.candidate().is_none(), "nothing is begun beside a candidate")?;
+        self.may_start()?;
         hold(!self.waits_for_file(), "nothing is begun while the file changes")
+    }
+
+    fn may_start(&self) -> Held {
+        hold(!self.is_stopping() && !self.has_let_go, "nothing starts once the service stops")?;
+        hold(self.candidate().is_none(), "nothing is begun beside a candidate")
     }
 
     fn work(&mut self, work: Work) -> Held {
@@ -133,7 +147,12 @@ impl World {
     }
 
     fn start(&mut self, number: u64, cause: Cause) -> Held {
-        self.may_begin()?;
+        if cause == Cause::Return && self.is_held && self.has_waited_for_file() {
+            // It is started by its descriptor.
+            self.may_start()?;
+        } else {
+            self.may_begin()?;
+        }
         hold(number == self.newest + 1, "generations are counted")?;
         self.newest = number;
         let is_alone = self.present().next().is_none();
@@ -184,6 +203,7 @@ impl World {
 
     fn make_room(&mut self, generation: Generation) -> Held {
         hold(!self.limits.overlap, "only who must not run twice makes room")?;
+        (self.is_held, self.batch.has_yielded) = (true, true);
         self.may_begin()?;
         hold(generation.get() == self.serving, "only the service makes room")?;
         hold(self.cleared.is_some(), "nobody makes room for nothing")?;

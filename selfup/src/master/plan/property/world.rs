@@ -87,8 +87,10 @@ pub(super) struct Job<W> {
 pub(super) struct Batch {
     pub(super) actions: usize,
     pub(super) unfit: Option<u64>,
+    pub(super) is_roll_back: bool,
     pub(super) signal: Option<(i32, bool)>,
     pub(super) is_tick: bool,
+    pub(super) has_yielded: bool,
     /// Who was committed, and in whose place.
     pub(super) committed: Option<(u64, u64)>,
     pub(super) forwarded: Vec<(u64, i32)>,
@@ -121,6 +123,11 @@ pub(super) struct World {
     pub(super) asked_to_restart: bool,
     pub(super) must_succeed: bool,
     pub(super) fails_to_succeed: bool,
+    /// Whether what made room is held by a descriptor; and whether the next will not be.
+    pub(super) is_held: bool,
+    pub(super) loses_binary: bool,
+    /// Whether what is being swapped in goes back at once.
+    pub(super) is_withdrawn: bool,
     /// The last signal that reached a program, and which.
     pub(super) told: Option<(u64, i32)>,
     /// The first signal that told the master to end.
@@ -132,6 +139,10 @@ pub(super) struct World {
     pub(super) has_ended: bool,
     pub(super) batch: Batch,
 }
+
+/// So long work on the file is waited for; and so long, before a gap is filled without it.
+pub(super) const WORK: Duration = Duration::from_secs(60);
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// So long the end of a killed child is waited for.
 pub(super) const KILL: Duration = Duration::from_secs(5);
@@ -155,6 +166,9 @@ impl World {
             asked_to_restart: false,
             must_succeed: false,
             fails_to_succeed: false,
+            is_held: false,
+            loses_binary: false,
+            is_withdrawn: false,
             told: None,
             stop: None,
             program_ended: false,
@@ -163,6 +177,13 @@ impl World {
             has_ended: false,
             batch: Batch::default(),
         }
+    }
+
+    /// Whether what has just made room cannot be held.
+    pub(super) fn has_lost_binary(&mut self) -> bool {
+        let is_lost = self.batch.has_yielded && std::mem::take(&mut self.loses_binary);
+        self.is_held &= !is_lost;
+        is_lost
     }
 
     pub(super) fn candidate(&self) -> Option<&Child> {
@@ -189,6 +210,11 @@ impl World {
 
     pub(super) fn waits_for_file(&self) -> bool {
         self.file.is_some_and(|job| !job.is_given_up)
+    }
+
+    /// Whether the file has had its moment to get back to its path.
+    pub(super) fn has_waited_for_file(&self) -> bool {
+        self.file.is_none_or(|job| job.is_given_up || job.until <= self.now + WORK - MOMENT)
     }
 
     pub(super) fn waits_for_look(&self) -> bool {
