@@ -217,6 +217,11 @@ impl Pipeline {
         stage::check_room(self.target.path(), self.target.folder())
     }
 
+    /// Whether it knows what the next one that is opened could not.
+    pub(crate) fn is_needed(&self) -> bool {
+        self.trial.is_some() || !self.history.is_saved()
+    }
+
     /// What the fetcher is to compare with: the binary on disk, and the validator of the last cycle
     /// that ended, unless its bytes may be tried again.
     pub(crate) fn current(&mut self) -> Current {
@@ -240,7 +245,7 @@ impl Pipeline {
     }
 
     /// Follows a deploy by hand, and sees whether the binary can still be replaced.
-    fn prepare(&mut self) -> Result<()> {
+    pub(crate) fn prepare(&mut self) -> Result<()> {
         let moved = self.origin.real_path().is_ok_and(|path| path != self.target.path());
         if moved || !self.target.is_in_place() || !self.target.is_locked() {
             self.target = open_target(&self.origin, self.acceptance.state_dir.as_deref())?;
