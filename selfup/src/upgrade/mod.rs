@@ -244,8 +244,18 @@ impl Pipeline {
         self.history.retry_at(self.history.delivered()?.binary())
     }
 
+    /// Looks whether the binary can be replaced by now, which it could not be, and removes what could
+    /// not be removed.
+    pub(crate) fn look_again(&mut self) -> Result<()> {
+        self.prepare()?;
+        if let Err(error) = self.target.sweep() {
+            self.observer.warn(error);
+        }
+        Ok(())
+    }
+
     /// Follows a deploy by hand, and sees whether the binary can still be replaced.
-    pub(crate) fn prepare(&mut self) -> Result<()> {
+    fn prepare(&mut self) -> Result<()> {
         let moved = self.origin.real_path().is_ok_and(|path| path != self.target.path());
         if moved || !self.target.is_in_place() || !self.target.is_locked() {
             self.target = open_target(&self.origin, self.acceptance.state_dir.as_deref())?;

@@ -3,7 +3,7 @@
 use nix::sys::signal::Signal;
 use selfup_tests::{Answer, Load, Publisher, Release, Service, ServiceBuilder, eventually};
 
-use crate::site::builder;
+use crate::site::{PREVIOUS, TRIAL, builder};
 use crate::yard::Yard;
 
 /// A service with a bad release in place, whose directory may be taken from it.
@@ -28,6 +28,10 @@ impl Waiting {
         publisher.publish(Answer::Whole(bad.clone()));
         check(&service);
         service.wait_for("event upgraded: ");
+        // What is written at this moment could not be removed in a moment.
+        let is_written = |history: &String| history.contains(&bad.id().to_string());
+        eventually("it is written down", || service.history().filter(is_written));
+        service.assert_files(&[PREVIOUS, TRIAL]);
         service.assert_on_disk(&bad);
         Self { service, publisher, first, bad, yard }
     }
@@ -119,12 +123,15 @@ fn what_fails_while_nothing_can_be_put_back_is_told_left_alone_and_put_back_once
 
 #[test]
 fn a_start_that_fails_where_nothing_can_be_put_back_is_told_and_put_back_once_that_can_be_done() {
-    let mut waiting = Waiting::start("never-ready", "50ms");
-    assert!(waiting.service.stop().success());
-    waiting.yard.may_write(false);
-    waiting.publisher.publish(Answer::Status(404));
-    let builder = of(&waiting.yard, &waiting.publisher).set("READY_TIMEOUT", "3s");
-    waiting.service = builder.spawn();
+    let Waiting { mut service, publisher, first, bad, yard } =
+        Waiting::start("never-ready", "50ms");
+    assert!(service.stop().success());
+    // Whoever drops it ends all that runs in its directory.
+    drop(service);
+    yard.may_write(false);
+    publisher.publish(Answer::Status(404));
+    let service = of(&yard, &publisher).set("READY_TIMEOUT", "3s").spawn();
+    let mut waiting = Waiting { service, publisher, first, bad, yard };
     waiting.service.wait_for("event upgrades_disabled: ");
     let path = waiting.service.binary().display().to_string();
     let line = waiting.service.wait_for(&format!("event warning: the binary at {path} failed its"));

@@ -83,7 +83,7 @@ impl Work {
         let Some(pipeline) = self.stand.pipeline() else { return false };
         // It may need less than an upgrade does.
         let is_back = pipeline.go_back_again();
-        if let Err(error) = pipeline.prepare() {
+        if let Err(error) = pipeline.look_again() {
             self.close(error);
         } else if let Stand::Closed(_, kept) = &mut self.stand
             && let Some(pipeline) = kept.take()
