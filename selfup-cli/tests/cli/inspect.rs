@@ -89,10 +89,7 @@ fn the_build_for_another_machine_is_told_and_is_whole() {
 #[test]
 #[cfg(target_env = "gnu")]
 fn a_glibc_that_is_not_here_is_told() {
-    let own = inspected(&sample()).1["glibc"].as_str().unwrap().to_owned();
-    let newer = format!("{}99", &own[..own.len() - 2]);
-    let [own, newer] = [own, newer].map(|version| format!("GLIBC_{version}\0"));
-    let (code, document) = inspected(&changed(own.as_bytes(), newer.as_bytes()));
+    let (code, document) = inspected(&crate::site::of_a_newer_glibc());
     assert_eq!((code, &document["runs_here"]), (1, &false.into()), "{document}");
     assert!(document["problem"].as_str().unwrap().contains("it needs glibc 2.99"), "{document}");
 }

@@ -7,6 +7,9 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+#[cfg(target_env = "gnu")]
+use crate::ran::run;
+
 pub(crate) struct Site {
     directory: TempDir,
 }
@@ -70,6 +73,16 @@ pub(crate) fn changed(is: &[u8], becomes: &[u8]) -> Vec<u8> {
         bytes[at..at + is.len()].copy_from_slice(becomes);
     }
     bytes
+}
+
+/// The same that needs a glibc which no machine has.
+#[cfg(target_env = "gnu")]
+pub(crate) fn of_a_newer_glibc() -> Vec<u8> {
+    let own = run(&["inspect", "--json", Site::new().path().to_str().unwrap()]).json();
+    let own = own["glibc"].as_str().unwrap();
+    let newer = format!("{}99", &own[..own.len() - 2]);
+    let [own, newer] = [own, &newer].map(|version| format!("GLIBC_{version}\0"));
+    changed(own.as_bytes(), newer.as_bytes())
 }
 
 /// A field of the sample's note.

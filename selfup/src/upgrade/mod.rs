@@ -217,6 +217,11 @@ impl Pipeline {
         stage::check_room(self.target.path(), self.target.folder())
     }
 
+    /// Whether it knows what the next one that is opened could not.
+    pub(crate) fn is_needed(&self) -> bool {
+        self.trial.is_some() || !self.history.is_saved()
+    }
+
     /// What the fetcher is to compare with: the binary on disk, and the validator of the last cycle
     /// that ended, unless its bytes may be tried again.
     pub(crate) fn current(&mut self) -> Current {
@@ -237,6 +242,16 @@ impl Pipeline {
     /// When the bytes that were offered last, and failed while they ran, may be tried again.
     pub(crate) fn retry_at(&self) -> Option<Instant> {
         self.history.retry_at(self.history.delivered()?.binary())
+    }
+
+    /// Looks whether the binary can be replaced by now, which it could not be, and removes what could
+    /// not be removed.
+    pub(crate) fn look_again(&mut self) -> Result<()> {
+        self.prepare()?;
+        if let Err(error) = self.target.sweep() {
+            self.observer.warn(error);
+        }
+        Ok(())
     }
 
     /// Follows a deploy by hand, and sees whether the binary can still be replaced.

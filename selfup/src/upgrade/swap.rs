@@ -178,7 +178,8 @@ pub(super) fn restore(target: &mut Target, swapped: &mut Option<Swapped>) -> Res
     };
     if let Err(error) = put_back(&mut previous) {
         let words = format!(
-            "the previous binary could not be put back as {0}; copy {1} over {0} by hand",
+            "the previous binary could not be put back as {0}, which is tried again at each poll; see \
+             that its directory can be written and has free space, or copy {1} over {0} by hand",
             previous.path().display(),
             previous.previous_path().display()
         );

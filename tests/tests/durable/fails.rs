@@ -2,7 +2,8 @@
 //!
 //! Every call of an upgrade that may change the disk fails once, before it is made, and every release
 //! is put in place all the same: at the next poll, if not at this one. So does each by which a
-//! service goes back from a bad release, and the previous binary comes back. Every such call of a start that
+//! service goes back from a bad release, and the previous binary comes back; with all that come after it, the
+//! service says what to do and goes on, and the binary comes back once they work. Every such call of a start that
 //! finds a trial fails once, and also with all that come after it, as on a disk that is full or that
 //! the kernel has made read-only: the service comes up all the same.
 
@@ -10,31 +11,29 @@ use std::collections::BTreeSet;
 
 use nix::errno::Errno;
 use selfup_tests::traced::Verdict;
-use selfup_tests::{Load, Release, eventually};
+use selfup_tests::{Answer, Load, Release, eventually};
 
 use crate::kill::{Left, on_trial};
 use crate::points::{Kind, Point, Search, Shared, in_parallel};
 use crate::site::{COMES_BACK, End, Offer, PREVIOUS, Setting, Site, TAKES_THE_PATH, TRIAL};
 
-/// Has each of the calls fail in its turn with `error`.
-fn fail_everywhere(error: Errno) {
+/// Has each of the calls fail in its turn, with the next of `errors`.
+fn fail_everywhere(errors: &[Errno]) {
     let mut site = Site::upgraded(Setting::Beside);
     let shared = Shared::new(Search::list(Kind::Changing));
     let pid = site.service().pid();
     let traced = site.trace(shared.watch());
     site.upgrade();
-    let mut quiet = site.end_of_poll();
-    eventually("the upgrade is over", || quiet().then_some(()));
-    drop(quiet);
+    wait_for_polls(&site);
     let points = shared.all();
     let load = Load::start(site.service().address(), "/sleep?20", 1);
-    for point in &points {
+    for (point, &error) in points.iter().zip(errors.iter().cycle()) {
         shared.search(Search::for_point(Kind::Changing, point.clone(), Verdict::Fail(error)));
         fail_at(&mut site, &shared, point, error);
     }
     assert_eq!(load.stop(), [""; 0]);
     assert_eq!(site.service().pid(), pid);
-    eprintln!("{} calls failed with {error}", points.len());
+    eprintln!("{} calls failed with {errors:?}", points.len());
     site.stop();
     traced.end();
 }
@@ -55,38 +54,75 @@ fn fail_at(site: &mut Site, shared: &Shared, point: &Point, error: Errno) {
     }
 }
 
-/// Has each of the calls by which a service goes back from what failed its trial fail in its turn.
-fn fail_each_way_back(error: Errno) {
+/// Has each of the calls by which a service goes back from what failed its trial fail in its turn, with
+/// the next of `errors`, as `fail` has it.
+fn fail_each_way_back(errors: &[Errno], fail: impl Fn(&Site, &Shared, &Point, Errno)) {
     let mut site = Site::upgraded(Setting::Beside);
     let shared = Shared::new(Search::list(Kind::Changing));
     let pid = site.service().pid();
     let traced = site.trace(shared.watch());
     site.fail_a_trial();
-    let mut quiet = site.end_of_poll();
-    eventually("the way back is over", || quiet().then_some(()));
-    drop(quiet);
+    wait_for_polls(&site);
     let points = shared.all();
     let swap = points.iter().position(|point| point.call == TAKES_THE_PATH);
     let points = &points[swap.expect("it was put in place") + 1..];
     assert!(points.iter().any(|point| point.call == COMES_BACK), "{points:#?}");
     let load = Load::start(site.service().address(), "/sleep?20", 1);
-    for point in points {
-        shared.search(Search::for_point(Kind::Changing, point.clone(), Verdict::Fail(error)));
-        let before = site.service().lines("").len();
-        site.fail_a_trial();
-        eventually(&format!("{point} is come to"), || shared.is_found().then_some(()));
-        assert_helpful(&site, &site.service().lines("").split_off(before), point, error);
+    for (point, &error) in points.iter().zip(errors.iter().cycle()) {
+        fail(&site, &shared, point, error);
         site.wait_until_tidy_but_for_staged(point);
         site.service().assert_runs(&site.current);
     }
     assert_eq!(load.stop(), [""; 0]);
     assert_eq!(site.service().pid(), pid);
-    eprintln!("{} calls of a way back failed with {error}", points.len());
+    eprintln!("{} calls of a way back failed with {errors:?}", points.len());
     let good = site.current.clone();
     site.upgrade();
     site.service().assert_previous(&good);
     site.stop();
     traced.end();
+}
+
+fn fail_once(site: &Site, shared: &Shared, point: &Point, error: Errno) {
+    shared.search(Search::for_point(Kind::Changing, point.clone(), Verdict::Fail(error)));
+    let before = site.service().lines("").len();
+    site.fail_a_trial();
+    eventually(&format!("{point} is come to"), || shared.is_found().then_some(()));
+    assert_helpful(site, &site.service().lines("").split_off(before), point, error);
+}
+
+/// And all that come after it, until the service has said so and polled on.
+fn fail_from_there_on(site: &Site, shared: &Shared, point: &Point, error: Errno) {
+    let search = Search::for_point(Kind::Changing, point.clone(), Verdict::Fail(error));
+    shared.search(search.lasting());
+    let before = site.service().lines("").len();
+    let went_back = || site.service().lines(End::RolledBack.event()).len();
+    let times = went_back();
+    site.publisher.publish(Answer::Whole(Release::flawed("exits")));
+    eventually(&format!("{point} is come to"), || shared.is_found().then_some(()));
+    let told = || site.service().lines("").split_off(before);
+    eventually(&format!("{point}: it is told"), || {
+        (assert_helpful(site, &told(), point, error) > 0).then_some(())
+    });
+    let starts = || site.service().lines("event child_started: ").len();
+    let started = starts();
+    let serving = site.current.id().to_string();
+    for _ in 0..5 {
+        // Each takes as long as a poll.
+        assert!(site.service().get("/sleep?50").contains(&serving));
+    }
+    assert_eq!(starts(), started, "what failed is tried again, {point}");
+    assert_helpful(site, &told(), point, error);
+    // Well again.
+    shared.search(Search::list(Kind::Changing));
+    eventually(&format!("{point}: it goes back"), || (went_back() > times).then_some(()));
+    wait_for_polls(site);
+}
+
+/// Waits until the service has nothing more to do.
+fn wait_for_polls(site: &Site) {
+    let mut quiet = site.end_of_poll();
+    eventually("it polls", || quiet().then_some(()));
 }
 
 /// That each line which tells of something that went wrong says where, why, and what to do. Says how
@@ -153,22 +189,40 @@ const SICK: [Errno; 2] = [Errno::EIO, Errno::EROFS];
 /// The same of a disk that is full.
 const FULL: [Errno; 2] = [Errno::ENOSPC, Errno::ENOSPC];
 
-/// And of a directory whose rights somebody takes away.
+/// The same of a directory whose rights somebody takes away.
 const DENIED: [Errno; 2] = [Errno::EACCES, Errno::EACCES];
+
+/// Of the kernel, and of the directory: one call with this, the next with that.
+const REFUSING: [Errno; 2] = [Errno::EROFS, Errno::EACCES];
 
 #[test]
 fn whichever_call_of_an_upgrade_fails_with_an_error_of_the_disk_the_release_comes_all_the_same() {
-    fail_everywhere(Errno::EIO);
+    fail_everywhere(&[Errno::EIO]);
 }
 
 #[test]
 fn whichever_call_of_an_upgrade_finds_no_space_the_release_comes_all_the_same() {
-    fail_everywhere(Errno::ENOSPC);
+    fail_everywhere(&[Errno::ENOSPC]);
+}
+
+#[test]
+fn whichever_call_of_an_upgrade_is_refused_the_release_comes_all_the_same() {
+    fail_everywhere(&REFUSING);
 }
 
 #[test]
 fn whichever_call_of_a_way_back_fails_the_previous_binary_comes_back_all_the_same() {
-    fail_each_way_back(Errno::EIO);
+    fail_each_way_back(&[Errno::EIO], fail_once);
+}
+
+#[test]
+fn whichever_call_of_a_way_back_is_refused_the_previous_binary_comes_back_all_the_same() {
+    fail_each_way_back(&REFUSING, fail_once);
+}
+
+#[test]
+fn from_whichever_call_on_a_way_back_fails_the_service_says_what_to_do_and_goes_back_once_it_can() {
+    fail_each_way_back(&[Errno::EROFS, Errno::EACCES, Errno::ENOSPC], fail_from_there_on);
 }
 
 #[test]

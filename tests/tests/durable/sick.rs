@@ -1,7 +1,7 @@
 //! Disks that fall ill while a service runs, and get well again.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -12,6 +12,7 @@ use selfup_tests::{
 };
 
 use crate::site::builder;
+use crate::yard::Yard;
 
 /// A service in `directory` whose clients are all answered, while it falls `ill` and until it is
 /// `cured`; it is told of `words`, and upgraded after that.
@@ -98,29 +99,13 @@ fn a_directory_that_is_removed_costs_the_upgrade_until_the_binary_is_put_back() 
     assert_unharmed(&place, ill, cured, &["leads to no file; put the binary there"]);
 }
 
-/// Root may write everywhere, so as root this is a service of another user.
 #[test]
 fn a_directory_that_becomes_unwritable_costs_the_upgrade_and_nothing_else() {
-    let place = tempfile::tempdir().expect("a temporary directory");
-    let binary = place.path().join("app");
-    Release::good().install(&binary);
-    let is_root = nix::unistd::geteuid().is_root();
-    let may_write = |may: bool| {
-        let mode = fs::Permissions::from_mode(if may || is_root { 0o755 } else { 0o555 });
-        fs::set_permissions(place.path(), mode).expect("it is ours");
-        if is_root {
-            chown(place.path(), Some(if may { NOBODY } else { 0 }), None).expect("root may");
-        }
-    };
-    if is_root {
-        chown(&binary, Some(NOBODY), Some(NOBODY)).expect("root may");
-    }
-    may_write(true);
-    let user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
-    let set = |builder: ServiceBuilder| if is_root { builder.under(&user) } else { builder };
-    let (ill, cured) = (|_: &Service| may_write(false), |_: &Service| may_write(true));
+    let yard = Yard::new(&Release::good());
+    let set = |builder: ServiceBuilder| yard.started_by_its_user(builder);
+    let (ill, cured) = (|_: &Service| yard.may_write(false), |_: &Service| yard.may_write(true));
     let words = ["Permission denied", "make it writable for user"];
-    assert_one_unharmed(place.path(), set, ill, cured, &words);
+    assert_one_unharmed(yard.directory(), set, ill, cured, &words);
 }
 
 /// It lies in the `state_dir`: the directory of the binary has room, and the release comes.
@@ -254,9 +239,6 @@ fn a_link_into_another_file_system_and_a_state_dir_on_a_third_are_upgraded_throu
     assert_eq!(service.pid(), pid);
     assert!(service.stop().success());
 }
-
-/// Owns nothing, on every system.
-const NOBODY: u32 = 65_534;
 
 /// In MiB: for the binary and two copies of it.
 const ROOM: usize = 256;

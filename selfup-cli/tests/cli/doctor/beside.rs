@@ -3,11 +3,14 @@
 use std::fs::{self, File, Permissions};
 use std::io::BufRead as _;
 use std::os::unix::fs::{PermissionsExt as _, chown};
-use std::process::{Command, Stdio};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::process::{Child, Command, Stdio};
 
 use nix::fcntl::{Flock, FlockArg};
 
-use super::{doctor, of};
+use super::{Seen, doctor, of};
+use crate::fake::{Fake, status};
+use crate::ran::run;
 use crate::site::{Site, is_root};
 
 #[test]
@@ -25,34 +28,65 @@ fn a_lock_of_a_stranger_is_a_failure() {
     of(&site).is("lock", "failure", &words);
 }
 
+/// A process that runs a binary, and has its lock.
+struct Locker {
+    process: Child,
+    _held: UnixStream,
+}
+
+impl Locker {
+    fn start(site: &Site) -> Self {
+        // Locked by the process that becomes the service.
+        let script = "$^F = 100; open F, '<', $ARGV[0] or die; flock F, 2 or die; \
+                      print \"locked\\n\"; exec @ARGV or die";
+        let socket = site.directory().join("none");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let mut process = Command::new("perl")
+            .args(["-e", &format!("$| = 1; {script}")])
+            .arg(site.path())
+            .args(["status", "--timeout", "1h", "--socket"])
+            .arg(&socket)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        std::io::BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "locked\n");
+        // It runs the binary once it connects.
+        let (held, _) = listener.accept().unwrap();
+        Self { process, _held: held }
+    }
+}
+
+impl Drop for Locker {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
 #[test]
 fn the_lock_of_the_service_itself_is_as_it_should_be() {
     let site = Site::new();
-    // Locked by the process that becomes the service.
-    let script = "$^F = 100; open F, '<', $ARGV[0] or die; flock F, 2 or die; \
-                  print \"locked\\n\"; exec @ARGV or die";
-    let socket = site.directory().join("none");
-    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
-    let mut child = Command::new("perl")
-        .args(["-e", &format!("$| = 1; {script}")])
-        .arg(site.path())
-        .args(["status", "--timeout", "1h", "--socket"])
-        .arg(&socket)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    std::io::BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    assert_eq!(line, "locked\n");
-    // It runs the binary once it connects.
-    let held = listener.accept().unwrap();
-    let words = format!("process {} has it: the service of this binary", child.id());
+    let locker = Locker::start(&site);
+    let words = format!("process {} has it: the service of this binary", locker.process.id());
     of(&site).is("lock", "ok", &words);
     site.write(".app.selfup-stage-xyz", "");
     of(&site).is("leftovers", "ok", "is being written");
-    child.kill().unwrap();
-    child.wait().unwrap();
-    drop(held);
+}
+
+#[test]
+fn the_lock_of_another_service_of_the_binary_is_a_warning() {
+    let site = Site::new();
+    let path = site.path().canonicalize().unwrap();
+    let locker = Locker::start(&site);
+    // The service that is asked is this process.
+    let fake = Fake::answering(200, &status(std::process::id(), path.to_str().unwrap()));
+    let seen = Seen::of(&run(&["doctor", "--json", "--socket", &fake.socket()]));
+    let holder = locker.process.id();
+    let words = format!("another service of this binary, process {holder}, upgrades it, and this");
+    seen.is("lock", "warning", &words);
+    assert!(seen.find("lock")["advice"].as_str().unwrap().contains("a copy of the binary"));
 }
 
 #[test]

@@ -135,6 +135,17 @@ fn a_candidate_is_held_to_what_is_in_place() {
 }
 
 #[test]
+#[cfg(target_env = "gnu")]
+fn a_candidate_that_needs_a_newer_glibc_is_a_failure_of_that_alone() {
+    let site = Site::new();
+    let path = site.write("candidate", crate::site::of_a_newer_glibc());
+    let seen = doctor(&site.path(), &[OsStr::new("--candidate"), path.as_os_str()]);
+    seen.is("glibc", "failure", "it needs glibc 2.99, and this machine has ");
+    assert!(seen.find("glibc")["advice"].as_str().unwrap().contains("build it on a system as old"));
+    seen.is("candidate", "ok", "would be taken");
+}
+
+#[test]
 fn a_candidate_that_is_no_file_holds_nobody_up() {
     let site = Site::new();
     let pipe = site.directory().join("pipe");

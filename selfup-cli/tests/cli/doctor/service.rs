@@ -7,7 +7,7 @@ use std::process::{Child, Command};
 use super::Seen;
 use crate::fake::{Fake, status};
 use crate::ran::run;
-use crate::site::{Site, is_root};
+use crate::site::{Site, changed, field, is_root};
 
 /// A master that does nothing, and ends with the test.
 struct Master(Child);
@@ -70,7 +70,6 @@ fn what_it_says_of_upgrades_is_believed() {
 
 #[test]
 fn another_program_at_the_path_is_a_failure() {
-    let site = Site::of(&fs::read("/bin/true").unwrap());
     let running = Site::new();
     let listener = std::os::unix::net::UnixListener::bind(running.directory().join("s")).unwrap();
     let mut command = Command::new(running.path());
@@ -78,8 +77,20 @@ fn another_program_at_the_path_is_a_failure() {
     let master = Master::start(&mut command);
     // It runs once it connects.
     let _held = listener.accept().unwrap();
+    let (name, other) = ("selfup-cli/selfup", "selfup-cli/anothe");
+    let said = |what: &str| format!("the service runs {name}, and {what} lies at its path");
+    let unmarked = format!("the service runs {name}, and what lies at its path does not say what");
+    for (bytes, words) in [
+        (changed(&field(2, name), &field(2, other)), said(other)),
+        (fs::read("/bin/true").unwrap(), unmarked),
+    ] {
+        let site = Site::of(&bytes);
+        let seen = doctor(site.path().to_str().unwrap(), master.0.id());
+        seen.is("program", "failure", &words);
+    }
+    let site = Site::new();
     let seen = doctor(site.path().to_str().unwrap(), master.0.id());
-    seen.is("program", "failure", "the service runs selfup-cli/selfup");
+    seen.is("program", "ok", "the program that lies at its path");
 }
 
 #[test]

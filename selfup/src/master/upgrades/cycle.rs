@@ -228,7 +228,7 @@ impl Cycle {
                 self.tell(Input::Kept);
             }
             Order::Restore(reason) => {
-                self.work.restore(&reason);
+                self.work.restore(reason);
                 // Who asked for that meanwhile has it.
                 if self.wishes.roll_back.take() {
                     let number = self.wishes.roll_back.last();

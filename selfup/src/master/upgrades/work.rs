@@ -5,7 +5,8 @@
 //! the same binary looks at the path at each poll: a file that was upgraded there and proved itself
 //! is followed by a restart, any other is told, and a lock that is free is taken: when its
 //! holder is gone, or executes its upgrade in place, which closes the descriptor. Where the binary
-//! cannot be replaced, it is asked again at each poll whether it can by now.
+//! cannot be replaced, it is asked again at each poll whether it can by now. What waits in place by
+//! then, or is on trial, keeps its way back and its lock: see [`trial`].
 
 use std::future::pending;
 use std::path::Path;
@@ -29,13 +30,24 @@ pub(super) use self::opening::Opening;
 
 mod found;
 mod opening;
+mod trial;
 
 enum Stand {
     Open(Box<Pipeline>),
     /// Somebody else has the lock.
     Following,
-    /// It was told why.
-    Closed(String),
+    /// It was told why. A pipeline is kept for what it alone knows.
+    Closed(String, Option<Box<Pipeline>>),
+}
+
+impl Stand {
+    /// The pipeline, whether it can replace the binary or not.
+    fn pipeline(&mut self) -> Option<&mut Pipeline> {
+        match self {
+            Self::Open(pipeline) | Self::Closed(_, Some(pipeline)) => Some(pipeline),
+            Self::Following | Self::Closed(_, None) => None,
+        }
+    }
 }
 
 /// The fetcher and the pipeline, whatever state that is in.
@@ -46,6 +58,8 @@ pub(super) struct Work {
     /// What was at the path when somebody else's work there was looked at last: at first, what this
     /// process was started from, whatever is there by then.
     seen: Option<Inode>,
+    /// Why what this process runs failed its trial, if there was no pipeline to put it back.
+    failed: Option<Error>,
     min_fetch_interval: Duration,
     /// Whether a new file at the path is followed at once, and not by the next restart.
     restarts: bool,
@@ -78,13 +92,16 @@ impl Work {
             }
             Err(error) => {
                 tell_closed(&opening.observer, error.chain());
-                (Stand::Closed(error.chain()), Some(error))
+                (Stand::Closed(error.chain(), None), Some(error))
             }
         };
-        let seen = Inode::at(Path::new("/proc/self/exe")).ok();
-        let mut work = Self { fetcher, opening, stand, seen, min_fetch_interval, restarts, report };
+        let (seen, failed) = (running(), None);
+        let mut work =
+            Self { fetcher, opening, stand, seen, failed, min_fetch_interval, restarts, report };
         work.tell_what_waits();
-        work.tell_what_is_back();
+        if work.has_put_back() {
+            work.tell_restart();
+        }
         (work, error)
     }
 
@@ -110,7 +127,9 @@ impl Work {
     /// anew.
     pub(super) async fn poll(&mut self) -> (Turn, Found) {
         let Stand::Open(pipeline) = &mut self.stand else {
-            self.look();
+            if self.look() {
+                self.tell_restart();
+            }
             let found = self.off().map_or(Found::Reopened, Found::Nothing);
             return (Turn::Answered, found);
         };
@@ -162,9 +181,9 @@ impl Work {
     /// The previous binary as a candidate, or why there is none that can be gone back to; nothing, if
     /// it is back already.
     pub(super) fn previous(&mut self) -> Result<Option<Candidate>, String> {
-        let found = match &mut self.stand {
-            Stand::Open(pipeline) => pipeline.previous(),
-            Stand::Following | Stand::Closed(_) => {
+        let found = match self.stand.pipeline() {
+            Some(pipeline) => pipeline.previous(),
+            None => {
                 let words = "this service does not upgrade its binary, so it cannot roll it back; \
                              ask the one that does, or put a binary there by hand";
                 Err(Error::new(ErrorKind::Rollback, words))
@@ -178,7 +197,7 @@ impl Work {
     }
 
     pub(super) fn clear(&mut self) {
-        if let Stand::Open(pipeline) = &mut self.stand {
+        if let Some(pipeline) = self.stand.pipeline() {
             pipeline.clear();
         } else {
             let words = "this service does not upgrade its binary; ask the one that does to forget \
@@ -189,7 +208,7 @@ impl Work {
 
     /// Puts it in place, or says why not.
     pub(super) fn swap(&mut self, candidate: Candidate) -> Result<(), String> {
-        let Stand::Open(pipeline) = &mut self.stand else { return Err(NOT_OURS.into()) };
+        let Some(pipeline) = self.stand.pipeline() else { return Err(NOT_OURS.into()) };
         let swapped = pipeline.swap(candidate);
         swapped.map_err(|error| {
             warn_of(&self.opening.observer, &error);
@@ -198,71 +217,51 @@ impl Work {
     }
 
     pub(super) fn discard(&mut self, candidate: Candidate) {
-        if let Stand::Open(pipeline) = &mut self.stand {
+        if let Some(pipeline) = self.stand.pipeline() {
             pipeline.discard(candidate);
         }
     }
 
-    pub(super) fn keep(&mut self) {
-        if let Stand::Open(pipeline) = &mut self.stand {
-            pipeline.keep();
-        }
-    }
-
-    /// What waits in place from here on.
-    pub(super) fn leave(&mut self) -> Option<Inode> {
-        let Stand::Open(pipeline) = &mut self.stand else { return None };
-        pipeline.leave();
-        pipeline.on_trial()
-    }
-
-    pub(super) fn restore(&mut self, reason: &Error) {
-        if let Stand::Open(pipeline) = &mut self.stand
-            && let Err(error) = pipeline.restore(reason)
-        {
-            self.opening.observer.warn(error);
-        }
-    }
-
-    /// Whether what failed could not be put back, which is tried again at the next poll.
-    pub(super) fn is_way_back_open(&self) -> bool {
-        matches!(&self.stand, Stand::Open(pipeline) if pipeline.is_way_back_open())
-    }
-
     /// The binary cannot be upgraded for now.
     fn close(&mut self, error: Error) {
-        if let Stand::Open(pipeline) = &self.stand {
+        let (told, pipeline) = match std::mem::replace(&mut self.stand, Stand::Following) {
+            Stand::Open(pipeline) => (None, Some(pipeline)),
+            Stand::Closed(told, pipeline) => (Some(told), pipeline),
+            Stand::Following => (None, None),
+        };
+        if let Some(pipeline) = &pipeline {
             // Not what is there by now: that may be what is to be followed.
             self.seen = Some(pipeline.inode());
         }
         if is_taken(&error) {
             let reason = Arc::new(error);
             self.opening.observer.tell(&Event::Following { reason });
-            self.stand = Stand::Following;
             return;
         }
         let text = error.chain();
-        if !matches!(&self.stand, Stand::Closed(told) if *told == text) {
+        if told.as_ref() != Some(&text) {
             tell_closed(&self.opening.observer, text.clone());
         }
-        self.stand = Stand::Closed(text);
+        self.stand = Stand::Closed(text, pipeline.filter(|pipeline| pipeline.is_needed()));
     }
 
-    /// Looks whether the binary can be upgraded by now, and what somebody else has made of it.
-    fn look(&mut self) {
+    /// Looks whether the binary can be upgraded by now, and what somebody else has made of it. Says
+    /// whether what runs here, or may, was put back by that.
+    fn look(&mut self) -> bool {
+        if self.stand.pipeline().is_some() {
+            return self.look_again();
+        }
         match self.opening.open(None) {
             Ok(pipeline) => {
                 let is_following = matches!(self.stand, Stand::Following);
                 // Who had the lock may have let go of it just after an upgrade.
                 let news = is_following.then(|| pipeline.news(self.seen)).flatten();
-                self.stand = Stand::Open(Box::new(pipeline));
-                self.opening.observer.tell(&Event::UpgradesEnabled);
-                // Whoever had it on trial is gone.
-                let waits = self.tell_what_waits();
-                if self.tell_what_is_back() {
-                    return;
+                self.open(Box::new(pipeline));
+                if self.restore_what_failed() || self.has_put_back() {
+                    return true;
                 }
-                if waits && self.restarts {
+                // Whoever had it on trial is gone.
+                if self.tell_what_waits() && self.restarts {
                     self.tell_restart();
                 } else if let Some(news) = news {
                     self.take_note(news);
@@ -272,12 +271,18 @@ impl Work {
                 if matches!(self.stand, Stand::Following) {
                     self.follow();
                     if is_taken(&error) {
-                        return;
+                        return false;
                     }
                 }
                 self.close(error);
             }
         }
+        false
+    }
+
+    fn open(&mut self, pipeline: Box<Pipeline>) {
+        self.stand = Stand::Open(pipeline);
+        self.opening.observer.tell(&Event::UpgradesEnabled);
     }
 
     fn follow(&mut self) {
@@ -308,14 +313,10 @@ impl Work {
         waits.is_some()
     }
 
-    /// Says whether the previous binary was put back just now: what runs is what failed, or may be,
-    /// and there is no service that is not to be restarted from that.
-    fn tell_what_is_back(&self) -> bool {
-        let Stand::Open(pipeline) = &self.stand else { return false };
-        if pipeline.has_put_back() {
-            self.tell_restart();
-        }
-        pipeline.has_put_back()
+    /// Whether the previous binary was put back when the pipeline was opened: what runs is what
+    /// failed, or may be, and there is no service that is not to be restarted from that.
+    fn has_put_back(&self) -> bool {
+        matches!(&self.stand, Stand::Open(pipeline) if pipeline.has_put_back())
     }
 
     fn tell_restart(&self) {
@@ -325,6 +326,11 @@ impl Work {
 }
 
 const NOT_OURS: &str = "another service upgrades this binary";
+
+/// What this process was started from.
+fn running() -> Option<Inode> {
+    Inode::at(Path::new("/proc/self/exe")).ok()
+}
 
 fn no_answer(source: BoxError) -> Error {
     let when = match RetryAfter::within(&*source) {

@@ -21,7 +21,7 @@ impl Work {
         match &self.stand {
             Stand::Open(_) => None,
             Stand::Following => Some(Polled::Off(NOT_OURS.into())),
-            Stand::Closed(reason) => Some(Polled::Off(reason.clone())),
+            Stand::Closed(reason, _) => Some(Polled::Off(reason.clone())),
         }
     }
 
@@ -41,15 +41,15 @@ impl Work {
         soonest: Option<Instant>,
         due: Instant,
     ) {
-        let (stand, remembered) = match &self.stand {
+        let (stand, pipeline) = match &self.stand {
             _ if self.fetcher.is_none() => (board::Stand::None, None),
-            Stand::Open(pipeline) => {
-                let remembered = pipeline.remembered(&board.read().remembered);
-                (board::Stand::Open, Some(remembered))
-            }
+            Stand::Open(pipeline) => (board::Stand::Open, Some(pipeline)),
             Stand::Following => (board::Stand::Following, None),
-            Stand::Closed(reason) => (board::Stand::Closed(reason.clone()), None),
+            Stand::Closed(reason, pipeline) => {
+                (board::Stand::Closed(reason.clone()), pipeline.as_ref())
+            }
         };
+        let remembered = pipeline.map(|pipeline| pipeline.remembered(&board.read().remembered));
         board.write(|notice| {
             (notice.stand, notice.soonest, notice.due) = (stand, soonest, Some(due));
             notice.remembered = remembered.unwrap_or_default();
