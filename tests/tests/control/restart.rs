@@ -56,6 +56,7 @@ fn all_that_are_asked_for_while_one_is_under_way_are_the_next_one() {
         said.assert_good("committed");
         assert_eq!(said.body["generation"], 3);
     }
+    service.wait_for_nth("event committed: ", 2);
     assert_eq!(service.lines("event committed: ").len(), 2);
     assert!(service.stop().success());
 }
