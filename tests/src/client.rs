@@ -24,6 +24,7 @@ pub fn get(address: SocketAddr, target: &str) -> String {
 /// # Panics
 ///
 /// If it never does, or if a request is not answered.
+#[expect(clippy::must_use_candidate, reason = "often it is only waited for")]
 pub fn served_by(address: SocketAddr, generation: u64) -> String {
     let name = format!(" {generation} ");
     crate::eventually(&format!("generation {generation} answers"), || {

@@ -101,7 +101,7 @@ impl Watch {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
                 Err(error) if is_unreadable(&error) => {}
                 Err(error) if channel::is_passing(&error) => {
-                    tokio::time::sleep(channel::PAUSE).await
+                    tokio::time::sleep(channel::PAUSE).await;
                 }
                 Ok(Received::End) | Err(_) => return false,
             }

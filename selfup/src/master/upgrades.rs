@@ -168,8 +168,7 @@ impl Upgrader {
         let restarts = restarts && upgrades.restart_after_fetch;
         let (orders, receive_orders) = mpsc::unbounded_channel();
         let wishes = Arc::new(Wishes::default());
-        let parking = Parking::default();
-        let board = Board::default();
+        let (parking, board) = (Parking::default(), Board::default());
         let (asked, parked, shown) = (Arc::clone(&wishes), parking.clone(), board.clone());
         let (report, reports) = mpsc::unbounded_channel();
         let (gone, alive) = std::io::pipe().context(ErrorKind::Unsupported, no_descriptors)?;
@@ -188,9 +187,8 @@ impl Upgrader {
             };
             let is_on_trial = counted.is_some();
             let parts = Opening { origin, acceptance, hook, observer, rehearsal, wanted };
-            let told = report.clone();
             let (work, error) =
-                Work::begin(fetcher, parts, counted, min_fetch_interval, restarts, told);
+                Work::begin(fetcher, parts, counted, min_fetch_interval, restarts, report.clone());
             let _ = opened.try_send(error);
             let cycle = Cycle::begin(work, receive_orders, (asked, shown), report, is_on_trial);
             runtime.block_on(cycle.run(gone, parked));

@@ -31,7 +31,9 @@ pub(crate) fn a_stop_drains(container: &Container) {
     assert!(unit.get("/").contains(" 1 "));
     let mut stopping = container.spawn(&["systemctl", "stop", "app.service"]);
     unit.wait_for_line("draining 1 ");
-    slow.iter_mut().for_each(|client| client.ask("/sleep?4000"));
+    for client in &mut slow {
+        client.ask("/sleep?4000");
+    }
     let answers: std::io::Result<Vec<_>> = slow.into_iter().map(Connection::answer).collect();
     let answers = answers.unwrap_or_else(|error| panic!("{error}\n{}", container.journal()));
     assert!(stopping.wait().expect("it is our child").success());

@@ -181,13 +181,12 @@ impl Work {
     /// The previous binary as a candidate, or why there is none that can be gone back to; nothing, if
     /// it is back already.
     pub(super) fn previous(&mut self) -> Result<Option<Candidate>, String> {
-        let found = match self.stand.pipeline() {
-            Some(pipeline) => pipeline.previous(),
-            None => {
-                let words = "this service does not upgrade its binary, so it cannot roll it back; \
-                             ask the one that does, or put a binary there by hand";
-                Err(Error::new(ErrorKind::Rollback, words))
-            }
+        let found = if let Some(pipeline) = self.stand.pipeline() {
+            pipeline.previous()
+        } else {
+            let words = "this service does not upgrade its binary, so it cannot roll it back; ask \
+                         the one that does, or put a binary there by hand";
+            Err(Error::new(ErrorKind::Rollback, words))
         };
         found.map_err(|error| {
             let reason = error.chain();

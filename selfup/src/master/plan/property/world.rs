@@ -214,7 +214,7 @@ impl World {
 
     /// Whether the file has had its moment to get back to its path.
     pub(super) fn has_waited_for_file(&self) -> bool {
-        self.file.is_none_or(|job| job.is_given_up || job.until <= self.now + WORK - MOMENT)
+        self.file.is_none_or(|job| job.is_given_up || job.until + MOMENT <= self.now + WORK)
     }
 
     pub(super) fn waits_for_look(&self) -> bool {
