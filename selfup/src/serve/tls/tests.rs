@@ -26,7 +26,7 @@ fn configs() -> (ServerConfig, ClientConfig) {
     roots.add(made.cert.der().clone()).unwrap();
     // Not by `builder()`, which would make one the default of the whole process: another test sees that there is none.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider.clone());
+    let config = ServerConfig::builder_with_provider(Arc::clone(&provider));
     let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
     let server = config.with_single_cert(vec![made.cert.der().clone()], key.into()).unwrap();
     let client = ClientConfig::builder_with_provider(provider);
