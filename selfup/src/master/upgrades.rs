@@ -207,17 +207,16 @@ impl Upgrader {
         if required {
             wait_until_open(&opening)?;
         }
-        let (busy, way_back) = (Busy::default(), WayBack::default());
-        let (is_parked, last_words) = (false, operator::last_words());
+        let (busy, is_parked, last_words) = (Busy::default(), false, operator::last_words());
         Ok(Self(Some(Thread {
             orders,
             wishes,
             board,
             reports,
             busy,
-            way_back,
             parking,
             is_parked,
+            way_back: WayBack::default(),
             last_words,
             alive,
             ended,

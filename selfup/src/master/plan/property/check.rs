@@ -99,7 +99,9 @@ impl World {
             let living: Vec<_> = living.map(|child| (child.number, signal)).collect();
             return hold(told == living, "every living generation is told to end, once");
         }
-        let acting = self.present().find(|child| child.accepts());
+        // When it came, there was nobody else.
+        let may = |child: &&Child| child.accepts() && !self.batch.has_returned;
+        let acting = self.present().find(may);
         let expected = acting.map(|child| (child.number, signal));
         let is_right = told.len() <= 1 && (expected.is_none() || told.first() == expected.as_ref());
         hold(is_right || self.is_stopping(), "a signal reaches whom the clients reach")

@@ -18,6 +18,7 @@ const LOOK: Duration = Duration::from_secs(30);
 impl World {
     pub(super) fn obey_all(&mut self, input: Option<&Input>, actions: &[Action]) -> Held {
         (self.batch.actions, self.batch.has_yielded) = (0, false);
+        self.batch.has_returned = false;
         self.batch.committed = None;
         self.batch.suspends = 0;
         self.batch.forwarded.clear();
@@ -161,7 +162,7 @@ impl World {
             let is_first = number == 1;
             hold(is_first || (self.is_between && is_alone), "who comes back fills a gap")?;
             self.serving = number;
-            self.is_between = false;
+            (self.is_between, self.batch.has_returned) = (false, true);
         } else {
             hold(self.cleared.take() == Some(cause), "only what was seen or swapped in starts")?;
             if cause == Cause::Upgrade && !self.is_on_trial {

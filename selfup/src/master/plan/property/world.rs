@@ -90,6 +90,8 @@ pub(super) struct Batch {
     pub(super) is_roll_back: bool,
     pub(super) signal: Option<(i32, bool)>,
     pub(super) is_tick: bool,
+    /// Somebody came back, after what this step was about.
+    pub(super) has_returned: bool,
     pub(super) has_yielded: bool,
     /// Who was committed, and in whose place.
     pub(super) committed: Option<(u64, u64)>,
