@@ -83,6 +83,7 @@ pub(super) struct Job<W> {
 }
 
 /// What one step was about, and what it has brought so far.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, as a step has them")]
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) actions: usize,
