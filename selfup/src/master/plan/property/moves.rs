@@ -42,7 +42,7 @@ pub(super) enum Move {
 }
 
 /// How often each kind of move is made, in the order of [`one`].
-const WEIGHTS: [u32; 19] = [6, 4, 10, 12, 16, 12, 1, 2, 1, 4, 2, 1, 3, 6, 1, 1, 3, 1, 1];
+const WEIGHTS: [u32; 19] = [6, 4, 10, 12, 16, 12, 1, 2, 1, 4, 2, 1, 3, 6, 1, 3, 3, 1, 1];
 
 /// Most moves make no sense at the moment that they are made, so this is some 60 steps.
 const MOST_MOVES: usize = 400;
