@@ -25,9 +25,18 @@ impl Published {
     /// If a directory cannot be made.
     #[must_use]
     pub fn start(variables: &[(&str, &str)]) -> Self {
-        let release = Release::good();
+        Self::with(&Release::good(), variables)
+    }
+
+    /// The same, of a `release` that the test goes back to.
+    ///
+    /// # Panics
+    ///
+    /// As [`start`](Self::start).
+    #[must_use]
+    pub fn with(release: &Release, variables: &[(&str, &str)]) -> Self {
         let publisher = Publisher::start(crate::Answer::Whole(release.clone()));
-        let started = Self::of(ServiceBuilder::new(&release), publisher, variables);
+        let started = Self::of(ServiceBuilder::new(release), publisher, variables);
         started.publisher.wait_for("GET 304", 1);
         started
     }

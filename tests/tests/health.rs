@@ -117,10 +117,7 @@ fn a_generation_that_is_stopped_for_a_moment_on_probation_is_committed() {
 #[test]
 fn an_upgrade_that_is_unwell_on_probation_is_undone() {
     let first = Release::good();
-    let source = Publisher::start(Answer::Whole(first.clone()));
-    let builder = ServiceBuilder::new(&first);
-    let mut published = Published::of(builder, source, &[("PROBATION", "1h")]);
-    published.publisher.wait_for("GET 304", 1);
+    let mut published = Published::with(&first, &[("PROBATION", "1h")]);
     let load = Load::start(published.service.address(), "/", 4);
     published.publisher.publish(Answer::Whole(Release::flawed("unwell-on-trial")));
     published.service.wait_for("event upgraded: ");

@@ -207,10 +207,7 @@ fn a_rollback_by_request_brings_the_previous_binary_back_and_refuses_the_other()
 #[test]
 fn a_program_on_trial_that_asks_to_be_rolled_back_is_at_once() {
     let first = Release::good();
-    let source = Publisher::start(Answer::Whole(first.clone()));
-    let builder = ServiceBuilder::new(&first);
-    let mut published = Published::of(builder, source, &[("PROBATION", "1h")]);
-    published.publisher.wait_for("GET 304", 1);
+    let mut published = Published::with(&first, &[("PROBATION", "1h")]);
     let load = Load::start(published.service.address(), "/", 4);
     let second = Release::good();
     published.publisher.publish(Answer::Whole(second.clone()));

@@ -10,8 +10,8 @@ fn a_new_program_is_started_by_its_unit_upgraded_by_a_copy_and_rolled_back() {
     let opt = container.opt();
     std::fs::copy(command, opt.join("selfup")).expect("the directory is ours");
     container.must(&["mv", "/opt/selfup", "/usr/local/bin/selfup"]);
-    std::fs::create_dir(opt.join("work")).expect("the directory is ours");
-    let package = Package::begin(&opt.join("work"));
+    std::fs::create_dir(opt.join("new")).expect("the directory is ours");
+    let package = Package::begin(&opt.join("new"));
     let mut builder = package.shell(&[]);
     let mut machine = Shell::start(&container.entrance(), &[], &opt.join("output"));
     let mut versions = ["(0.2.0) serves", "(0.3.0) serves", "(0.2.0) serves"].into_iter();
@@ -21,7 +21,7 @@ fn a_new_program_is_started_by_its_unit_upgraded_by_a_copy_and_rolled_back() {
             What::Run { room, situations, .. } if room == "new" && situations.is_empty() => {
                 builder.follow(&block, Package::BUILD);
                 package.write("app.service", include_str!("../../../examples/systemd/app.service"));
-                let _ = machine.run("cd /opt/work/app", Package::BUILD);
+                let _ = machine.run("cd /opt/new/app", Package::BUILD);
             }
             What::Run { room, .. } if room == "booted" => {
                 machine.follow(&block, Package::BUILD);
