@@ -146,10 +146,17 @@ impl Service {
         assert!(found == previous.bytes(), "the previous binary is another one");
     }
 
-    /// Waits until a candidate is being written beside the binary.
-    pub fn wait_for_staged_file(&self) {
+    /// Waits until this many bytes of a candidate lie beside the binary. Files of other lengths are
+    /// written there as well: by the preflight an empty one, and the history.
+    pub fn wait_for_staged(&self, bytes: u64) {
+        let is_long = |name: &String| {
+            let file = std::fs::metadata(self.directory().join(name));
+            file.is_ok_and(|file| file.len() == bytes)
+        };
         eventually("a candidate is being staged", || {
-            self.files().iter().any(|name| name.starts_with(".app.selfup-stage-")).then_some(())
+            let files = self.files().into_iter();
+            let mut staged = files.filter(|name| name.starts_with(".app.selfup-stage-"));
+            staged.any(|name| is_long(&name)).then_some(())
         });
     }
 

@@ -96,10 +96,10 @@ fn a_first_download_that_stalls_holds_up_neither_the_program_nor_its_restarts() 
     let source = Publisher::start(Answer::Stalled(second.clone(), 100_000));
     let builder = ServiceBuilder::new(&Release::good()).set("SILENCE", "2s");
     let mut published = Published::of(builder, source, &[]);
-    published.service.wait_for_staged_file();
+    published.service.wait_for_staged(100_000);
     published.service.restart(2);
     assert!(published.service.get("/").contains(" 2 "));
-    // The file is there as soon as the first byte is; the answer is noted when it has stalled.
+    // The bytes are there before the answer is noted, when it has stalled.
     published.publisher.wait_for("GET stalled", 1);
     assert!(published.publisher.answered().iter().all(|line| line == "GET stalled"));
     published.publisher.publish(Answer::Whole(second.clone()));

@@ -254,7 +254,7 @@ fn a_rollback_is_answered_in_the_middle_of_a_slow_download() {
     let third = Release::good();
     // Longer than its first bytes take, nothing is left of it but a time-out of half a minute.
     published.publisher.publish(Answer::Stalled(third, 1 << 20));
-    published.service.wait_for_staged_file();
+    published.service.wait_for_staged(1 << 20);
     assert_eq!(published.service.get("/rollback"), "Ok(())\n");
     published.service.wait_for("event rolled_back: ");
     assert_eq!(published.service.lines("event fetch_failed: "), [""; 0], "it did not wait for it");

@@ -9,7 +9,7 @@ fn a_stop_in_the_middle_of_a_download_leaves_nothing_behind() {
     let mut published = Published::start(&[]);
     published.publisher.publish(Answer::Stalled(Release::good(), 100_000));
     published.publisher.wait_for("GET stalled", 1);
-    published.service.wait_for_staged_file();
+    published.service.wait_for_staged(100_000);
     assert!(published.service.stop().success());
     published.service.assert_files(&[]);
 }
@@ -19,7 +19,7 @@ fn the_next_start_sweeps_what_a_master_killed_in_the_middle_of_a_download_left()
     let mut published = Published::start(&[]);
     published.publisher.publish(Answer::Stalled(Release::good(), 100_000));
     published.publisher.wait_for("GET stalled", 1);
-    published.service.wait_for_staged_file();
+    published.service.wait_for_staged(100_000);
     published.service.signal(Signal::SIGKILL);
     published.service.wait();
     published.service.processes().wait_until_gone();

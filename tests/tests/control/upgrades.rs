@@ -124,7 +124,7 @@ fn a_pause_gives_up_a_download_and_is_answered_at_once() {
     published.publisher.wait_for("GET 304", 1);
     let release = Release::good();
     published.publisher.publish(Answer::Stalled(release.clone(), 1000));
-    published.service.wait_for_staged_file();
+    published.service.wait_for_staged(1000);
     operator.post("/pause-upgrades").assert_good("paused");
     published.service.assert_files(&["control"]);
     operator.post("/resume-upgrades").assert_good("resumed");
