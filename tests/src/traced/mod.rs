@@ -21,7 +21,7 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
 pub use self::call::Call;
@@ -174,7 +174,14 @@ impl Tracer {
                 // How the process ended is for whoever started it.
                 return Ok(());
             }
-            let status = waitpid(pid, Some(WaitPidFlag::__WALL))?;
+            // A stop that was seen is gone if the process is killed now, and its end cannot be had
+            // before the ends of its other threads.
+            let end = if pid == self.leader { WaitPidFlag::empty() } else { WaitPidFlag::WEXITED };
+            let at_once = WaitPidFlag::__WALL | WaitPidFlag::WNOHANG;
+            let status = match waitid(Id::Pid(pid), at_once | WaitPidFlag::WSTOPPED | end) {
+                Err(Errno::ECHILD) => continue,
+                status => status?,
+            };
             match self.react(status) {
                 // It was killed meanwhile, and its end is yet to come.
                 Err(Errno::ESRCH) => {}
@@ -186,7 +193,9 @@ impl Tracer {
     fn react(&mut self, status: WaitStatus) -> nix::Result<()> {
         match status {
             WaitStatus::PtraceSyscall(pid) => self.at_call(pid),
-            WaitStatus::Stopped(pid, signal) => self.resume(pid, Some(signal)),
+            WaitStatus::Stopped(pid, signal) | WaitStatus::PtraceEvent(pid, signal, 0) => {
+                self.resume(pid, Some(signal))
+            }
             WaitStatus::PtraceEvent(pid, _, event) => {
                 if event == libc::PTRACE_EVENT_STOP && !self.free.contains(&pid) {
                     self.threads.entry(pid).or_insert(None);
