@@ -6,7 +6,7 @@ use selfup_tests::faults::{
     Fault, HttpSource, Way, a_name_is_waited_for, an_idle_poll_is_one_request,
     each_fault_is_an_error, no_fault_is_noticed, publish_to_serving,
 };
-use selfup_tests::forge::{GitHubSource, GitLabSource, GiteaSource};
+use selfup_tests::forge::{GitHubApiSource, GitHubSource, GitLabSource, GiteaSource};
 
 #[test]
 fn http_each_fault_is_an_error_and_passes() {
@@ -41,6 +41,11 @@ fn http_a_name_that_is_not_known_is_waited_for() {
 #[test]
 fn github_a_name_that_is_not_known_is_waited_for() {
     a_name_is_waited_for::<GitHubSource>();
+}
+
+#[test]
+fn github_by_its_api_a_name_that_is_not_known_is_waited_for() {
+    a_name_is_waited_for::<GitHubApiSource>();
 }
 
 #[test]
@@ -101,6 +106,26 @@ fn github_an_idle_poll_is_one_request() {
 #[test]
 fn github_a_release_is_published_and_serves() {
     publish_to_serving::<GitHubSource>();
+}
+
+#[test]
+fn github_by_its_api_each_fault_is_an_error_and_passes() {
+    each_fault_is_an_error::<GitHubApiSource>(Way::Plain);
+}
+
+#[test]
+fn github_by_its_api_each_fault_over_tls_behind_a_proxy_is_an_error_and_passes() {
+    each_fault_is_an_error::<GitHubApiSource>(Way::TlsByProxy);
+}
+
+#[test]
+fn github_by_its_api_no_fault_is_noticed_by_those_who_are_served() {
+    no_fault_is_noticed::<GitHubApiSource>(Way::Tls, &Fault::ALL);
+}
+
+#[test]
+fn github_by_its_api_a_release_is_published_and_serves() {
+    publish_to_serving::<GitHubApiSource>();
 }
 
 #[test]

@@ -16,7 +16,8 @@ use selfup::fetcher::Forge;
 
 pub use self::release::{ForgeFile, ForgeRelease};
 pub use self::source::{
-    ForgeSource, GitHubSource, GitLabSource, GiteaSource, OfGitHub, OfGitLab, OfGitea, Whose,
+    ForgeSource, GitHubApiSource, GitHubSource, GitLabSource, GiteaSource, OfGitHub, OfGitHubApi,
+    OfGitLab, OfGitea, Whose,
 };
 use crate::faults::{Asked, Front, Reply, Request, Way};
 

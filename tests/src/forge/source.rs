@@ -19,6 +19,9 @@ pub struct ForgeSource<K> {
 /// GitHub, by its redirect: the name of the file is given.
 pub type GitHubSource = ForgeSource<OfGitHub>;
 
+/// GitHub, by its API: the file is found by its name.
+pub type GitHubApiSource = ForgeSource<OfGitHubApi>;
+
 /// GitLab, by its API.
 pub type GitLabSource = ForgeSource<OfGitLab>;
 
@@ -32,12 +35,20 @@ pub trait Whose {
 
     /// The name of the file, where the fetcher is told it.
     const ASSET: Option<&'static str> = None;
+
+    /// Whether the newest release is what a redirect says.
+    const IS_REDIRECTED: bool = true;
 }
 
 /// GitHub's.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct OfGitHub;
+
+/// GitHub's, too.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct OfGitHubApi;
 
 /// GitLab's.
 #[derive(Debug)]
@@ -52,6 +63,11 @@ pub struct OfGitea;
 impl Whose for OfGitHub {
     const KIND: ForgeKind = ForgeKind::GitHub;
     const ASSET: Option<&'static str> = Some("app_{os}_{arch}");
+}
+
+impl Whose for OfGitHubApi {
+    const KIND: ForgeKind = ForgeKind::GitHub;
+    const IS_REDIRECTED: bool = false;
 }
 
 impl Whose for OfGitLab {
@@ -95,6 +111,8 @@ impl<K: Whose> Source for ForgeSource<K> {
         match fault {
             Fault::RateLimited => "the requests that Git",
             Fault::Stalled => "2s",
+            Fault::WrongContent if !K::IS_REDIRECTED => "its answer is no release",
+            _ if !K::IS_REDIRECTED => fault.words(),
             Fault::RedirectLoop => "more than 5 redirects, and none to a release",
             Fault::NoSuchHost => "it redirects to another host; give the forge that is meant",
             Fault::WrongContent => "status 200 OK; expected a redirect to the newest release",
