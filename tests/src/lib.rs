@@ -19,6 +19,7 @@ pub mod manual;
 mod mounted;
 mod names;
 mod nginx;
+mod nobody;
 mod operator;
 mod package;
 mod port;

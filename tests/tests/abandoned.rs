@@ -1,7 +1,9 @@
 //! Restarts that come to nothing: whoever served goes on, and clients do not notice.
 
 use nix::sys::signal::{Signal, kill};
-use selfup_tests::{Load, Release, Service};
+use selfup_tests::{
+    Answer, Load, Publisher, Release, Service, ServiceBuilder, Watched, eventually,
+};
 
 /// Restarts onto `release` under load, which is to fail with these words in its events.
 fn fail_onto(release: &Release, variables: &[(&str, &str)], events: &[&str]) {
@@ -79,6 +81,49 @@ fn a_generation_that_dies_on_probation_costs_only_what_it_had_accepted() {
     let failures = load.stop();
     assert!(failures.len() <= 1, "{failures:?}");
     assert_eq!(service.get("/"), before);
+    assert!(service.stop().success());
+}
+
+/// By the time the master hears that it is ready, it is not there any more.
+#[test]
+fn a_generation_that_dies_as_soon_as_it_is_ready_is_abandoned_for_its_death() {
+    let mut service = Service::with(&[("PROBATION", "1h")]);
+    let before = service.get("/");
+    Release::flawed("dies-soon").install(&service.binary());
+    service.signal(Signal::SIGUSR2);
+    service.wait_for("event child_started: generation 2 ");
+    service.signal(Signal::SIGSTOP);
+    service.wait_for("serving 2 ");
+    let second = Watched::new(service.pid_of(2));
+    eventually("it has ended", || second.is_gone().then_some(()));
+    service.signal(Signal::SIGCONT);
+    let line = service.wait_for("event restart_abandoned: ");
+    assert!(line.contains("it ended before its time: exit status 8"), "{line}");
+    assert_eq!(service.get("/"), before);
+    assert!(service.stop().success());
+}
+
+/// Nobody but root may look at what a process executes that does not want to be traced.
+#[test]
+fn a_program_that_does_not_want_to_be_traced_is_restarted_deployed_and_upgraded_as_others_are() {
+    let (first, second) = (Release::good(), Release::good());
+    let publisher = Publisher::start(Answer::Whole(first.clone()));
+    let builder = ServiceBuilder::new(&first).set("FETCHER", publisher.url());
+    let mut service = builder.set("UNTRACED", "1").as_nobody().start();
+    publisher.wait_for("GET 304", 1);
+    service.restart(2);
+    second.install(&service.binary());
+    service.restart(3);
+    service.assert_runs(&second);
+    // The master that the upgrade brings has not started who serves.
+    for (generation, count) in [(4, 1), (6, 2)] {
+        let release = Release::good();
+        publisher.publish(Answer::Whole(release.clone()));
+        service.wait_for(&format!("event committed: generation {generation} "));
+        service.wait_for_nth("event master_replaced: ", count);
+        service.assert_runs(&release);
+        service.restart(generation + 1);
+    }
     assert!(service.stop().success());
 }
 

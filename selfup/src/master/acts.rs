@@ -57,7 +57,7 @@ impl Master {
     }
 
     fn examine(&mut self) -> Option<Input> {
-        let Some(serving) = self.children.pid(self.serving()) else {
+        let Some(serving) = self.children.executing(self.serving()) else {
             let text = "nothing serves that it could be compared with".into();
             return Some(Input::Examined(Finding::Refused(text)));
         };

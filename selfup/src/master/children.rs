@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io;
 use std::os::fd::AsRawFd as _;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -10,7 +11,7 @@ use nix::unistd::Pid;
 use tokio::sync::mpsc::Sender;
 
 use super::birth::tell_bound;
-use super::examiner::executed_by;
+use super::examiner::{Executing, executed_by};
 use super::plan::{Cause, Finding, Standing};
 use super::sockets::Sockets;
 use super::succession::{Estate, Waiting};
@@ -31,6 +32,8 @@ pub(super) struct Children {
     launch: Launch,
     sockets: Sockets,
     living: BTreeMap<Generation, Child>,
+    /// What was at the path when each of them started, but for those that another master started.
+    started_from: BTreeMap<Generation, Inode>,
     /// The file at the path, as it was looked at before a restart.
     looked_at: Option<Vetted>,
     /// The candidate that was offered last.
@@ -59,6 +62,7 @@ impl Children {
             launch,
             sockets,
             living: BTreeMap::new(),
+            started_from: BTreeMap::new(),
             looked_at: None,
             candidate: None,
             waiting: None,
@@ -84,6 +88,11 @@ impl Children {
 
     pub(super) fn pid(&self, generation: Generation) -> Option<Pid> {
         self.living.get(&generation).map(Child::pid)
+    }
+
+    pub(super) fn executing(&self, generation: Generation) -> Option<Executing> {
+        let started_from = self.started_from.get(&generation).copied();
+        self.pid(generation).map(|pid| Executing { pid, started_from })
     }
 
     /// Whether the program of a child can serve.
@@ -174,10 +183,13 @@ impl Children {
             listeners: &self.sockets.of(generation),
             on_trial: cause != Cause::Return,
         };
+        let started_from = Inode::at(newcomer.path).ok();
         let (child, failure) = self.launch.start(&newcomer)?;
         let followed = follow(&child, Some(failure), self.news.clone());
         let followed = followed.context(ErrorKind::Spawn, || "the child cannot be followed");
-        followed.inspect_err(|_| child.discard()).map(|()| child)
+        followed.inspect_err(|_| child.discard())?;
+        self.started_from.extend(started_from.map(|inode| (generation, inode)));
+        Ok(child)
     }
 
     /// What a new generation executes: what is at the path, unless what served before is to come back,
@@ -205,8 +217,13 @@ impl Children {
         let Some((_, expected)) = self.expected.filter(|(of, _)| *of == generation) else {
             return Some(Ok(()));
         };
-        let is_expected = Inode::at(&executed_by(child.pid())).is_ok_and(|it| it == expected);
-        Some(is_expected.then_some(()).ok_or(OTHER))
+        match Inode::at(&executed_by(child.pid())) {
+            Ok(executed) if executed != expected => Some(Err(OTHER)),
+            // Who executes nothing has ended, which is the news that is to come.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            // Who cannot be traced does not show it: what was there when it started has to do.
+            _ => Some(Ok(())),
+        }
     }
 
     /// A child says that it understood its welcome, and whether it answers beats.
@@ -245,6 +262,7 @@ impl Children {
     /// A child is no more, and what only it has used is closed.
     pub(super) fn leave(&mut self, generation: Generation) {
         self.living.remove(&generation);
+        self.started_from.remove(&generation);
         self.sockets.leave(generation);
     }
 
@@ -259,7 +277,7 @@ impl Children {
 
     /// Whether the path leads to what `generation` runs.
     pub(super) fn run_what_is_in_place(&self, generation: Generation) -> bool {
-        let runs = self.pid(generation).and_then(|pid| Inode::at(&executed_by(pid)).ok());
+        let runs = self.executing(generation).and_then(Executing::inode);
         Inode::at(self.launch.origin.path()).is_ok_and(|path| runs == Some(path))
     }
 

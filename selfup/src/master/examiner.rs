@@ -3,6 +3,7 @@
 //! A file that is not the one that serves was put there by hand. It is read and started once, as a
 //! candidate is, and left where it is whatever comes out.
 
+use std::io;
 use std::path::PathBuf;
 
 use nix::unistd::Pid;
@@ -28,7 +29,12 @@ pub(super) type Examined = (Finding, Option<Vetted>);
 impl Examiner {
     /// Compares what lies at the path with what the process `serving` executes. As long as an earlier
     /// look has not come back there is no other: each is a thread, and may hang where that one does.
-    pub(super) fn examine(&mut self, origin: &Origin, serving: Pid, rehearsal: Option<String>) {
+    pub(super) fn examine(
+        &mut self,
+        origin: &Origin,
+        serving: Executing,
+        rehearsal: Option<String>,
+    ) {
         if self.is_looking() {
             self.refused = Some(STUCK);
             return;
@@ -75,14 +81,33 @@ impl Examiner {
 const STUCK: &str = "an earlier look at the binary has not come back; see whether its file system \
      answers";
 
+/// A process that executes a file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Executing {
+    pub(super) pid: Pid,
+    /// What was at the path when it started, if this master started it.
+    pub(super) started_from: Option<Inode>,
+}
+
+impl Executing {
+    /// What it executes. One that does not want to be traced shows it to nobody but root: what it was
+    /// started from has to do.
+    pub(super) fn inode(self) -> Option<Inode> {
+        match Inode::at(&executed_by(self.pid)) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => self.started_from,
+            shown => shown.ok(),
+        }
+    }
+}
+
 /// The file that a process executes, whatever has become of its path.
 pub(super) fn executed_by(pid: Pid) -> PathBuf {
     format!("/proc/{pid}/exe").into()
 }
 
-fn examine(origin: &Origin, serving: Pid, demands: Demands<'_>) -> Examined {
+fn examine(origin: &Origin, serving: Executing, demands: Demands<'_>) -> Examined {
     match Inode::at(origin.path()) {
-        Ok(inode) if is_executed_by(serving, inode) => {
+        Ok(inode) if serving.inode() == Some(inode) => {
             return (Finding::Same, Some(Vetted { addresses: None, inode, known: None }));
         }
         Ok(_) => {}
@@ -98,10 +123,6 @@ fn examine(origin: &Origin, serving: Pid, demands: Demands<'_>) -> Examined {
     }
 }
 
-fn is_executed_by(pid: Pid, inode: Inode) -> bool {
-    Inode::at(&executed_by(pid)).is_ok_and(|executed| executed == inode)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,14 +131,15 @@ mod tests {
     async fn a_look_that_does_not_come_back_is_the_only_one() {
         let origin = Origin::of_test("/nowhere/app".into(), &[], &[]);
         let (hung, looking) = oneshot::channel();
+        let serving = Executing { pid: Pid::this(), started_from: None };
         let mut examiner = Examiner { looking: Some(looking), ..Examiner::default() };
         for _ in 0..2 {
-            examiner.examine(&origin, Pid::this(), None);
+            examiner.examine(&origin, serving, None);
             let (finding, _) = examiner.report().await;
             assert!(matches!(finding, Finding::Refused(why) if why == STUCK));
         }
         hung.send((Finding::Same, None)).unwrap();
-        examiner.examine(&origin, Pid::this(), None);
+        examiner.examine(&origin, serving, None);
         let (finding, _) = examiner.report().await;
         assert!(matches!(finding, Finding::Refused(why) if why.contains("leads to no file")));
     }

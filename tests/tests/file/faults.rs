@@ -3,13 +3,9 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use nix::unistd::{Gid, Uid, chown};
 use selfup_tests::{Load, Release, ServiceBuilder};
 
 use crate::shell;
-
-/// Somebody whom nothing belongs to.
-const NOBODY: u32 = 65534;
 
 #[test]
 fn whatever_lies_at_the_path_the_next_good_release_is_taken() {
@@ -17,16 +13,8 @@ fn whatever_lies_at_the_path_the_next_good_release_is_taken() {
     let path = directory.path().join("app");
     let mode = fs::Permissions::from_mode(0o755);
     fs::set_permissions(directory.path(), mode).expect("the directory is ours");
-    let mut builder = ServiceBuilder::new(&Release::good()).set("FETCHER", path.clone());
-    if Uid::effective().is_root() {
-        // Root may read everything.
-        for ours in [builder.directory(), &builder.binary()] {
-            let (user, group) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
-            chown(ours, Some(user), Some(group)).expect("root may give it away");
-        }
-        let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
-        builder = builder.under(&nobody);
-    }
+    // Root may read everything.
+    let builder = ServiceBuilder::new(&Release::good()).set("FETCHER", path.clone()).as_nobody();
     let mut service = builder.start();
     let load = Load::start(service.address(), "/", 1);
     let faults = [
